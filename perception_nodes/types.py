@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What crosses from one room to another: frozen dataclasses over numpy arrays, nothing else.
+
+Conventions, everywhere in the package
+--------------------------------------
+Pixels: (0, 0) is the centre of the top-left pixel, x to the right, y down.
+Depth: z along the optical axis in metres. Disparity: >= 0, ``u_right = u_left - disparity``.
+Transforms: ``a_from_b`` maps points of frame b into frame a, ``p_a = a_from_b @ p_b``.
+Time: integer nanoseconds. An invalid value is NaN, never 0. Sigma: one standard deviation in the
+unit of the estimate that it belongs to.
+Frames: optical frames are x right, y down, z forward; base_link is x forward, y left, z up
+(REP 103, REP 105).
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.generic]
+FloatArray = NDArray[np.floating]
+
+UNLABELLED = 255
+
+
+class PerceptionError(Exception):
+    """A mistake in what the user gave, told in one line that says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """One picture as a camera took it.
+
+    Attributes
+    ----------
+    data : uint8 [H, W, 3] RGB or uint8 [H, W] mono.
+    stamp_ns : time of exposure.
+    frame_id : optical frame of the camera.
+    """
+
+    data: Array
+    stamp_ns: int = 0
+    frame_id: str = ''
+
+    def __post_init__(self) -> None:
+        shape = self.data.shape
+        if self.data.dtype != np.uint8 or len(shape) not in (2, 3) or shape[2:] not in ((), (3,)):
+            raise PerceptionError(
+                f'an image is uint8 [H, W] or [H, W, 3], not {self.data.dtype} {list(shape)}'
+            )
+        if 0 in shape:
+            raise PerceptionError(f'an image of shape {list(shape)} holds no pixel')
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.data.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.data.shape[1])
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A calibrated camera, the fields of sensor_msgs/CameraInfo.
+
+    Attributes
+    ----------
+    k : float64 [3, 3] intrinsics of the raw image, pixels.
+    d : distortion coefficients, as many as the model wants (plumb_bob 5, rational_polynomial 8,
+        equidistant 4); all zero or empty means none.
+    r : float64 [3, 3] rectification: ray in the rectified frame from ray in the raw frame.
+    p : float64 [3, 4] projection of the rectified image; ``p[0, 3] = -fx * baseline_m`` for the
+        right camera of a stereo pair, 0 else.
+    """
+
+    width: int
+    height: int
+    k: FloatArray
+    p: FloatArray
+    r: FloatArray = field(default_factory=lambda: np.eye(3))
+    d: tuple[float, ...] = ()
+    distortion_model: str = 'plumb_bob'
+    frame_id: str = ''
+
+    def __post_init__(self) -> None:
+        for name, shape in (('k', (3, 3)), ('p', (3, 4)), ('r', (3, 3))):
+            array = np.asarray(getattr(self, name), dtype=np.float64)
+            if array.shape != shape:
+                raise PerceptionError(f'camera {name} has shape {array.shape}, not {shape}')
+            if not np.isfinite(array).all():
+                raise PerceptionError(f'camera {name} holds values that are not finite')
+            object.__setattr__(self, name, array)
+        if self.width <= 0 or self.height <= 0:
+            raise PerceptionError(f'camera size {self.width}x{self.height} is not positive')
+        if self.k[0, 0] <= 0 or self.k[1, 1] <= 0:
+            raise PerceptionError('uncalibrated camera: K[0] or K[4] is not positive')
+        if self.p[0, 0] <= 0 or self.p[1, 1] <= 0:
+            raise PerceptionError('unrectified camera: P[0] or P[5] is not positive')
+
+    @staticmethod
+    def pinhole(
+        width: int, height: int, fx: float, fy: float, cx: float, cy: float, *,
+        baseline_m: float = 0.0, frame_id: str = '',
+    ) -> 'Camera':
+        """Build an ideal camera whose image is already rectified; baseline_m > 0: the right one."""
+        k = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
+        p = np.hstack([k, [[-fx * baseline_m], [0.0], [0.0]]])
+        return Camera(width, height, k, p, frame_id=frame_id)
+
+    @property
+    def rectified_k(self) -> FloatArray:
+        """Intrinsics of the rectified image, float64 [3, 3], pixels."""
+        return self.p[:, :3]
+
+    @property
+    def distorted(self) -> bool:
+        """Whether the raw image differs from the rectified one."""
+        return bool(
+            np.any(self.d) or not np.allclose(self.r, np.eye(3))
+            or not np.allclose(self.k, self.p[:, :3])
+        )
+
+    def resized(self, width: int, height: int) -> 'Camera':
+        """Scale to another image size (pixel centres kept: the field of view is the same)."""
+        sx, sy = width / self.width, height / self.height
+        scale = np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1.0]])
+        return Camera(
+            width, height, scale @ self.k, scale @ self.p, self.r, self.d,
+            self.distortion_model, self.frame_id,
+        )
+
+
+@dataclass(frozen=True)
+class StereoRig:
+    """Two rectified cameras side by side; the baseline is in the right one's projection."""
+
+    left: Camera
+    right: Camera
+
+    def __post_init__(self) -> None:
+        if (self.left.width, self.left.height) != (self.right.width, self.right.height):
+            raise PerceptionError(
+                f'left is {self.left.width}x{self.left.height} but right is '
+                f'{self.right.width}x{self.right.height}: a stereo pair has one size'
+            )
+        if self.baseline_m <= 0:
+            raise PerceptionError(
+                'no baseline: P[3] of the right camera_info must be -fx * baseline '
+                f'(it is {self.right.p[0, 3]:g}); are left and right swapped?'
+            )
+
+    @property
+    def focal_px(self) -> float:
+        """Horizontal focal length of the rectified images, pixels."""
+        return float(self.left.p[0, 0])
+
+    @property
+    def baseline_m(self) -> float:
+        """Distance between the two optical centres, metres."""
+        return float((self.left.p[0, 3] - self.right.p[0, 3]) / self.right.p[0, 0])
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Classes of an image's pixels.
+
+    Attributes
+    ----------
+    labels : uint8 [H, W] class ids, 255 = unlabelled.
+    confidence : float32 [H, W], calibrated probability of the label, 0..1.
+    entropy : float32 [H, W], predictive entropy over log(classes), 0..1 (total uncertainty).
+    mutual_information : float32 [H, W], its epistemic part in the same unit; None without sampling.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    labels: Array
+    confidence: FloatArray
+    entropy: FloatArray
+    mutual_information: FloatArray | None = None
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Depth:
+    """Distance along the optical axis with its one-sigma.
+
+    Attributes
+    ----------
+    camera : the rectified camera of exactly this depth image's size.
+    depth_m, sigma_m : float32 [H, W] metres, NaN invalid.
+    disparity_px, disparity_sigma_px : float32 [H, W] pixels, NaN invalid; None from one camera.
+    baseline_m : 0 from one camera.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    camera: Camera
+    depth_m: FloatArray
+    sigma_m: FloatArray
+    disparity_px: FloatArray | None = None
+    disparity_sigma_px: FloatArray | None = None
+    baseline_m: float = 0.0
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Motion in the image, on the grid of the newest image.
+
+    Attributes
+    ----------
+    previous_stamp_ns : stamp of the image that the motion starts from.
+    flow_px : float32 [H, W, 2], displacement (x, y) that brought the scene point to this pixel
+        since the previous image: it was at ``p - flow_px[p]`` there; NaN invalid.
+    sigma_px : float32 [H, W], one sigma of each component, pixels.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    previous_stamp_ns: int
+    flow_px: FloatArray
+    sigma_px: FloatArray
+
+
+@dataclass(frozen=True)
+class Odometry:
+    """Where the vehicle is since the start, and how fast it moves.
+
+    Attributes
+    ----------
+    frame_id : parent frame (odom); child_frame_id: the vehicle's (base_link).
+    odom_from_base : float64 [4, 4].
+    pose_covariance : float64 [6, 6] of (x y z, rotation about X Y Z), as geometry_msgs orders it.
+    twist : float64 [6] linear m/s and angular rad/s in the child frame.
+    twist_covariance : float64 [6, 6].
+    tracking : False while lost; reason says why.
+    inliers, matches : feature counts behind the estimate.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    child_frame_id: str
+    odom_from_base: FloatArray
+    pose_covariance: FloatArray
+    twist: FloatArray
+    twist_covariance: FloatArray
+    tracking: bool = True
+    reason: str = ''
+    inliers: int = 0
+    matches: int = 0
+
+
+@dataclass(frozen=True)
+class PlaceMatch:
+    """One candidate place for an image.
+
+    Attributes
+    ----------
+    place_id : index in the map; place_stamp_ns: when it was recorded.
+    map_from_place : float64 [4, 4] pose of base_link when the place was recorded.
+    similarity : cosine of the descriptors, -1..1; probability: calibrated, 0..1.
+    inliers : matches that survive geometric verification; 0 if it was not tried.
+    place_from_base : float64 [4, 4] pose of base_link now in the place's base_link; None unless
+        verified. covariance : float64 [6, 6] of it, None likewise.
+    """
+
+    place_id: int
+    place_stamp_ns: int
+    map_from_place: FloatArray
+    similarity: float
+    probability: float
+    inliers: int = 0
+    place_from_base: FloatArray | None = None
+    covariance: FloatArray | None = None
+
+    @property
+    def verified(self) -> bool:
+        """Whether geometry agreed."""
+        return self.place_from_base is not None
+
+
+@dataclass(frozen=True)
+class PlaceMatches:
+    """What place recognition says of one image, best candidate first."""
+
+    stamp_ns: int
+    frame_id: str
+    matches: tuple[PlaceMatch, ...]
+    added_place_id: int | None = None
