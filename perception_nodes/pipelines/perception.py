@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All tasks on one camera's frames: each image is handed on, and so is each result."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from perception_nodes.types import (
+    Camera,
+    Depth,
+    Flow,
+    Image,
+    Odometry,
+    PlaceMatches,
+    Segmentation,
+    StereoRig,
+)
+
+if TYPE_CHECKING:
+    from perception_nodes.pipelines.mono_depth import MonoDepthPipeline
+    from perception_nodes.pipelines.optical_flow import OpticalFlowPipeline
+    from perception_nodes.pipelines.place_recognition import PlaceRecognitionPipeline
+    from perception_nodes.pipelines.segmentation import SegmentationPipeline
+    from perception_nodes.pipelines.stereo_depth import StereoDepthPipeline
+    from perception_nodes.pipelines.visual_odometry import VisualOdometryPipeline
+
+TASKS = (
+    'segmentation', 'stereo_depth', 'mono_depth', 'optical_flow', 'visual_odometry',
+    'place_recognition',
+)
+STEREO_TASKS = ('stereo_depth', 'visual_odometry')
+
+
+@dataclass(frozen=True)
+class MonoFrame:
+    """One rectified image and its camera."""
+
+    image: Image
+    camera: Camera
+
+
+@dataclass(frozen=True)
+class StereoFrame:
+    """One rectified pair and its rig; the tasks of one camera take the left image."""
+
+    left: Image
+    right: Image
+    rig: StereoRig
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the tasks say of one frame.
+
+    None where a task was not asked, needs a pair and got one image, or has nothing to say yet
+    (flow of the first image).
+    """
+
+    stamp_ns: int
+    segmentation: Segmentation | None = None
+    stereo_depth: Depth | None = None
+    mono_depth: Depth | None = None
+    optical_flow: Flow | None = None
+    visual_odometry: Odometry | None = None
+    place_recognition: PlaceMatches | None = None
+
+
+@dataclass(frozen=True)
+class Perception:
+    """Any of the six pipelines, run on the same frames.
+
+    A result goes where it helps: flow into the temporal smoothing of segmentation, depth and mask
+    into visual odometry, depth and pose into place recognition.
+    """
+
+    segmentation: SegmentationPipeline | None = None
+    stereo_depth: StereoDepthPipeline | None = None
+    mono_depth: MonoDepthPipeline | None = None
+    optical_flow: OpticalFlowPipeline | None = None
+    visual_odometry: VisualOdometryPipeline | None = None
+    place_recognition: PlaceRecognitionPipeline | None = None
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks that are here, in the order of TASKS."""
+        return tuple(task for task in TASKS if getattr(self, task) is not None)
+
+    def reset(self) -> None:
+        """Forget the past in every task (time went back: a looped bag)."""
+        for task in self.tasks:
+            getattr(self, task).reset()
+
+    def __call__(
+        self, frame: StereoFrame | MonoFrame, wanted: Collection[str] = TASKS
+    ) -> Results:
+        """Run the wanted tasks on one frame.
+
+        Parameters
+        ----------
+        wanted : names of tasks; the others are neither run nor handed on.
+        """
+        pair = frame if isinstance(frame, StereoFrame) else None
+        if isinstance(frame, StereoFrame):
+            image, camera = frame.left, frame.rig.left
+        else:
+            image, camera = frame.image, frame.camera
+        flow = mask = depth = mono = odometry = places = None
+        if self.optical_flow and 'optical_flow' in wanted:
+            flow = self.optical_flow(image)
+        if self.segmentation and 'segmentation' in wanted:
+            mask = self.segmentation(image, flow)
+        if self.stereo_depth and pair and 'stereo_depth' in wanted:
+            depth = self.stereo_depth(pair.left, pair.right, pair.rig)
+        if self.mono_depth and 'mono_depth' in wanted:
+            mono = self.mono_depth(image, camera)
+        if self.visual_odometry and pair and 'visual_odometry' in wanted:
+            odometry = self.visual_odometry(pair.left, pair.right, pair.rig, depth, mask)
+        if self.place_recognition and 'place_recognition' in wanted:
+            pose = odometry.odom_from_base if odometry and odometry.tracking else None
+            places = self.place_recognition(image, camera, depth, pose)
+        return Results(image.stamp_ns, mask, depth, mono, flow, odometry, places)
