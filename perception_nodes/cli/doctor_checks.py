@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``perception doctor`` looks at: what is there, and what its absence costs."""
+
+import importlib.metadata
+import importlib.util
+import os
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from perception_nodes.inference import models
+from perception_nodes.inference.engine_cache import engine_folder
+from perception_nodes.inference.gpu import probe
+from perception_nodes.inference.model_card import check_model
+from perception_nodes.inference.tensorrt_library import FLAVOURS
+from perception_nodes.types import PerceptionError
+
+OK, MISSING, BROKEN = 'ok', 'missing', 'broken'
+REQUIRED = ('numpy', 'scipy', 'cv2', 'onnxruntime', 'rosbags', 'yaml', 'click', 'matplotlib')
+PACKAGE_OF = {'cv2': 'opencv-python-headless', 'yaml': 'pyyaml'}
+BRIDGES = {
+    'message_filters': 'its own pairing of stereo stamps is used',
+    'cv_bridge': 'its own image codec is used',
+    'tf2_ros': 'no TF: odom -> base_link is not broadcast, camera poses come from parameters',
+    'vision_msgs': 'no label_info topic',
+}
+MALLOC = {
+    'MALLOC_MMAP_THRESHOLD_': 268435456,
+    'MALLOC_TRIM_THRESHOLD_': 1073741824,
+    'MALLOC_TOP_PAD_': 67108864,
+}
+SEGMENT_BYTES = 16 << 20
+PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+DISTRO_OF_RCLPY = {'3': 'Humble', '7': 'Jazzy', '9': 'Kilted'}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the doctor.
+
+    Attributes
+    ----------
+    group, name : what was looked at.
+    status : OK, MISSING (something optional is off) or BROKEN (the package cannot do its work).
+    found : what is there.
+    advice : what its absence costs and how to get it; empty if all is well.
+    """
+
+    group: str
+    name: str
+    status: str
+    found: str
+    advice: str = ''
+
+
+def all_checks() -> list[Check]:
+    """Look at everything, in the order in which it is shown."""
+    return [
+        *python_checks(), *ros_checks(), *middleware_checks(), *backend_checks(), *model_checks(),
+    ]
+
+
+def python_checks() -> Iterator[Check]:
+    """Python itself and the libraries without which nothing runs."""
+    version = '.'.join(map(str, sys.version_info[:3]))
+    old = sys.version_info < (3, 10)
+    yield Check('python', 'python', BROKEN if old else OK, version,
+                'use 3.10 or newer' if old else '')
+    for module in REQUIRED:
+        package = PACKAGE_OF.get(module, module)
+        if importlib.util.find_spec(module) is None:
+            yield Check('python', module, BROKEN, 'not installed', f'pip install {package}')
+        else:
+            yield Check('python', module, OK, _version(package) or 'found')
+
+
+def ros_checks() -> Iterator[Check]:
+    """rclpy, which distribution it is of, and the packages that only a robot has."""
+    if importlib.util.find_spec('rclpy') is None:
+        yield Check(
+            'ros', 'rclpy', MISSING, 'not found',
+            "live nodes: source a ROS 2 distribution or pip install 'perception_nodes[ros]'",
+        )
+        return
+    distro = os.environ.get('ROS_DISTRO')
+    wheel = _version('ros-rclpy')
+    if distro:
+        found = f'{distro} distribution'
+    elif wheel:
+        found = f'wheels {wheel} ({DISTRO_OF_RCLPY.get(wheel.split(".")[0], "unknown")})'
+    else:
+        found = 'unknown origin'
+    yield Check('ros', 'rclpy', OK, found)
+    for module, cost in BRIDGES.items():
+        there = importlib.util.find_spec(module) is not None
+        yield Check('ros', module, OK if there else MISSING, 'found' if there else 'not found',
+                    '' if there else cost)
+
+
+def middleware_checks() -> Iterator[Check]:
+    """Middleware, and the settings without which it loses images on one machine."""
+    middleware = os.environ.get('RMW_IMPLEMENTATION', '')
+    yield Check('middleware', 'rmw', OK, middleware or 'rmw_fastrtps_cpp (default)')
+    if not middleware or 'fastrtps' in middleware:
+        yield profile_check()
+    wrong = [name for name, value in MALLOC.items() if os.environ.get(name) != str(value)]
+    yield Check(
+        'middleware', 'malloc', MISSING if wrong else OK,
+        f'{len(MALLOC) - len(wrong)} of {len(MALLOC)} settings',
+        'image latency and CPU double: export '
+        + ' '.join(f'{name}={MALLOC[name]}' for name in wrong) if wrong else '',
+    )
+
+
+def profile_check() -> Check:
+    """Whether a Fast DDS profile with a shared-memory segment for images is in force."""
+    cost = (
+        'images are lost between processes: set FASTDDS_DEFAULT_PROFILES_FILE and '
+        'FASTRTPS_DEFAULT_PROFILES_FILE to the profile in config/ (the launch files do)'
+    )
+    paths = {name: os.environ[name] for name in PROFILE_VARIABLES if os.environ.get(name)}
+    if not paths:
+        return Check('middleware', 'fastdds profile', MISSING, 'not set', cost)
+    path = Path(next(iter(paths.values())))
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        return Check('middleware', 'fastdds profile', MISSING, f'{path} unreadable: {error}', cost)
+    sizes = [int(element.text) for element in root.iter()
+             if element.tag.endswith('segment_size') and (element.text or '').strip().isdigit()]
+    if max(sizes, default=0) < SEGMENT_BYTES:
+        return Check('middleware', 'fastdds profile', MISSING,
+                     f'{path} has no segment_size of {SEGMENT_BYTES} bytes or more', cost)
+    return Check('middleware', 'fastdds profile', OK, f'{path}, segment {max(sizes) >> 20} MB')
+
+
+def backend_checks() -> Iterator[Check]:
+    """GPU and everything that runs models."""
+    gpu, reason = probe()
+    if gpu is None:
+        yield Check('backend', 'gpu', MISSING, reason, 'models run on the CPU')
+    else:
+        yield Check('backend', 'gpu', OK, f'{gpu.name}, compute {gpu.compute_capability}, '
+                    f'{gpu.memory_bytes >> 20} MB, driver for CUDA {gpu.driver_cuda}')
+    import onnxruntime
+
+    providers = ', '.join(onnxruntime.get_available_providers())
+    yield Check('backend', 'onnxruntime', OK, f'{onnxruntime.__version__}: {providers}')
+    for flavour in FLAVOURS:
+        package = {'tensorrt_rtx': 'tensorrt-rtx-cu13'}.get(flavour, flavour)
+        yield _optional(flavour, package, 'no engines' if flavour == 'tensorrt' else
+                        'no engines ahead of time')
+    yield _optional('cuda.bindings', 'cuda-bindings', 'engines are built but cannot run here')
+    yield _optional('openvino', 'openvino', 'backend openvino is off')
+    yield _optional('onnx', 'onnx', 'no fp16 or int8 is made here')
+    yield _optional('torch', 'torch', 'no training and no export')
+    folder = engine_folder()
+    engines = len(list(folder.glob('*.engine'))) if folder.is_dir() else 0
+    yield Check('backend', 'engines', OK, f'{engines} in {folder}')
+
+
+def model_checks() -> Iterator[Check]:
+    """Every model: is its file the one that its card describes?"""
+    found = models.list_models()
+    if not found:
+        yield Check('models', 'models', BROKEN, 'none found',
+                    f'set {models.VARIABLE} to the folder that holds them')
+    for name, path in found.items():
+        try:
+            card = check_model(path)
+        except PerceptionError as error:
+            yield Check('models', name, BROKEN, str(path), str(error))
+        else:
+            yield Check('models', name, OK, f'sha256 {card.sha256[:12]} {path}')
+
+
+def _optional(module: str, package: str, cost: str) -> Check:
+    try:
+        there = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # its parent package is not there
+        there = False
+    if there:
+        return Check('backend', module, OK, _version(package) or 'found')
+    return Check('backend', module, MISSING, 'not installed', f'{cost}: pip install {package}')
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ''

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``perception models``: what is here, whether it is whole, and what it reached."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from perception_nodes.inference.model_card import ModelCard, TensorSpec, check_model
+from perception_nodes.inference.models import list_models, model_folders, model_path
+from perception_nodes.types import PerceptionError
+
+
+@click.command('models')
+@click.argument('names', nargs=-1)
+@click.option('--json', 'as_json', is_flag=True, help='Print the cards as JSON.')
+def command(names: tuple[str, ...], as_json: bool) -> None:
+    """List the models, or show the cards of NAMES (released names or .onnx files).
+
+    The file of each is checked against its card; status 2 if one does not fit.
+    """
+    paths = {name: model_path(name) for name in names} or list_models()
+    if not paths:
+        folders = ', '.join(str(folder) for folder in model_folders()) or 'none exists'
+        raise PerceptionError(f'no models found (folders searched: {folders})')
+    cards: dict[str, ModelCard] = {}
+    broken: list[str] = []
+    for name, path in paths.items():
+        try:
+            cards[name] = check_model(path)
+        except PerceptionError as error:
+            broken.append(str(error))
+    if as_json:
+        click.echo(json.dumps({name: _entry(card, paths[name]) for name, card in cards.items()},
+                              indent=1))
+    else:
+        for name, card in cards.items():
+            click.echo(_page(card, paths[name]) if names else _line(name, card, paths[name]))
+    if broken:
+        raise PerceptionError('; '.join(broken))
+
+
+def _entry(card: ModelCard, path: Path) -> dict[str, Any]:
+    return {'path': str(path), **dataclasses.asdict(card)}
+
+
+def _line(name: str, card: ModelCard, path: Path) -> str:
+    megabytes = path.stat().st_size / 1e6
+    return (
+        f'{name:<20} {card.task:<18} {card.precision:<5} {card.parameters / 1e6:6.2f} M  '
+        f'{megabytes:5.1f} MB  {card.sha256[:12]}  {card.summary}'
+    )
+
+
+def _page(card: ModelCard, path: Path) -> str:
+    lines = [
+        f'{card.name}: {card.summary}',
+        f'  task         {card.task}',
+        f'  file         {path}',
+        f'  sha256       {card.sha256}',
+        f'  network      {card.network or "unknown"}, {card.parameters} parameters, '
+        f'{card.precision}, at most {card.network_pixels or "all"} pixels inside',
+        f'  licence      {card.licence}'
+        + (', training data forbids commercial use' if card.non_commercial else ''),
+        *(f'  input        {_tensor(spec)}' for spec in card.inputs),
+        *(f'  output       {_tensor(spec)}' for spec in card.outputs),
+    ]
+    if card.classes:
+        lines.append(f'  classes      {", ".join(card.classes)}')
+    for title in ('training', 'results', 'calibration'):
+        for key, value in dict(getattr(card, title)).items():
+            lines.append(f'  {title:<12} {key}: {json.dumps(value)}')
+    return '\n'.join(lines)
+
+
+def _tensor(spec: TensorSpec) -> str:
+    shape = ', '.join('any' if size < 0 else str(size) for size in spec.shape)
+    text = f'{spec.name} {spec.dtype} [{shape}]'
+    return ' '.join(part for part in (text, spec.unit and f'({spec.unit})', spec.meaning) if part)
