@@ -1,1 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Torch networks, one file each; NETWORKS builds one by name, untrained, with its own sizes."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from perception_nodes.networks.street_segmentation import StreetSegmentation
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    'street_segmentation': StreetSegmentation,
+}

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stereo and flow share: an encoder that is blind to gain, correlation, warping, upsampling.
+
+Everything here exports to plain ONNX operators that TensorRT takes as well: MatMul and Gather
+instead of hundreds of slices, GridSample in 4-D, no unfold.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perception_nodes.networks.layers import ConvNorm, ResidualBlock
+
+
+def luminance_and_contrast(image: Tensor, window: int = 9) -> Tensor:
+    """Reduce a picture to what two cameras, or two moments, agree on.
+
+    Parameters
+    ----------
+    image : float B 3 H W, RGB 0..1.
+    window : side of the box that contrast is measured in, pixels, odd.
+
+    Returns
+    -------
+    float B 2 H W: luminance around 0, and luminance less its local mean over its local deviation,
+    which a gain or an offset between the pictures does not change.
+    """
+    red, green, blue = image[:, 0:1], image[:, 1:2], image[:, 2:3]
+    grey = 0.299 * red + 0.587 * green + 0.114 * blue
+    pad = window // 2
+    padded = F.pad(grey, (pad, pad, pad, pad), mode='replicate')
+    mean = F.avg_pool2d(padded, window, 1)
+    spread = (F.avg_pool2d(padded * padded, window, 1) - mean * mean).clamp(min=0.0)
+    return torch.cat([2 * grey - 1, (grey - mean) / torch.sqrt(spread + 4e-4)], 1)
+
+
+class MatchingEncoder(nn.Module):
+    """Features at 1/4, 1/8, ... of one picture, the same for both pictures of a pair.
+
+    Parameters
+    ----------
+    widths : channels at 1/2, 1/4, 1/8, ...; as many levels as are given.
+    """
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        half, quarter, *coarser = widths
+        self.stem = nn.Sequential(
+            ConvNorm(2, half, 5, stride=2), ConvNorm(half, half), ConvNorm(half, quarter, stride=2)
+        )
+        self.quarter = nn.Sequential(
+            ResidualBlock(quarter, quarter), nn.Conv2d(quarter, quarter, 3, padding=1)
+        )
+        pairs = zip((quarter, *coarser), coarser, strict=False)
+        self.coarser = nn.ModuleList(ResidualBlock(a, b, 2) for a, b in pairs)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Map B 3 H W (0..1) to a list of B C H/4 W/4, B C' H/8 W/8, ..."""
+        levels = [self.quarter(self.stem(luminance_and_contrast(image)))]
+        for block in self.coarser:
+            levels.append(block(levels[-1]))
+        return levels
+
+
+def unit(features: Tensor) -> Tensor:
+    """Scale every pixel's feature vector to length one."""
+    return features / torch.sqrt((features * features).sum(1, keepdim=True) + 1e-6)
+
+
+def row_correlation(left: Tensor, right: Tensor, levels: int) -> Tensor:
+    """Compare each left pixel with the right ones 0 .. levels - 1 columns further left.
+
+    Parameters
+    ----------
+    left, right : B C H W of unit length over C.
+
+    Returns
+    -------
+    B levels H W, cosines -1..1; 0 where the partner lies outside.
+    """
+    batch, _, height, width = left.shape
+    pairs = left.permute(0, 2, 3, 1) @ right.permute(0, 2, 1, 3)  # B H W W', all of a row
+    column = torch.arange(width, device=left.device)[:, None]
+    partner = column - torch.arange(levels, device=left.device)[None, :]
+    flat = (column * width + partner.clamp(min=0)).reshape(-1)
+    near = pairs.reshape(batch, height, width * width).index_select(2, flat)
+    near = near.reshape(batch, height, width, levels) * (partner >= 0).to(near.dtype)
+    return near.permute(0, 3, 1, 2)
+
+
+def local_correlation(features: Tensor, other: Tensor, radius: int) -> Tensor:
+    """Compare each pixel with the (2 radius + 1)^2 pixels around it in the other picture.
+
+    Parameters
+    ----------
+    features, other : B C H W of unit length over C.
+
+    Returns
+    -------
+    B (2r+1)^2 H W, cosines -1..1, rows of the window first; 0 where the partner lies outside.
+    """
+    height, width = features.shape[2:]
+    side = 2 * radius + 1
+    padded = F.pad(other, (radius, radius, radius, radius))
+    cosines = [
+        (features * padded[:, :, dy:dy + height, dx:dx + width]).sum(1, keepdim=True)
+        for dy in range(side) for dx in range(side)
+    ]
+    return torch.cat(cosines, 1)
+
+
+def pixel_grid(like: Tensor) -> Tensor:
+    """Coordinates (x, y) of every pixel, float32 1 2 H W, pixels."""
+    height, width = like.shape[2:]
+    y = torch.arange(height, device=like.device, dtype=torch.float32)[:, None].expand(-1, width)
+    x = torch.arange(width, device=like.device, dtype=torch.float32)[None, :].expand(height, -1)
+    return torch.stack([x, y])[None]
+
+
+def warp(older: Tensor, flow_px: Tensor) -> Tensor:
+    """Bring the older picture onto the newest grid: sample it at ``p - flow(p)``.
+
+    Parameters
+    ----------
+    older : B C H W. flow_px : B 2 H W, pixels of this grid (see types.Flow).
+
+    Returns
+    -------
+    B C H W; 0 where the sample lies outside.
+    """
+    height, width = older.shape[2:]
+    at = pixel_grid(flow_px) - flow_px.float()
+    x = at[:, 0] * (2.0 / (width - 1)) - 1
+    y = at[:, 1] * (2.0 / (height - 1)) - 1
+    grid = torch.stack([x, y], -1).to(older.dtype)
+    return F.grid_sample(older, grid, mode='bilinear', padding_mode='zeros', align_corners=True)
+
+
+def convex_upsample(values: Tensor, weights: Tensor, factor: int) -> Tensor:
+    """Refine a map by learned convex combinations of each coarse pixel's 3x3 (RAFT, 2020).
+
+    Parameters
+    ----------
+    values : B C H W. weights : logits B 9 factor^2 H W (any shape with as many channels).
+
+    Returns
+    -------
+    B C H*factor W*factor.
+    """
+    batch, channels, height, width = values.shape
+    soft = weights.reshape(batch, 1, 9, factor * factor, height, width).float().softmax(2)
+    padded = F.pad(values, (1, 1, 1, 1), mode='replicate')
+    around = torch.stack([
+        padded[:, :, dy:dy + height, dx:dx + width] for dy in range(3) for dx in range(3)
+    ], 2)
+    fine = (soft * around[:, :, :, None]).sum(2)
+    fine = fine.reshape(batch, channels * factor * factor, height, width)
+    return F.pixel_shuffle(fine, factor)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The released segmentation network: small, with a fine skip at 1/4 and a Bayesian head."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perception_nodes.networks.layers import (
+    ConvNorm,
+    PyramidContext,
+    ResidualBlock,
+    upsample_like,
+)
+
+
+class StreetSegmentation(nn.Module):
+    """Residual encoder to 1/32, pyramid context, decoder to 1/4, two dropout layers in the head.
+
+    Only the head depends on the dropout masks: the encoder and decoder run once for T samples
+    (Monte-Carlo dropout, Gal & Ghahramani 2016; the split of Kendall & Gal 2017: class logits and
+    a log-variance of the logits per pixel).
+
+    Parameters
+    ----------
+    classes : number of classes.
+    widths : channels at 1/2, 1/4, 1/8, 1/16, 1/32.
+    context, head : channels of the decoder at 1/8 and of the head at 1/4.
+    dropout : probability of dropping a channel of the head in training.
+    """
+
+    def __init__(
+        self, classes: int = 11, *,
+        widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 192),
+        context: int = 64, head: int = 40, dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        half, quarter, eighth, sixteenth, last = widths
+        self.context, self.head, self.dropout = context, head, dropout
+        self.stem = nn.Sequential(ConvNorm(3, half, stride=2), ConvNorm(half, quarter, stride=2))
+        self.stage4 = ResidualBlock(quarter, quarter)
+        self.stage8 = nn.Sequential(
+            ResidualBlock(quarter, eighth, 2), ResidualBlock(eighth, eighth)
+        )
+        self.stage16 = nn.Sequential(
+            ResidualBlock(eighth, sixteenth, 2), ResidualBlock(sixteenth, sixteenth),
+            ResidualBlock(sixteenth, sixteenth),
+        )
+        self.stage32 = nn.Sequential(ResidualBlock(sixteenth, last, 2), ResidualBlock(last, last))
+        self.pyramid = PyramidContext(last, 96)
+        self.skip16 = ConvNorm(sixteenth, 96, 1, relu=False)
+        self.merge16 = ConvNorm(96, 96)
+        self.lower16 = ConvNorm(96, context, 1, relu=False)
+        self.skip8 = ConvNorm(eighth, context, 1, relu=False)
+        self.merge8 = ConvNorm(context, context)
+        self.detail = ConvNorm(quarter, head, 1, relu=False)
+        self.head_context = nn.Conv2d(context, head, 1)
+        self.head_mix = ConvNorm(head, head)
+        self.head_out = nn.Conv2d(head, classes + 1, 1)
+        self.auxiliary = nn.Conv2d(context, classes, 1)
+        self.classes = classes
+
+    @property
+    def mask_channels(self) -> int:
+        """Channels C of the dropout masks: the context's and the head's."""
+        return self.context + self.head
+
+    def draw_masks(self, rows: int, like: Tensor) -> Tensor:
+        """Draw dropout masks, rows x C: 0 with the dropout's probability, else 1 / (1 - p)."""
+        keep = 1.0 - self.dropout
+        shape = (rows, self.mask_channels)
+        return torch.empty(shape, device=like.device).bernoulli_(keep) / keep
+
+    def encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Map a normalised image B 3 H W to context B C H/8 W/8 and detail B C' H/4 W/4."""
+        x4 = self.stage4(self.stem(image))
+        x8 = self.stage8(x4)
+        x16 = self.stage16(x8)
+        x = self.pyramid(self.stage32(x16))
+        x = self.merge16(F.relu(upsample_like(x, x16) + self.skip16(x16)))
+        x = self.merge8(F.relu(upsample_like(self.lower16(x), x8) + self.skip8(x8)))
+        return x, self.detail(x4)
+
+    def decode(self, context: Tensor, detail: Tensor, masks: Tensor) -> Tensor:
+        """Class logits and log-variance, R K+1 H/4 W/4; one mask row per image, or T of one."""
+        masks = masks.to(context.dtype)[:, :, None, None]
+        x = self.head_context(context * masks[:, :self.context])
+        x = F.relu(upsample_like(x, detail) + detail)
+        return self.head_out(self.head_mix(x) * masks[:, self.context:])
+
+    def forward(self, image: Tensor, masks: Tensor | None = None) -> dict[str, Tensor]:
+        """Segment.
+
+        Parameters
+        ----------
+        image : float B 3 H W, normalised; H and W multiples of 32.
+        masks : float R C with R = B (one row an image), or B = 1 and R = T samples; None: drawn
+            in training, all ones in evaluation.
+
+        Returns
+        -------
+        logits R K H/4 W/4; log_variance R 1 H/4 W/4 of the logits; in training also auxiliary,
+        logits B K H/8 W/8.
+        """
+        context, detail = self.encode(image)
+        if masks is None:
+            rows = image.shape[0]
+            ones = torch.ones(rows, self.mask_channels, device=image.device)
+            masks = self.draw_masks(rows, image) if self.training else ones
+        out = self.decode(context, detail, masks)
+        result = {'logits': out[:, :self.classes], 'log_variance': out[:, self.classes:]}
+        if self.training:
+            result['auxiliary'] = self.auxiliary(context)
+        return result
