@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth as the topics of stereo_depth_node and mono_depth_node, and back."""
+
+from collections.abc import Container, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from perception_nodes.messages.camera import (
+    camera_from_info,
+    full_region,
+    info_from_camera,
+    rectified,
+)
+from perception_nodes.messages.context import Context
+from perception_nodes.messages.factory import MessageFactory
+from perception_nodes.messages.image import decode_array, encode_image
+from perception_nodes.messages.points import depth_points_message
+from perception_nodes.messages.primitives import header, stamp_ns
+from perception_nodes.types import Depth, FloatArray, PerceptionError
+
+
+def depth_messages(
+    result: Depth, factory: MessageFactory, wanted: Container[str],
+    context: Context | None = None,
+) -> dict[str, Any]:
+    """Make the wanted topics of a depth image; points take their colour from the context's image.
+
+    Returns
+    -------
+    topic name (as in ``topics.TOPICS``) to message; no disparity from one camera.
+    """
+    image = context.image if context else None
+    stamp, frame_id = result.stamp_ns, result.frame_id
+    messages = {}
+    if 'depth/image_rect' in wanted:
+        messages['depth/image_rect'] = _float_image(result.depth_m, factory, stamp, frame_id)
+    if 'depth/stddev' in wanted:
+        messages['depth/stddev'] = _float_image(result.sigma_m, factory, stamp, frame_id)
+    if 'depth/camera_info' in wanted:
+        camera = replace(rectified(result.camera), frame_id=frame_id)
+        messages['depth/camera_info'] = info_from_camera(camera, factory, stamp)
+    if 'disparity' in wanted and result.disparity_px is not None:
+        messages['disparity'] = disparity_message(result, factory)
+    if 'points' in wanted:
+        messages['points'] = depth_points_message(result, image, factory)
+    return messages
+
+
+def disparity_message(result: Depth, factory: MessageFactory) -> Any:
+    """Make a stereo_msgs/DisparityImage.
+
+    ``t`` is the baseline in metres and ``f`` the focal length in pixels, so depth = f t / d.
+    The matcher is not bound to steps: ``min_disparity..max_disparity`` is the range found in
+    this image and ``delta_d`` the median one-sigma, below which no difference means anything.
+    """
+    disparity = np.asarray(result.disparity_px, np.float32)
+    height, width = disparity.shape
+    sigma = result.disparity_sigma_px
+    return factory.make(
+        'stereo_msgs/msg/DisparityImage',
+        header=header(factory, result.stamp_ns, result.frame_id),
+        image=_float_image(disparity, factory, result.stamp_ns, result.frame_id),
+        f=float(result.camera.p[0, 0]), t=float(result.baseline_m),
+        valid_window=full_region(factory, width, height),
+        min_disparity=_finite(np.min, disparity), max_disparity=_finite(np.max, disparity),
+        delta_d=0.0 if sigma is None else _finite(np.median, np.asarray(sigma)[::4, ::4]),
+    )
+
+
+def depth_from_messages(messages: Mapping[str, Any]) -> Depth:
+    """Give back the result that topics of one stamp carry.
+
+    Parameters
+    ----------
+    messages : 'depth/image_rect', 'depth/camera_info' and, where they were recorded,
+        'depth/stddev' (NaN without) and 'disparity' (None without).
+
+    Raises
+    ------
+    PerceptionError
+        If a message is malformed.
+    """
+    image = messages['depth/image_rect']
+    depth_m = _float_array(image)
+    sigma_m = np.full(depth_m.shape, np.nan, np.float32)
+    if 'depth/stddev' in messages:
+        sigma_m = _float_array(messages['depth/stddev'])
+    disparity = messages.get('disparity')
+    return Depth(
+        stamp_ns(image.header.stamp), image.header.frame_id,
+        camera_from_info(messages['depth/camera_info']), depth_m, sigma_m,
+        disparity_px=None if disparity is None else _float_array(disparity.image),
+        baseline_m=0.0 if disparity is None else float(disparity.t),
+    )
+
+
+def _float_image(values: FloatArray, factory: MessageFactory, stamp: int, frame_id: str) -> Any:
+    return encode_image(np.asarray(values, np.float32), '32FC1', factory, stamp, frame_id)
+
+
+def _float_array(message: Any) -> FloatArray:
+    """Metres or pixels of a 32FC1 image; REP 118 lets 16UC1 hold millimetres, 0 invalid."""
+    values = decode_array(message)
+    if message.encoding == '16UC1':
+        metres = values.astype(np.float32) / np.float32(1000.0)
+        return np.where(values == 0, np.float32(np.nan), metres)
+    if message.encoding != '32FC1':
+        raise PerceptionError(f'a depth image is 32FC1 or 16UC1, not {message.encoding}')
+    return values
+
+
+def _finite(reduce: Any, values: FloatArray) -> float:
+    """Reduce the finite values; 0 if there is none."""
+    kept = values[np.isfinite(values)]
+    return float(reduce(kept)) if kept.size else 0.0

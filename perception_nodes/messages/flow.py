@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flow as the topics of optical_flow_node, and back."""
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+import numpy as np
+
+from perception_nodes.messages.context import Context
+from perception_nodes.messages.factory import MessageFactory
+from perception_nodes.messages.image import decode_array, encode_image, image_message
+from perception_nodes.messages.pictures import flow_color
+from perception_nodes.messages.primitives import header, stamp_ns
+from perception_nodes.types import Flow, Image, PerceptionError
+
+
+def flow_messages(
+    result: Flow, factory: MessageFactory, wanted: Container[str],
+    context: Context | None = None,
+) -> dict[str, Any]:
+    """Make the wanted topics of a flow field; it needs nothing of the context.
+
+    Returns
+    -------
+    topic name (as in ``topics.TOPICS``) to message.
+    """
+    stamp, frame_id = result.stamp_ns, result.frame_id
+    messages = {}
+    if 'flow' in wanted:
+        messages['flow'] = encode_image(
+            np.asarray(result.flow_px, np.float32), '32FC2', factory, stamp, frame_id
+        )
+    if 'flow/stddev' in wanted:
+        messages['flow/stddev'] = encode_image(
+            np.asarray(result.sigma_px, np.float32), '32FC1', factory, stamp, frame_id
+        )
+    if 'flow/interval' in wanted:
+        messages['flow/interval'] = factory.make(
+            'sensor_msgs/msg/TimeReference', header=header(factory, stamp, frame_id),
+            time_ref=factory.time(result.previous_stamp_ns), source='previous image',
+        )
+    if 'flow/color' in wanted:
+        picture = Image(flow_color(result.flow_px), stamp, frame_id)
+        messages['flow/color'] = image_message(picture, factory)
+    return messages
+
+
+def flow_from_messages(messages: Mapping[str, Any]) -> Flow:
+    """Give back the result that topics of one stamp carry.
+
+    Parameters
+    ----------
+    messages : 'flow' and, where they were recorded, 'flow/stddev' (NaN without) and
+        'flow/interval' (the stamp itself without).
+
+    Raises
+    ------
+    PerceptionError
+        If a message is malformed.
+    """
+    image = messages['flow']
+    flow_px = decode_array(image)
+    if image.encoding != '32FC2':
+        raise PerceptionError(f'flow is 32FC2, not {image.encoding}')
+    stamp = stamp_ns(image.header.stamp)
+    sigma_px = np.full(flow_px.shape[:2], np.nan, np.float32)
+    if 'flow/stddev' in messages:
+        sigma_px = decode_array(messages['flow/stddev'])
+    interval = messages.get('flow/interval')
+    previous = stamp if interval is None else stamp_ns(interval.time_ref)
+    return Flow(stamp, image.header.frame_id, previous, flow_px, sigma_px)

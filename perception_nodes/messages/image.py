@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""sensor_msgs/Image and CompressedImage to arrays and back.
+
+What comes in is not trusted: sizes, step and data must agree before a byte is looked at.
+"""
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from perception_nodes.messages.encodings import find_encoding
+from perception_nodes.messages.factory import MessageFactory
+from perception_nodes.messages.primitives import header, stamp_ns
+from perception_nodes.types import Array, Image, PerceptionError
+
+MAX_SIDE_PX = 1 << 15
+
+
+def decode_array(message: Any) -> Array:
+    """Give the pixels of a sensor_msgs/Image as they are stored, without colour conversion.
+
+    Returns
+    -------
+    [H, W] or [H, W, C] of the encoding's dtype in this machine's byte order; a view of the
+    message's memory where that is possible.
+
+    Raises
+    ------
+    PerceptionError
+        If the encoding is unknown, the image is empty, or step, height and data disagree.
+    """
+    encoding = find_encoding(message.encoding)
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    _check_size(height, width)
+    row_bytes = width * encoding.pixel_bytes
+    if step < row_bytes:
+        raise PerceptionError(
+            f'image step {step} is too small: {width} px of {message.encoding} need {row_bytes}'
+        )
+    data = np.frombuffer(message.data, np.uint8)
+    if data.size != step * height:
+        raise PerceptionError(
+            f'image data is {data.size} bytes but step {step} x height {height} = {step * height}'
+        )
+    if any(odd and size % 2 for odd, size in zip(encoding.even, (width, height), strict=True)):
+        raise PerceptionError(f'{message.encoding} image has odd size {width}x{height}')
+    rows = data.reshape(height, step)[:, :row_bytes]
+    dtype = np.dtype(encoding.dtype)
+    if dtype.itemsize > 1:
+        stored = dtype.newbyteorder('>' if message.is_bigendian else '<')
+        rows = np.ascontiguousarray(rows).view(stored).astype(dtype, copy=False)
+    shape = (height, width) if encoding.channels == 1 else (height, width, encoding.channels)
+    return rows.reshape(shape)
+
+
+def decode_image(message: Any) -> Image:
+    """Give a sensor_msgs/Image or CompressedImage as a picture.
+
+    Returns
+    -------
+    Image, uint8: colour as RGB [H, W, 3], one channel as mono [H, W]. 16 bits keep their upper 8
+    (rounded); 32FC1 is grey from 0 to 1, NaN black.
+
+    Raises
+    ------
+    PerceptionError
+        If the message is malformed; the reason is in the text.
+    """
+    stamp, frame_id = stamp_ns(message.header.stamp), str(message.header.frame_id)
+    if hasattr(message, 'format'):
+        return Image(_decompress(message), stamp, frame_id)
+    pixels = _eight_bits(decode_array(message), message.encoding)
+    code = find_encoding(message.encoding).to_rgb
+    if code is not None:
+        pixels = np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), code))
+    return Image(pixels, stamp, frame_id)
+
+
+def encode_image(
+    pixels: Array, encoding: str, factory: MessageFactory, stamp: int, frame_id: str
+) -> Any:
+    """Make a sensor_msgs/Image of an array that already has the encoding's dtype and channels.
+
+    Parameters
+    ----------
+    pixels : [H, W] or [H, W, C].
+    encoding : a name of ``encodings.ENCODINGS``; no conversion is made.
+    """
+    known = find_encoding(encoding)
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    if pixels.dtype != np.dtype(known.dtype) or channels != known.channels:
+        raise PerceptionError(
+            f'{encoding} does not hold {pixels.dtype} with {channels} channels'
+        )
+    height, width = pixels.shape[:2]
+    return factory.make(
+        'sensor_msgs/msg/Image', header=header(factory, stamp, frame_id), height=int(height),
+        width=int(width), encoding=encoding, is_bigendian=0,
+        step=int(width) * known.pixel_bytes,
+        data=factory.bytes_field(_little_endian(pixels)),
+    )
+
+
+def image_message(image: Image, factory: MessageFactory) -> Any:
+    """Make a sensor_msgs/Image (rgb8 or mono8) of a picture."""
+    encoding = 'mono8' if image.data.ndim == 2 else 'rgb8'
+    return encode_image(image.data, encoding, factory, image.stamp_ns, image.frame_id)
+
+
+def compressed_message(
+    image: Image, factory: MessageFactory, compression: str = 'jpeg', quality: int = 95
+) -> Any:
+    """Make a sensor_msgs/CompressedImage as image_transport writes it; jpeg or png."""
+    if compression not in ('jpeg', 'png'):
+        raise PerceptionError(f'images are compressed as jpeg or png, not {compression!r}')
+    mono = image.data.ndim == 2
+    pixels = image.data if mono else cv2.cvtColor(image.data, cv2.COLOR_RGB2BGR)
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if compression == 'jpeg' else []
+    done, coded = cv2.imencode(f'.{compression}', pixels, options)
+    if not done:
+        raise PerceptionError(f'the image could not be compressed as {compression}')
+    layout = f'mono8; {compression} compressed mono8' if mono else (
+        f'rgb8; {compression} compressed bgr8'
+    )
+    return factory.make(
+        'sensor_msgs/msg/CompressedImage', format=layout,
+        header=header(factory, image.stamp_ns, image.frame_id),
+        data=factory.bytes_field(coded.reshape(-1)),
+    )
+
+
+def _check_size(height: int, width: int) -> None:
+    if height < 1 or width < 1:
+        raise PerceptionError(f'empty image: {width}x{height}')
+    if max(height, width) > MAX_SIDE_PX:
+        raise PerceptionError(f'image of {width}x{height} is larger than any camera makes')
+
+
+def _little_endian(pixels: Array) -> Array:
+    stored = pixels.dtype.newbyteorder('<')
+    return np.ascontiguousarray(pixels, dtype=stored)
+
+
+def _eight_bits(pixels: Array, encoding: str) -> Array:
+    """Bring any stored pixel to uint8."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.uint16:
+        # 65535 becomes 255: 257 is the ratio of the two ranges.
+        return np.asarray((pixels.astype(np.uint32) + 128) // 257, np.uint8)
+    if encoding != '32FC1':
+        raise PerceptionError(f'{encoding} holds measurements, not a picture')
+    grey = np.nan_to_num(pixels.astype(np.float32), nan=0.0, posinf=np.inf, neginf=-np.inf)
+    if grey.min() < 0.0 or grey.max() > 1.0:
+        raise PerceptionError(
+            f'32FC1 image holds values {grey.min():g}..{grey.max():g}; a picture has 0..1 '
+            '(is this a depth image?)'
+        )
+    return np.asarray(np.rint(grey * 255.0), np.uint8)
+
+
+def _decompress(message: Any) -> Array:
+    """Pixels of a CompressedImage: mono [H, W] or RGB [H, W, 3], uint8."""
+    layout = str(message.format)
+    if 'compressedDepth' in layout:
+        raise PerceptionError(f'{layout!r} is a depth image, not a picture')
+    coded = np.frombuffer(message.data, np.uint8)
+    if coded.size == 0:
+        raise PerceptionError('empty compressed image: no data')
+    try:
+        pixels = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise PerceptionError(
+            f'compressed image ({layout or "no format"}, {coded.size} bytes) is neither a whole '
+            'jpeg nor a whole png'
+        )
+    _check_size(*pixels.shape[:2])
+    if pixels.dtype != np.uint8:
+        pixels = _eight_bits(pixels, 'mono16')
+    if pixels.ndim == 2:
+        return np.asarray(pixels)
+    # image_transport stores BGR and says so; 'compressed rgb8' has the channels the other way.
+    swapped = 'compressed rgb' in layout
+    if pixels.shape[2] == 4:
+        return np.asarray(
+            cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB if swapped else cv2.COLOR_BGRA2RGB)
+        )
+    return np.asarray(pixels if swapped else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))

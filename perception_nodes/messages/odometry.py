@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Odometry as the topics of visual_odometry_node, and back."""
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+import numpy as np
+
+from perception_nodes.messages.context import Context
+from perception_nodes.messages.factory import MessageFactory
+from perception_nodes.messages.primitives import (
+    header,
+    pose_with_covariance,
+    stamp_ns,
+    transform_of_pose,
+    twist_with_covariance,
+)
+from perception_nodes.types import FloatArray, Odometry
+
+OK, WARN = 0, 1
+
+
+def odometry_messages(
+    result: Odometry, factory: MessageFactory, wanted: Container[str],
+    context: Context | None = None,
+) -> dict[str, Any]:
+    """Make the wanted topics of one pose; the path is the context's trajectory.
+
+    Returns
+    -------
+    topic name (as in ``topics.TOPICS``) to message.
+    """
+    messages = {}
+    if 'odometry' in wanted:
+        messages['odometry'] = odometry_message(result, factory)
+    if 'status' in wanted:
+        messages['status'] = status_message(result, factory)
+    if 'path' in wanted and context is not None and context.trajectory is not None:
+        messages['path'] = context.trajectory.message(result.stamp_ns, result.frame_id)
+    return messages
+
+
+def odometry_message(result: Odometry, factory: MessageFactory) -> Any:
+    """Make a nav_msgs/Odometry."""
+    return factory.make(
+        'nav_msgs/msg/Odometry', header=header(factory, result.stamp_ns, result.frame_id),
+        child_frame_id=result.child_frame_id,
+        pose=pose_with_covariance(factory, result.odom_from_base, result.pose_covariance),
+        twist=twist_with_covariance(factory, result.twist, result.twist_covariance),
+    )
+
+
+def status_message(result: Odometry, factory: MessageFactory) -> Any:
+    """Make a diagnostic_msgs/DiagnosticStatus: OK while tracking, WARN with the reason if not."""
+    sigma = np.sqrt(np.maximum(np.diag(result.pose_covariance), 0.0))
+    values = {
+        'stamp_ns': str(result.stamp_ns),
+        'tracking': str(result.tracking).lower(),
+        'inliers': str(result.inliers),
+        'matches': str(result.matches),
+        'position_sigma_m': f'{np.linalg.norm(sigma[:3]):.4g}',
+        'rotation_sigma_rad': f'{np.linalg.norm(sigma[3:]):.4g}',
+    }
+    return factory.make(
+        'diagnostic_msgs/msg/DiagnosticStatus',
+        level=factory.octet(OK if result.tracking else WARN), name='visual_odometry',
+        message='tracking' if result.tracking else f'lost: {result.reason}', hardware_id='',
+        values=[
+            factory.make('diagnostic_msgs/msg/KeyValue', key=key, value=value)
+            for key, value in values.items()
+        ],
+    )
+
+
+def odometry_from_messages(messages: Mapping[str, Any]) -> Odometry:
+    """Give back the result that topics of one stamp carry.
+
+    Parameters
+    ----------
+    messages : 'odometry' and, where it was recorded, 'status'.
+
+    Raises
+    ------
+    PerceptionError
+        If a message is malformed.
+    """
+    message = messages['odometry']
+    values = {entry.key: entry.value for entry in getattr(messages.get('status'), 'values', ())}
+    tracking = values.get('tracking', 'true') == 'true'
+    reason = '' if tracking else messages['status'].message.partition('lost: ')[2]
+    linear, angular = message.twist.twist.linear, message.twist.twist.angular
+    return Odometry(
+        stamp_ns(message.header.stamp), message.header.frame_id, message.child_frame_id,
+        transform_of_pose(message.pose.pose), _square(message.pose.covariance),
+        np.array([linear.x, linear.y, linear.z, angular.x, angular.y, angular.z], np.float64),
+        _square(message.twist.covariance), tracking, reason,
+        int(values.get('inliers', 0)), int(values.get('matches', 0)),
+    )
+
+
+def _square(covariance: Any) -> FloatArray:
+    return np.array(covariance, np.float64).reshape(6, 6)

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results as pictures for eyes: uint8 RGB [H, W, 3]."""
+
+import colorsys
+
+import cv2
+import numpy as np
+
+from perception_nodes.types import UNLABELLED, Array, FloatArray, Image, Segmentation
+
+Palette = tuple[tuple[int, int, int], ...]
+
+# Steps between the hues red, yellow, green, cyan, blue, magenta (and back to red) of the colour
+# circle of S. Baker et al., "A Database and Evaluation Methodology for Optical Flow", IJCV 2011:
+# more steps where the eye tells more hues apart.
+_WHEEL = (
+    (15, (255, 0, 0)), (6, (255, 255, 0)), (4, (0, 255, 0)), (11, (0, 255, 255)),
+    (13, (0, 0, 255)), (6, (255, 0, 255)),
+)
+
+
+def class_palette(classes: int) -> Palette:
+    """Make colours that are far apart for this many classes."""
+    return tuple(
+        tuple(  # type: ignore[misc]
+            round(255 * part)
+            for part in colorsys.hsv_to_rgb((index * 0.618034) % 1.0, 0.75, 0.95)
+        )
+        for index in range(classes)
+    )
+
+
+def class_color(labels: Array, palette: Palette = ()) -> Array:
+    """Colour class ids; unlabelled (255) is black.
+
+    Parameters
+    ----------
+    labels : uint8 [H, W].
+    palette : colour of each id; empty = one is made.
+    """
+    table = np.zeros((256, 3), np.uint8)
+    colours = np.array(palette or class_palette(UNLABELLED), np.uint8)
+    table[:len(colours)] = colours
+    return table[labels]
+
+
+def overlay(
+    image: Image, segmentation: Segmentation, palette: Palette = (), opacity: float = 0.5
+) -> Array:
+    """Lay the classes' colours over the image; unlabelled pixels show the image alone.
+
+    Parameters
+    ----------
+    opacity : share of the class colour, 0..1.
+    """
+    base = _rgb(image)
+    colours = class_color(segmentation.labels, palette)
+    mixed = cv2.addWeighted(colours, opacity, base, 1.0 - opacity, 0.0)
+    unlabelled = segmentation.labels == UNLABELLED
+    if unlabelled.any():
+        mixed[unlabelled] = base[unlabelled]
+    return np.asarray(mixed)
+
+
+def depth_color(
+    depth_m: FloatArray, near_m: float | None = None, far_m: float | None = None
+) -> Array:
+    """Colour depth on a logarithmic scale: near is red, far is blue, invalid is black.
+
+    Parameters
+    ----------
+    depth_m : [H, W] metres, NaN invalid.
+    near_m, far_m : ends of the scale; None = the 2nd and 98th percentile of this image.
+    """
+    depth = np.asarray(depth_m, np.float32)
+    valid = np.isfinite(depth) & (depth > 0.0)
+    if not valid.any():
+        return np.zeros((*depth.shape, 3), np.uint8)
+    low, high = np.percentile(depth[valid], (2.0, 98.0))
+    near = low if near_m is None else near_m
+    far = max(high if far_m is None else far_m, near * 1.001)
+    with np.errstate(invalid='ignore', divide='ignore'):
+        share = np.log(far / depth) / np.log(far / near)
+    return _colormap(share, valid, cv2.COLORMAP_TURBO)
+
+
+def sigma_color(sigma: FloatArray, highest: float | None = None) -> Array:
+    """Colour a one-sigma, whatever its unit: dark is sure, bright is not, invalid is black.
+
+    Parameters
+    ----------
+    sigma : [H, W], NaN invalid.
+    highest : value of the brightest colour; None = the 98th percentile of this image.
+    """
+    values = np.asarray(sigma, np.float32)
+    valid = np.isfinite(values)
+    if not valid.any():
+        return np.zeros((*values.shape, 3), np.uint8)
+    top = float(np.percentile(values[valid], 98.0)) if highest is None else highest
+    return _colormap(values / max(top, 1e-12), valid, cv2.COLORMAP_INFERNO)
+
+
+def flow_color(flow_px: FloatArray, longest_px: float | None = None) -> Array:
+    """Colour flow as Baker et al. do: hue is the direction, saturation the length.
+
+    Parameters
+    ----------
+    flow_px : [H, W, 2] displacement (x, y), NaN invalid (black).
+    longest_px : length of the full colour; None = the 99th percentile of this image. Longer ones
+        are darkened.
+    """
+    flow = np.asarray(flow_px, np.float32)
+    length = np.hypot(flow[..., 0], flow[..., 1])
+    valid = np.isfinite(length)
+    if not valid.any():
+        return np.zeros((*length.shape, 3), np.uint8)
+    longest = float(np.percentile(length[valid], 99.0)) if longest_px is None else longest_px
+    share = np.where(valid, length, 0.0) / max(longest, 1e-6)
+    turn = np.arctan2(-flow[..., 1], -flow[..., 0]) / (2.0 * np.pi) + 0.5
+    wheel = color_wheel()
+    place = np.where(valid, turn, 0.0) * (len(wheel) - 1)
+    index = np.floor(place).astype(np.int32)
+    part = (place - index)[..., None]
+    hue = (1.0 - part) * wheel[index] + part * wheel[(index + 1) % len(wheel)]
+    within = share[..., None] <= 1.0
+    colour = np.where(within, 255.0 - share[..., None] * (255.0 - hue), 0.75 * hue)
+    colour[~valid] = 0.0
+    return np.asarray(np.rint(colour), np.uint8)
+
+
+def color_wheel() -> FloatArray:
+    """Hues of the circle, float32 [55, 3] RGB 0..255, each step linear between its two ends."""
+    ends = [colour for _, colour in _WHEEL]
+    parts = [
+        np.linspace(ends[i], ends[(i + 1) % len(ends)], steps, endpoint=False)
+        for i, (steps, _) in enumerate(_WHEEL)
+    ]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _rgb(image: Image) -> Array:
+    if image.data.ndim == 3:
+        return np.ascontiguousarray(image.data)
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(image.data), cv2.COLOR_GRAY2RGB))
+
+
+def _colormap(share: FloatArray, valid: Array, colours: int) -> Array:
+    """Map 0..1 through one of OpenCV's colour maps; black where not valid."""
+    level = np.asarray(np.clip(np.where(valid, share, 0.0), 0.0, 1.0) * 255.0, np.uint8)
+    picture = cv2.cvtColor(cv2.applyColorMap(level, colours), cv2.COLOR_BGR2RGB)
+    picture[~valid] = 0
+    return np.asarray(picture)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segmentation as the topics of segmentation_node, and back."""
+
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from perception_nodes.messages.context import Context
+from perception_nodes.messages.factory import MessageFactory
+from perception_nodes.messages.image import decode_array, encode_image, image_message
+from perception_nodes.messages.pictures import overlay
+from perception_nodes.messages.primitives import header, stamp_ns
+from perception_nodes.types import Image, Segmentation
+
+
+def segmentation_messages(
+    result: Segmentation, factory: MessageFactory, wanted: Container[str],
+    context: Context | None = None,
+) -> dict[str, Any]:
+    """Make the wanted topics of a segmentation; the overlay needs the context's image.
+
+    Returns
+    -------
+    topic name (as in ``topics.TOPICS``) to message.
+    """
+    context = context or Context()
+    stamp, frame_id = result.stamp_ns, result.frame_id
+    messages = {}
+    if 'mask' in wanted:
+        messages['mask'] = encode_image(result.labels, 'mono8', factory, stamp, frame_id)
+    if 'confidence' in wanted:
+        share = np.asarray(np.rint(np.clip(result.confidence, 0.0, 1.0) * 255.0), np.uint8)
+        messages['confidence'] = encode_image(share, 'mono8', factory, stamp, frame_id)
+    if 'uncertainty' in wanted:
+        messages['uncertainty'] = encode_image(
+            np.asarray(result.entropy, np.float32), '32FC1', factory, stamp, frame_id
+        )
+    if 'epistemic' in wanted and result.mutual_information is not None:
+        messages['epistemic'] = encode_image(
+            np.asarray(result.mutual_information, np.float32), '32FC1', factory, stamp, frame_id
+        )
+    if 'overlay' in wanted and context.image is not None:
+        picture = overlay(context.image, result, context.palette)
+        messages['overlay'] = image_message(Image(picture, stamp, frame_id), factory)
+    return messages
+
+
+def label_info_message(
+    classes: Sequence[str], factory: MessageFactory, stamp: int, frame_id: str = ''
+) -> Any | None:
+    """Make a vision_msgs/LabelInfo of the class names; None where vision_msgs is missing."""
+    if not factory.has('vision_msgs/msg/LabelInfo'):
+        return None
+    return factory.make(
+        'vision_msgs/msg/LabelInfo', header=header(factory, stamp, frame_id), threshold=0.0,
+        class_map=[
+            factory.make('vision_msgs/msg/VisionClass', class_id=index, class_name=name)
+            for index, name in enumerate(classes)
+        ],
+    )
+
+
+def segmentation_from_messages(messages: Mapping[str, Any]) -> Segmentation:
+    """Give back the result that topics of one stamp carry.
+
+    Parameters
+    ----------
+    messages : 'mask' and, where they were recorded, 'confidence', 'uncertainty', 'epistemic';
+        what is missing is NaN (None for the epistemic part).
+
+    Raises
+    ------
+    PerceptionError
+        If a message is malformed.
+    """
+    mask = messages['mask']
+    labels = decode_array(mask)
+    unknown = np.full(labels.shape, np.nan, np.float32)
+    confidence = entropy = unknown
+    if 'confidence' in messages:
+        confidence = decode_array(messages['confidence']).astype(np.float32) / np.float32(255.0)
+    if 'uncertainty' in messages:
+        entropy = decode_array(messages['uncertainty'])
+    mutual = decode_array(messages['epistemic']) if 'epistemic' in messages else None
+    return Segmentation(
+        stamp_ns(mask.header.stamp), mask.header.frame_id, labels, confidence, entropy, mutual
+    )
