@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``perception export``: from a checkpoint to a released model."""
+
+from pathlib import Path
+
+import click
+
+from perception_nodes.types import PerceptionError
+
+
+@click.command('export')
+@click.argument('name')
+@click.option('--checkpoint', type=click.Path(path_type=Path),
+              help='File [runs/NAME/checkpoint.safetensors].')
+@click.option('--data', type=click.Path(path_type=Path), default='../shared/data',
+              envvar='PERCEPTION_DATA', show_default=True,
+              help='Folder that holds the data sets: for calibration.')
+@click.option('--out', type=click.Path(path_type=Path), default='models', show_default=True,
+              help='Folder for NAME.onnx and NAME.json.')
+def command(name: str, checkpoint: Path | None, data: Path, out: Path) -> None:
+    """Write NAME.onnx and its card; refuse if ONNX Runtime and torch differ."""
+    from perception_nodes.export.onnx_export import export_release
+    from perception_nodes.export.releases import RELEASES
+    from perception_nodes.training.checkpoint import FILE_NAME
+    from perception_nodes.training.recipes import RECIPES
+
+    if name not in RELEASES:
+        raise PerceptionError(f'no released model {name}; there are: {", ".join(RELEASES)}')
+    checkpoint = checkpoint or Path('runs') / name / FILE_NAME
+    card = export_release(RELEASES[name], RECIPES[name], checkpoint, data, out)
+    click.echo(f'{out / name}.onnx: {card.parameters} parameters, sha256 {card.sha256[:12]}, '
+               f'torch = ONNX within {card.training["parity_with_torch"]:.1e}')

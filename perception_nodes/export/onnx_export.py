@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a checkpoint to NAME.onnx and NAME.json, refused unless ONNX Runtime agrees with torch."""
+
+import hashlib
+import io
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from perception_nodes.export.release import Release
+from perception_nodes.inference.atomic_file import write_atomically
+from perception_nodes.inference.model_card import ANY, ModelCard, TensorSpec, write_card
+from perception_nodes.networks import NETWORKS
+from perception_nodes.training.checkpoint import load_weights
+from perception_nodes.training.recipe import Recipe
+from perception_nodes.types import Array, PerceptionError
+
+CHECKED_SIZES_HW = ((360, 480), (375, 1242), (224, 288))
+
+
+def export_release(
+    release: Release, recipe: Recipe, checkpoint: Path, data_root: Path, out: Path
+) -> ModelCard:
+    """Calibrate, export, compare with torch, write model and card.
+
+    Raises
+    ------
+    PerceptionError
+        If the checkpoint is missing or of another network, the data to calibrate on is missing,
+        or the ONNX file does not repeat torch within the release's tolerance. Nothing is written
+        then.
+    """
+    network = NETWORKS[recipe.network]()
+    state = load_weights(checkpoint, network, recipe.network)
+    network.eval()
+    with torch.inference_mode():
+        calibration = release.calibrate(network, data_root) if release.calibrate else {}
+    graph = release.graph(network, calibration).eval()
+    content = to_onnx(release, graph)
+    difference = largest_difference(release, graph, content)
+    if not difference <= release.tolerance:
+        raise PerceptionError(
+            f'{release.name}: ONNX Runtime differs from torch by {difference:.2e}, more than '
+            f'{release.tolerance:.0e}; nothing was written'
+        )
+    card = ModelCard(
+        name=release.name, task=release.task, summary=release.summary, inputs=release.inputs,
+        outputs=release.outputs, classes=release.classes, palette=release.palette,
+        network=recipe.network, parameters=sum(p.numel() for p in network.parameters()),
+        network_pixels=release.network_pixels, licence=release.licence,
+        non_commercial=release.non_commercial, calibration=calibration,
+        training={
+            'recipe': recipe.name, 'data': recipe.data, 'data_licence': recipe.data_licence,
+            'steps': state.step, 'minutes': round(state.seconds / 60, 1), 'seed': recipe.seed,
+            'parity_with_torch': float(f'{difference:.1e}'), **release.notes,
+        },
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+    write_atomically(out / f'{release.name}.onnx', content)
+    write_card(card, out / f'{release.name}.json')
+    return card
+
+
+def to_onnx(release: Release, graph: nn.Module) -> bytes:
+    """Trace the graph with every -1 of the specs left open; weights inside the file."""
+    example = next(examples(release, CHECKED_SIZES_HW[:1]))
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter('ignore')
+        torch.onnx.export(
+            graph, tuple(torch.from_numpy(array) for array in example.values()), buffer,
+            input_names=[spec.name for spec in release.inputs],
+            output_names=[spec.name for spec in release.outputs],
+            dynamic_axes=open_axes(release), opset_version=release.opset, dynamo=False,
+        )
+    return buffer.getvalue()
+
+
+def open_axes(release: Release) -> dict[str, dict[int, str]]:
+    """Name the open axes: the inputs' pictures share height and width."""
+    axes: dict[str, dict[int, str]] = {}
+    for spec in release.inputs:
+        pair = ('height', 'width') if is_picture(spec) else ()
+        opened = [axis for axis, size in enumerate(spec.shape) if size == ANY]
+        axes[spec.name] = {
+            axis: pair[i] if pair else f'{spec.name}_{axis}' for i, axis in enumerate(opened)
+        }
+    for spec in release.outputs:
+        axes[spec.name] = {
+            axis: f'{spec.name}_{axis}' for axis, size in enumerate(spec.shape) if size == ANY
+        }
+    return axes
+
+
+def is_picture(spec: TensorSpec) -> bool:
+    """Whether an input is uint8 [1, H, W, 3]."""
+    return spec.dtype == 'uint8' and len(spec.shape) == 4
+
+
+def examples(
+    release: Release, sizes_hw: tuple[tuple[int, int], ...]
+) -> Iterator[dict[str, Array]]:
+    """Made-up inputs of several sizes: pictures are smooth noise, other numbers near 1."""
+    rng = np.random.default_rng(0)
+    for height, width in sizes_hw:
+        inputs: dict[str, Array] = {}
+        for spec in release.inputs:
+            if is_picture(spec):
+                inputs[spec.name] = smooth_noise(rng, height, width)[None]
+            else:
+                shape = [3 if size == ANY else size for size in spec.shape]
+                inputs[spec.name] = rng.uniform(0.8, 1.2, shape).astype(spec.dtype)
+        yield inputs
+
+
+def smooth_noise(rng: np.random.Generator, height: int, width: int) -> Array:
+    """Uint8 [H, W, 3] with structure at several scales."""
+    image = np.zeros((height, width, 3), np.float32)
+    for cells in (4, 16, 64):
+        coarse = rng.normal(0, 60, (cells, 2 * cells, 3)).astype(np.float32)
+        image += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(image / 2 + 110, 0, 255).astype(np.uint8)
+
+
+def largest_difference(release: Release, graph: nn.Module, content: bytes) -> float:
+    """Largest absolute difference of any output between torch and ONNX Runtime, several sizes.
+
+    Integer outputs (labels, indices) flip where two values tie: of them the share that differs
+    counts.
+    """
+    session = onnxruntime.InferenceSession(content, providers=['CPUExecutionProvider'])
+    largest = 0.0
+    for inputs in examples(release, CHECKED_SIZES_HW):
+        with torch.inference_mode():
+            expected = graph(*(torch.from_numpy(array) for array in inputs.values()))
+        expected = (expected,) if isinstance(expected, Tensor) else expected
+        for mine, theirs in zip(session.run(None, dict(inputs)), expected, strict=True):
+            largest = max(largest, difference_of(mine, theirs.numpy()))
+    return largest
+
+
+def difference_of(mine: Array, theirs: Array) -> float:
+    """Largest absolute difference, or share of differing integers; inf if one is NaN."""
+    if mine.shape != theirs.shape:
+        return float('inf')
+    if mine.dtype.kind in 'ui':
+        return float(np.mean(mine != theirs)) if mine.size else 0.0
+    gap = np.abs(mine.astype(np.float64) - theirs.astype(np.float64))
+    gap = np.where(np.isnan(mine) & np.isnan(theirs), 0.0, gap)
+    return float('inf') if np.isnan(gap).any() else float(gap.max(initial=0.0))
+
+
+def parity_inputs(release: Release) -> Mapping[str, Any]:
+    """One set of made-up inputs, for tests of engines and precisions."""
+    return next(examples(release, CHECKED_SIZES_HW[:1]))

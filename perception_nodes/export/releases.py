@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Released models by name; a task adds one line here and one file in ``graphs/``."""
+
+from perception_nodes.export.graphs.segmentation import SEGMENTATION
+from perception_nodes.export.release import Release
+
+RELEASES: dict[str, Release] = {release.name: release for release in (SEGMENTATION,)}
