@@ -5,14 +5,13 @@
 G. Brostow et al., "Semantic object classes in video", Pattern Recognition Letters 2009.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 
 from perception_nodes.datasets.files import read_gray, read_rgb
 from perception_nodes.datasets.samples import LabelledImage
+from perception_nodes.datasets.sequence import SampleSequence
 from perception_nodes.types import UNLABELLED, Image, PerceptionError
 
 __all__ = ['CLASSES', 'SPLITS', 'CamVid']
@@ -25,7 +24,7 @@ SPLITS = ('train', 'val', 'test')
 _VOID = len(CLASSES)
 
 
-class CamVid(Sequence[LabelledImage]):
+class CamVid(SampleSequence[tuple[Path, Path], LabelledImage]):
     """The labelled images of one split; void becomes 255.
 
     Parameters
@@ -51,29 +50,14 @@ class CamVid(Sequence[LabelledImage]):
                 f'{root} is not a CamVid folder: {listing.name} is missing; '
                 'give its root with --root'
             )
-        self.entries = tuple(
-            _entry(Path(root), line, listing)
-            for line in listing.read_text(encoding='utf-8').splitlines()
-            if line.strip()
-        )
+        lines = listing.read_text(encoding='utf-8').splitlines()
+        super().__init__([_entry(Path(root), line, listing) for line in lines if line.strip()])
         if not self.entries:
             raise PerceptionError(f'{listing} names no image')
 
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    @overload
-    def __getitem__(self, index: int) -> LabelledImage: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[LabelledImage]: ...
-
-    def __getitem__(
-        self, index: int | slice
-    ) -> LabelledImage | Sequence[LabelledImage]:
-        """Read one sample; a slice reads several."""
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        image_path, label_path = self.entries[index]
+    def read(self, entry: tuple[Path, Path]) -> LabelledImage:
+        """Read an image and its labels."""
+        image_path, label_path = entry
         labels = read_gray(label_path)
         if labels.max() > _VOID:
             raise PerceptionError(

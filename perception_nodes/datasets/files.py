@@ -12,6 +12,7 @@ __all__ = [
     'list_files',
     'read_flo',
     'read_gray',
+    'read_gray_picture',
     'read_kitti_map',
     'read_matrix',
     'read_pfm',
@@ -56,6 +57,11 @@ def read_gray(path: Path) -> Array:
     if image.dtype != np.uint8 or image.ndim != 2:
         raise PerceptionError(f'{path}: wanted 8-bit one-channel, found {_kind(image)}')
     return image
+
+
+def read_gray_picture(path: Path) -> Array:
+    """Read a mask that may be stored in colour, uint8 [H, W]."""
+    return _decode(path, cv2.IMREAD_GRAYSCALE)
 
 
 def read_png16(path: Path, channels: int = 1) -> Array:
