@@ -13,6 +13,7 @@ from perception_nodes.types import (
     Flow,
     Image,
     Odometry,
+    PerceptionError,
     PlaceMatches,
     Segmentation,
     StereoRig,
@@ -35,10 +36,10 @@ STEREO_TASKS = ('stereo_depth', 'visual_odometry')
 
 @dataclass(frozen=True)
 class MonoFrame:
-    """One rectified image and its camera."""
+    """One rectified image and its camera; None where it is not known (no camera_info)."""
 
     image: Image
-    camera: Camera
+    camera: Camera | None
 
 
 @dataclass(frozen=True)
@@ -93,20 +94,30 @@ class Perception:
             getattr(self, task).reset()
 
     def __call__(
-        self, frame: StereoFrame | MonoFrame, wanted: Collection[str] = TASKS
+        self, frame: StereoFrame | MonoFrame, wanted: Collection[str] = TASKS,
+        given: Results | None = None,
     ) -> Results:
         """Run the wanted tasks on one frame.
 
         Parameters
         ----------
         wanted : names of tasks; the others are neither run nor handed on.
+        given : results of this frame that others made; they help where the task is not run here.
+
+        Raises
+        ------
+        PerceptionError
+            If a task needs the camera and the frame has none, or refuses the frame.
         """
         pair = frame if isinstance(frame, StereoFrame) else None
+        camera: Camera | None
         if isinstance(frame, StereoFrame):
             image, camera = frame.left, frame.rig.left
         else:
             image, camera = frame.image, frame.camera
-        flow = mask = depth = mono = odometry = places = None
+        past = given or Results(image.stamp_ns)
+        flow, mask, depth = past.optical_flow, past.segmentation, past.stereo_depth
+        odometry, mono, places = past.visual_odometry, None, None
         if self.optical_flow and 'optical_flow' in wanted:
             flow = self.optical_flow(image)
         if self.segmentation and 'segmentation' in wanted:
@@ -114,10 +125,18 @@ class Perception:
         if self.stereo_depth and pair and 'stereo_depth' in wanted:
             depth = self.stereo_depth(pair.left, pair.right, pair.rig)
         if self.mono_depth and 'mono_depth' in wanted:
-            mono = self.mono_depth(image, camera)
+            mono = self.mono_depth(image, _known(camera, 'mono_depth'))
         if self.visual_odometry and pair and 'visual_odometry' in wanted:
             odometry = self.visual_odometry(pair.left, pair.right, pair.rig, depth, mask)
         if self.place_recognition and 'place_recognition' in wanted:
             pose = odometry.odom_from_base if odometry and odometry.tracking else None
-            places = self.place_recognition(image, camera, depth, pose)
+            places = self.place_recognition(
+                image, _known(camera, 'place_recognition'), depth, pose
+            )
         return Results(image.stamp_ns, mask, depth, mono, flow, odometry, places)
+
+
+def _known(camera: Camera | None, task: str) -> Camera:
+    if camera is None:
+        raise PerceptionError(f'{task} needs the camera: no camera_info came with the image')
+    return camera
