@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vehicle's pose, velocity and their covariances as they follow from measured motions.
+
+Inside, poses are of the camera and covariances of right perturbations, ``odom_from_camera @
+exp(xi)``. Outside, as nav_msgs/Odometry has it: the pose of base_link with covariance of (x y z,
+rotation about X Y Z of odom), the twist in base_link.
+"""
+
+import numpy as np
+
+from perception_nodes.geometry import se3
+from perception_nodes.pipelines.visual_odometry.config import VisualOdometryConfig
+from perception_nodes.pipelines.visual_odometry.window import Keyframe
+from perception_nodes.types import FloatArray, Odometry, PerceptionError
+
+# Growth of the deviation while nothing is measured: what a road vehicle's velocity may change.
+_SPEED_FRACTION, _SPEED_MPS, _TURN_RADPS = 0.3, 1.0, 0.3
+_UNKNOWN_TWIST = np.diag([25.0, 25.0, 25.0, 1.0, 1.0, 1.0])
+
+
+class DeadReckoning:
+    """Pose and velocity.
+
+    Attributes
+    ----------
+    odom_from_camera : [4, 4]. covariance : [6, 6], m and rad.
+    moving_known : whether a velocity has been measured.
+    """
+
+    def __init__(self, base_from_camera: FloatArray, config: VisualOdometryConfig) -> None:
+        self._base_from_camera = base_from_camera
+        self._config = config
+        self.odom_from_camera = base_from_camera.copy()
+        self.covariance: FloatArray = np.zeros((6, 6))
+        self.moving_known = False
+        self._origin_m = np.zeros(3)
+        self._twist = np.zeros(6)  # of the camera, in its frame, per second
+        self._twist_covariance: FloatArray = _UNKNOWN_TWIST.copy()
+        self._step_covariance: FloatArray = np.zeros((6, 6))  # of the last pose in its keyframe
+        self._measured_pose = self.odom_from_camera
+        self._measured_covariance = self.covariance
+        self._measured_ns: int | None = None
+
+    def set_pose(self, odom_from_base: FloatArray, covariance: FloatArray | None) -> FloatArray:
+        """Place the vehicle; returns ``new_from_old`` of odom."""
+        pose = np.asarray(odom_from_base, dtype=np.float64)
+        spread = np.zeros((6, 6)) if covariance is None else np.asarray(covariance, np.float64)
+        if pose.shape != (4, 4) or not np.isfinite(pose).all():
+            raise PerceptionError('the pose to start from must be a finite 4x4 matrix')
+        if not np.allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=1e-3):
+            raise PerceptionError('the pose to start from holds no rotation')
+        if spread.shape != (6, 6) or not np.isfinite(spread).all():
+            raise PerceptionError('the covariance to start from must be a finite 6x6 matrix')
+        new = pose @ self._base_from_camera
+        shift = new @ se3.inverse(self.odom_from_camera)
+        inside = _turned(pose[:3, :3].T, spread)
+        to_camera = se3.adjoint(se3.inverse(self._base_from_camera))
+        self.odom_from_camera = self._measured_pose = new
+        self.covariance = to_camera @ inside @ to_camera.T
+        self._measured_covariance = self.covariance
+        self._origin_m = pose[:3, 3].copy()
+        return shift
+
+    def predict(self, stamp_ns: int) -> FloatArray:
+        """Pose [4, 4] of the camera at a later time if the velocity stays, for a moment."""
+        elapsed = min(self._elapsed_s(stamp_ns), self._config.coast_s)
+        if not self.moving_known or elapsed <= 0:
+            return self._measured_pose
+        return self._measured_pose @ se3.exp(self._twist * elapsed)
+
+    def impossible(self, odom_from_camera: FloatArray, stamp_ns: int) -> str:
+        """Say why a motion cannot be; empty if it can."""
+        elapsed = self._elapsed_s(stamp_ns)
+        motion = se3.inverse(self._measured_pose) @ odom_from_camera
+        if elapsed <= 0 or not np.isfinite(motion).all():
+            return 'the motion is not finite'
+        speed = float(np.linalg.norm(motion[:3, 3])) / elapsed
+        turn = se3.rotation_angle_rad(motion) / elapsed
+        if speed > self._config.max_speed_mps:
+            return f'a speed of {speed:.0f} m/s is not believed'
+        if turn > self._config.max_turn_radps:
+            return f'a turn of {turn:.1f} rad/s is not believed'
+        return ''
+
+    def started(self, stamp_ns: int) -> None:
+        """Take the present pose as the one at this time."""
+        self._measured_ns = stamp_ns
+        self._measured_pose, self._measured_covariance = self.odom_from_camera, self.covariance
+        self._step_covariance = np.zeros((6, 6))
+        self.moving_known = False
+
+    def measured(
+        self, stamp_ns: int, keyframe: Keyframe, keyframe_from_camera: FloatArray,
+        step_covariance: FloatArray,
+    ) -> None:
+        """Take a motion since the last keyframe, with the covariance of its right perturbation."""
+        elapsed = self._elapsed_s(stamp_ns)
+        pose = keyframe.odom_from_camera @ keyframe_from_camera
+        carry = se3.adjoint(se3.inverse(keyframe_from_camera))
+        before = self._measured_pose
+        motion = se3.inverse(before) @ pose
+        if elapsed > 0:
+            back = se3.adjoint(se3.inverse(motion))
+            spread = step_covariance + back @ self._step_covariance @ back.T
+            self._twist = se3.log(motion) / elapsed
+            self._twist_covariance = spread / elapsed**2
+            self.moving_known = True
+        self.odom_from_camera = self._measured_pose = pose
+        self.covariance = carry @ keyframe.covariance @ carry.T + step_covariance
+        self._measured_covariance, self._step_covariance = self.covariance, step_covariance
+        self._measured_ns = stamp_ns
+
+    def corrected(self, keyframe: Keyframe) -> None:
+        """Take the adjusted pose of the keyframe that was made of the present pose."""
+        self.odom_from_camera = self._measured_pose = keyframe.odom_from_camera
+        self.covariance = self._measured_covariance = keyframe.covariance
+        self._step_covariance = np.zeros((6, 6))
+
+    def unmeasured(self, stamp_ns: int) -> None:
+        """Go on with the last velocity for a moment, then stand; the covariance grows."""
+        elapsed = self._elapsed_s(stamp_ns)
+        self.odom_from_camera = self.predict(stamp_ns)
+        held = max(elapsed - self._config.coast_s, 0.0)
+        speed = float(np.linalg.norm(self._twist[:3])) if self.moving_known else 0.0
+        metres = (_SPEED_FRACTION * speed + _SPEED_MPS) * elapsed + speed * held
+        turn = float(np.linalg.norm(self._twist[3:])) if self.moving_known else 0.0
+        radians = _TURN_RADPS * elapsed + turn * held
+        growth = np.diag([metres**2] * 3 + [radians**2] * 3)
+        carry = se3.adjoint(se3.inverse(self.odom_from_camera) @ self._measured_pose)
+        self.covariance = carry @ self._measured_covariance @ carry.T + growth
+
+    def odometry(
+        self, stamp_ns: int, *, tracking: bool = True, reason: str = '', inliers: int = 0,
+        matches: int = 0,
+    ) -> Odometry:
+        """Say it as nav_msgs/Odometry wants it."""
+        base_from_camera = self._base_from_camera
+        odom_from_base = self.odom_from_camera @ se3.inverse(base_from_camera)
+        to_base = se3.adjoint(base_from_camera)
+        pose_covariance = _turned(
+            odom_from_base[:3, :3], to_base @ self.covariance @ to_base.T
+        )
+        floor = self._config.drift_floor**2
+        travelled = odom_from_base[:3, 3] - self._origin_m
+        pose_covariance[:3, :3] += floor * float(travelled @ travelled) * np.eye(3)
+        twist = to_base @ self._twist
+        twist_covariance = to_base @ self._twist_covariance @ to_base.T
+        if not tracking:
+            twist_covariance = twist_covariance + _UNKNOWN_TWIST
+        twist_covariance[:3, :3] += floor * float(twist[:3] @ twist[:3]) * np.eye(3)
+        return Odometry(
+            stamp_ns, self._config.odom_frame, self._config.base_frame, odom_from_base,
+            _symmetric(pose_covariance), twist, _symmetric(twist_covariance), tracking, reason,
+            inliers, matches,
+        )
+
+    def _elapsed_s(self, stamp_ns: int) -> float:
+        return 0.0 if self._measured_ns is None else (stamp_ns - self._measured_ns) * 1e-9
+
+
+def _turned(rotation: FloatArray, covariance: FloatArray) -> FloatArray:
+    """Covariance [6, 6] with both halves turned into another frame's axes."""
+    both = np.kron(np.eye(2), rotation)
+    return np.asarray(both @ covariance @ both.T)
+
+
+def _symmetric(matrix: FloatArray) -> FloatArray:
+    return np.asarray(0.5 * (matrix + matrix.T))

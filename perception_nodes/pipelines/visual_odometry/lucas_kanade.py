@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The classical front end: Shi-Tomasi corners followed by pyramidal Lucas-Kanade.
+
+Shi & Tomasi, "Good features to track" (1994); Bouguet, "Pyramidal implementation of the affine
+Lucas Kanade feature tracker" (2000). The covariance of a match is the photometric residual's
+variance times the inverse of the window's structure tensor, the least-squares result.
+"""
+
+import cv2
+import numpy as np
+
+from perception_nodes.pipelines.visual_odometry.front_end import Found, View
+from perception_nodes.types import Array, FloatArray
+
+_TERMINATION = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 0.02)
+
+
+class LucasKanade:
+    """Corners and their displacement.
+
+    Parameters
+    ----------
+    window_px : side of the window that is compared.
+    levels : pyramid levels above the image itself.
+    cell_px : at most one corner in each cell of this size.
+    quality : a corner's smaller eigenvalue must exceed this part of the image's 99th percentile.
+    round_trip_px : going there and back must end this near to the start.
+    sigma_floor_px : no position is believed better than this.
+    """
+
+    def __init__(
+        self, *, window_px: int = 15, levels: int = 3, cell_px: int = 24, quality: float = 0.02,
+        round_trip_px: float = 0.7, sigma_floor_px: float = 0.1,
+    ) -> None:
+        self.window_px = window_px
+        self.levels = levels
+        self.cell_px = cell_px
+        self.quality = quality
+        self.round_trip_px = round_trip_px
+        self.sigma_floor_px = sigma_floor_px
+
+    def view(self, grey: Array, image: Array) -> View:
+        """Halve the image; the colour is not used."""
+        del image
+        return View(grey, halved(grey))
+
+    def detect(self, view: View, taken_px: FloatArray, count: int) -> FloatArray:
+        """Take the best corner of each free cell, strongest first."""
+        strength = cv2.cornerMinEigenVal(view.half, 5)
+        margin = self.window_px // 4 + 1
+        strength[:margin] = strength[-margin:] = 0
+        strength[:, :margin] = strength[:, -margin:] = 0
+        floor = max(self.quality * float(np.percentile(strength, 99)), 1e-6)
+        corners, values = _best_of_cells(strength, max(self.cell_px // 2, 2))
+        cells = np.floor(2 * corners / self.cell_px).astype(int)
+        free = values > floor
+        if len(taken_px):
+            across = view.grey.shape[1] // self.cell_px + 2
+            taken = np.floor(taken_px / self.cell_px).astype(int) @ np.array([1, across])
+            free &= ~np.isin(cells @ np.array([1, across]), taken)
+        chosen = np.flatnonzero(free)
+        chosen = chosen[np.argsort(-values[chosen], kind='stable')][:count]
+        return np.asarray(2.0 * corners[chosen] + 0.5)
+
+    def follow(
+        self, view0: View, points0_px: FloatArray, view1: View, guess1_px: FloatArray
+    ) -> Found:
+        """Go from image 0 to image 1 and back; keep what comes home."""
+        count = len(points0_px)
+        if not count:
+            return Found(np.zeros((0, 2)), np.zeros((0, 2, 2)), np.zeros(0, dtype=bool))
+        start = points0_px.astype(np.float32).reshape(-1, 1, 2)
+        guess = np.where(np.isfinite(guess1_px), guess1_px, points0_px)
+        end, seen, error = self._lucas_kanade(view0.grey, view1.grey, start, guess)
+        shift = np.where(np.isfinite(end), end - start, 0)
+        back, returned, _ = self._lucas_kanade(view1.grey, view0.grey, end, end - shift)
+        home = np.linalg.norm((back - start)[:, 0], axis=1)
+        points = end[:, 0].astype(np.float64)
+        height, width = view1.grey.shape
+        valid = (seen[:, 0] > 0) & (returned[:, 0] > 0) & (home < self.round_trip_px)
+        valid &= (points >= 1).all(axis=1) & (points < [width - 2, height - 2]).all(axis=1)
+        points[~valid] = np.nan
+        return Found(points, self._covariance(view0.grey, points0_px, error[:, 0]), valid)
+
+    def _lucas_kanade(
+        self, grey0: Array, grey1: Array, points: FloatArray, guess: FloatArray
+    ) -> tuple[FloatArray, Array, FloatArray]:
+        found = cv2.calcOpticalFlowPyrLK(
+            grey0, grey1, points, guess.astype(np.float32).reshape(-1, 1, 2),
+            winSize=(self.window_px, self.window_px), maxLevel=self.levels,
+            criteria=_TERMINATION, flags=cv2.OPTFLOW_USE_INITIAL_FLOW, minEigThreshold=1e-4,
+        )
+        return found[0], found[1], found[2]
+
+    def _covariance(self, grey: Array, points_px: FloatArray, error: FloatArray) -> FloatArray:
+        """Residual variance times the inverse structure tensor, plus the floor, [N, 2, 2]."""
+        radius = self.window_px // 2
+        tensor = structure_tensors(grey, points_px, radius)
+        sigma = 1.25 * np.clip(np.nan_to_num(error, nan=255.0), 1.0, 255.0)  # mean |x| -> sigma
+        tensor = tensor / (sigma**2)[:, None, None] + 1e-4 * np.eye(2)
+        return np.asarray(np.linalg.inv(tensor) + self.sigma_floor_px**2 * np.eye(2))
+
+
+def halved(grey: Array) -> Array:
+    """Average blocks of 2x2 pixels; pixel (x, y) covers (2x, 2y) .. (2x + 1, 2y + 1)."""
+    height, width = grey.shape[0] // 2 * 2, grey.shape[1] // 2 * 2
+    if not height or not width:
+        return grey
+    return np.asarray(
+        cv2.resize(
+            grey[:height, :width], (width // 2, height // 2), interpolation=cv2.INTER_AREA
+        )
+    )
+
+
+def structure_tensors(grey: Array, points_px: FloatArray, radius: int) -> FloatArray:
+    """Sums of gradient products over square windows, float64 [N, 2, 2], grey levels² per px²."""
+    height, width = grey.shape
+    offset = np.arange(-radius - 1, radius + 2)
+    centre = np.rint(np.nan_to_num(points_px)).astype(int)
+    rows = np.clip(centre[:, 1, None] + offset, 0, height - 1)
+    columns = np.clip(centre[:, 0, None] + offset, 0, width - 1)
+    patch = grey[rows[:, :, None], columns[:, None, :]].astype(np.float32)
+    gx = 0.5 * (patch[:, 1:-1, 2:] - patch[:, 1:-1, :-2])
+    gy = 0.5 * (patch[:, 2:, 1:-1] - patch[:, :-2, 1:-1])
+    xx, xy, yy = ((a * b).sum((1, 2), dtype=np.float64) for a, b in ((gx, gx), (gx, gy), (gy, gy)))
+    return np.stack([np.stack([xx, xy], -1), np.stack([xy, yy], -1)], -2)
+
+
+def _best_of_cells(strength: FloatArray, cell: int) -> tuple[FloatArray, FloatArray]:
+    """Find each cell's maximum: pixel (x, y) [M, 2] and value [M]."""
+    rows, columns = -(-strength.shape[0] // cell), -(-strength.shape[1] // cell)
+    padded = np.zeros((rows * cell, columns * cell), dtype=np.float32)
+    padded[: strength.shape[0], : strength.shape[1]] = strength
+    cells = padded.reshape(rows, cell, columns, cell).transpose(0, 2, 1, 3).reshape(-1, cell**2)
+    best = cells.argmax(axis=1)
+    top, left = np.divmod(np.arange(rows * columns), columns)
+    corners = np.stack([left * cell + best % cell, top * cell + best // cell], axis=1)
+    return corners.astype(np.float64), cells[np.arange(len(cells)), best]

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From landmarks and where they are seen now to the camera's motion and its covariance.
+
+Hypotheses come from random minimal samples (P3P) and from the predicted motion; the better one is
+refined by Gauss-Newton on stereo reprojection residuals, each whitened by its own covariance
+(measurement plus landmark), under a Cauchy loss. The covariance is the inverse of the normal
+matrix times the residuals' variance, so wrong assumptions about pixels show up in it.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from perception_nodes.geometry import se3
+from perception_nodes.pipelines.visual_odometry.projection import StereoProjection
+from perception_nodes.types import Array, FloatArray
+
+CHI2_MEDIAN_3 = 2.366  # of the chi-square distribution with three degrees of freedom
+CHI2_GATE_3 = 16.3  # its 99.9 % quantile
+CAUCHY_SQUARED = 6.0  # squared residual (over variance, three degrees) where the loss bends
+
+
+@dataclass(frozen=True)
+class Sightings:
+    """Landmarks and where they are seen now.
+
+    Attributes
+    ----------
+    landmarks : [N, 3] (x, y, q) in the reference camera; landmark_covariance [N, 3, 3] of it.
+    measured_px : [N, 3] (u, v, disparity) now; disparity NaN where the right image did not tell.
+    covariance_px2 : [N, 3, 3] of the measurement.
+    weights : [N] 0..1, what each is worth (movers count less).
+    """
+
+    landmarks: FloatArray
+    landmark_covariance: FloatArray
+    measured_px: FloatArray
+    covariance_px2: FloatArray
+    weights: FloatArray
+
+
+@dataclass(frozen=True)
+class Motion:
+    """The camera's motion.
+
+    Attributes
+    ----------
+    camera_from_reference : [4, 4].
+    covariance : [6, 6] of the left perturbation ``exp(xi) @ camera_from_reference``: m, rad.
+    inliers : bool [N].
+    variance_factor : squared residuals over what their covariances promised; 1 if they mean it.
+    """
+
+    camera_from_reference: FloatArray
+    covariance: FloatArray
+    inliers: Array
+    variance_factor: float
+
+
+def sample_motion(
+    sightings: Sightings, projection: StereoProjection, predicted: FloatArray,
+    seed: int = 0, *, threshold_px: float = 3.0, iterations: int = 200,
+) -> FloatArray | None:
+    """Choose between the predicted motion and the best of random minimal samples, [4, 4]."""
+    candidates = [predicted]
+    landmarks = sightings.landmarks
+    near = landmarks[:, 2] > 1e-3
+    if near.sum() >= 6:
+        rays = np.concatenate([landmarks[near, :2], np.ones((near.sum(), 1))], axis=1)
+        cv2.setRNGSeed(seed)
+        found, rotation, translation, _ = cv2.solvePnPRansac(
+            rays / landmarks[near, 2:], np.ascontiguousarray(sightings.measured_px[near, :2]),
+            projection.k, None, flags=cv2.SOLVEPNP_AP3P, reprojectionError=threshold_px,
+            iterationsCount=iterations, confidence=0.999,
+        )
+        if found and np.isfinite(rotation).all() and np.isfinite(translation).all():
+            candidates.append(
+                se3.from_rotation_translation(cv2.Rodrigues(rotation)[0], translation)
+            )
+    costs = [_truncated_cost(sightings, projection, candidate) for candidate in candidates]
+    return candidates[int(np.argmin(costs))]
+
+
+def refine_motion(
+    sightings: Sightings, projection: StereoProjection, start: FloatArray, *, iterations: int = 5
+) -> Motion | None:
+    """Refine a motion that is nearly right; None if the geometry does not fix it."""
+    motion = start
+    chi2, jacobian, residual = _whitened(sightings, projection, motion)
+    for _ in range(iterations):
+        variance = _robust_variance(chi2, sightings.weights)
+        weight = sightings.weights / (1.0 + chi2 / (CAUCHY_SQUARED * variance))
+        weight = np.where(np.isfinite(chi2), weight, 0.0)
+        weighted = jacobian * weight[:, None, None]
+        normal = np.einsum('nri,nrj->ij', weighted, jacobian)
+        if not np.isfinite(normal).all() or np.linalg.cond(normal) > 1e14:
+            return None
+        step = np.linalg.solve(normal, np.einsum('nri,nr->i', weighted, residual))
+        motion = se3.exp(step) @ motion
+        chi2, jacobian, residual = _whitened(sightings, projection, motion)
+        if np.abs(step).max() < 1e-5:
+            break
+    return _summary(sightings, motion, chi2, jacobian)
+
+
+def _summary(
+    sightings: Sightings, motion: FloatArray, chi2: FloatArray, jacobian: FloatArray
+) -> Motion | None:
+    variance = _robust_variance(chi2, sightings.weights)
+    inliers = np.nan_to_num(chi2, nan=np.inf) < CHI2_GATE_3 * variance
+    if inliers.sum() < 4:
+        return None
+    weight = np.where(inliers, sightings.weights, 0.0)
+    normal = np.einsum('nri,nrj->ij', jacobian * weight[:, None, None], jacobian)
+    factor = float((weight * np.where(inliers, chi2, 0.0)).sum() / max(3 * weight.sum() - 6, 1.0))
+    covariance = np.linalg.pinv(normal, hermitian=True) * factor
+    return Motion(motion, covariance, inliers, factor)
+
+
+def _whitened(
+    sightings: Sightings, projection: StereoProjection, motion: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Squared residual [N], whitened derivative by the motion [N, 3, 6] and residual [N, 3]."""
+    predicted, by_ray, by_landmark = projection.predict(sightings.landmarks, motion)
+    residual = sightings.measured_px - predicted
+    covariance = sightings.covariance_px2 + (
+        by_landmark @ sightings.landmark_covariance @ by_landmark.transpose(0, 2, 1)
+    )
+    behind = ~np.isfinite(predicted).all(axis=1)
+    blind = np.isnan(residual[:, 2])
+    residual[blind, 2] = 0.0
+    covariance[blind, :2, 2] = covariance[blind, 2, :2] = 0.0
+    covariance[blind, 2, 2] = 1e8
+    residual[behind], covariance[behind] = 0.0, np.eye(3)
+    rotation, translation = motion[:3, :3], motion[:3, 3]
+    q = sightings.landmarks[:, 2]
+    ray = np.concatenate([sightings.landmarks[:, :2], np.ones((len(q), 1))], axis=1)
+    by_motion = motion_derivative(by_ray, ray @ rotation.T + translation * q[:, None], q)
+    by_motion[~np.isfinite(by_motion)] = 0.0
+    inverse_root = np.linalg.inv(np.linalg.cholesky(covariance))
+    residual = np.einsum('nij,nj->ni', inverse_root, residual)
+    chi2 = np.where(behind, np.nan, (residual**2).sum(axis=1))
+    return chi2, inverse_root @ by_motion, residual
+
+
+def motion_derivative(by_ray: FloatArray, point: FloatArray, q: FloatArray) -> FloatArray:
+    """Derivative [N, 3, 6] of a measurement by ``exp(xi)`` on the left, homogeneous points."""
+    moved = np.zeros((len(q), 3, 6))
+    moved[:, 0, 0] = moved[:, 1, 1] = moved[:, 2, 2] = q
+    moved[:, 0, 4], moved[:, 0, 5] = point[:, 2], -point[:, 1]
+    moved[:, 1, 3], moved[:, 1, 5] = -point[:, 2], point[:, 0]
+    moved[:, 2, 3], moved[:, 2, 4] = point[:, 1], -point[:, 0]
+    return np.asarray(by_ray @ moved)
+
+
+def _robust_variance(chi2: FloatArray, weights: FloatArray) -> float:
+    used = chi2[np.isfinite(chi2) & (weights > 0)]
+    return float(max(np.median(used) / CHI2_MEDIAN_3, 0.05)) if len(used) else 1.0
+
+
+def _truncated_cost(
+    sightings: Sightings, projection: StereoProjection, motion: FloatArray
+) -> float:
+    chi2 = _whitened(sightings, projection, motion)[0]
+    bounded = np.minimum(np.nan_to_num(chi2, nan=np.inf), 4 * CHI2_GATE_3)
+    return float((bounded * sightings.weights).sum())
