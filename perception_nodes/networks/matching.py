@@ -132,8 +132,12 @@ def warp(older: Tensor, flow_px: Tensor) -> Tensor:
     at = pixel_grid(flow_px) - flow_px.float()
     x = at[:, 0] * (2.0 / (width - 1)) - 1
     y = at[:, 1] * (2.0 / (height - 1)) - 1
-    grid = torch.stack([x, y], -1).to(older.dtype)
-    return F.grid_sample(older, grid, mode='bilinear', padding_mode='zeros', align_corners=True)
+    # In float32 whatever comes in: half precision cannot tell neighbouring columns apart.
+    moved = F.grid_sample(
+        older.float(), torch.stack([x, y], -1), mode='bilinear', padding_mode='zeros',
+        align_corners=True,
+    )
+    return moved.to(older.dtype)
 
 
 def convex_upsample(values: Tensor, weights: Tensor, factor: int) -> Tensor:

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches of stereo pairs, of pictures in motion and of pictures with depth: folded streets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from perception_nodes.training.augment import random_appearance, random_crop_transform, warp_image
+from perception_nodes.training.pop_up import Folded, fold, other_view
+from perception_nodes.training.scene_motion import scene_motion
+from perception_nodes.training.segmentation_batches import read_camvid
+from perception_nodes.types import Array, FloatArray
+
+CAMERA_HEIGHT_M = 1.5
+SKY_M = 150.0
+MAX_DISPARITY_PX = 150.0
+
+Sample = dict[str, Array]
+"""Of one training example: pictures uint8 [H, W, 3], targets float32 [C, H, W]."""
+Draw = Callable[[np.random.Generator], Sample]
+
+
+@dataclass(frozen=True)
+class DenseBatches:
+    """Endless batches; batch(step) depends on the seed and the step alone.
+
+    Attributes
+    ----------
+    draw : makes one example. Pictures become float 0..1, the rest is stacked as it is.
+    """
+
+    draw: Draw
+    batch_size: int
+    seed: int = 0
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """Pictures float B 3 H W 0..1, targets float B C H W."""
+        rng = np.random.default_rng([self.seed, 3, step])
+        samples = [self.draw(rng) for _ in range(self.batch_size)]
+        return {key: _stack([sample[key] for sample in samples]) for key in samples[0]}
+
+
+def _stack(arrays: list[Array]) -> Tensor:
+    stacked = torch.from_numpy(np.stack(arrays))
+    if stacked.dtype == torch.uint8:
+        return stacked.permute(0, 3, 1, 2).float() / 255
+    return stacked
+
+
+def read_folded(root: Path, split: str) -> list[Folded]:
+    """Fold every picture of a split of CamVid."""
+    return [fold(scene.image, scene.labels) for scene in read_camvid(root / 'camvid', split)]
+
+
+def crop(
+    rng: np.random.Generator, folded: Folded, size: tuple[int, int],
+    scales: tuple[float, float],
+) -> Folded:
+    """Cut a random part out of a folded picture, scaled, perhaps mirrored, a little rolled."""
+    transform = random_crop_transform(rng, folded.rows.shape, size, scales)
+    scale = float(np.sqrt(abs(np.linalg.det(transform[:, :2]))))
+    nearest = {'dsize': size[::-1], 'flags': cv2.INTER_NEAREST,
+               'borderMode': cv2.BORDER_REFLECT_101}
+    rows = cv2.warpAffine(folded.rows, transform, **nearest) * np.float32(scale)
+    piece = cv2.warpAffine(folded.piece.astype(np.int16), transform, **nearest)
+    horizon = float(transform[1, 1] * folded.horizon + transform[1, 2])
+    return Folded(warp_image(folded.image, transform, size), rows, piece.astype(np.int32), horizon)
+
+
+def add_blobs(
+    rng: np.random.Generator, folded: Folded, texture: Array, most: int
+) -> Folded:
+    """Hang a few slanted patches of another picture's texture into a scene."""
+    image, rows, piece = folded.image.copy(), folded.rows.copy(), folded.piece.copy()
+    height, width = rows.shape
+    x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
+    for _ in range(int(rng.integers(0, most + 1))):
+        centre = rng.uniform(0, [width, height])
+        radius = np.exp(rng.uniform(np.log(5), np.log(0.3 * height)))
+        corners = int(rng.integers(3, 9))
+        angle = np.sort(rng.uniform(0, 2 * np.pi, corners))
+        reach = radius * rng.uniform(0.5, 1.5, corners) * np.array([[1], [rng.uniform(0.5, 2)]])
+        outline = centre[:, None] + reach * np.stack([np.cos(angle), np.sin(angle)])
+        mask = np.zeros(rows.shape, np.uint8)
+        cv2.fillPoly(mask, [np.rint(outline.T).astype(np.int32)], 1)
+        inside = mask.astype(bool)
+        base = np.exp(rng.uniform(np.log(6), np.log(0.9 * height)))
+        slant = 1 + rng.normal(0, 0.15) * x + rng.normal(0, 0.15) * y
+        offset = rng.integers(0, [height, width])
+        image[inside] = np.roll(texture, tuple(offset), (0, 1))[inside]
+        rows[inside] = (base * slant.clip(0.3, 2)).astype(np.float32)[inside]
+        piece[inside] = piece.max() + 1
+    return Folded(image, rows, piece, folded.horizon)
+
+
+def second_look(rng: np.random.Generator, image: Array) -> Array:
+    """Take the same picture by a slightly, sometimes badly, different camera."""
+    return random_appearance(rng, image, 0.9 if rng.random() < 0.15 else 0.2)
+
+
+def some_grey(rng: np.random.Generator, *images: Array) -> tuple[Array, ...]:
+    """Take the colour out of all pictures of an example, every fourth time."""
+    if rng.random() < 0.75:
+        return images
+    return tuple(
+        cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        for image in images
+    )
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Folded pictures to draw from. size : (height, width) of what is drawn, pixels."""
+
+    folded: list[Folded]
+    size: tuple[int, int]
+    scales: tuple[float, float] = (0.75, 2.0)
+
+    def scene(self, rng: np.random.Generator, blobs: int) -> tuple[Folded, Array]:
+        """Draw a crop with patches hung in, and another picture to fill holes with."""
+        one, two = (self.folded[i] for i in rng.integers(0, len(self.folded), 2))
+        filler = crop(rng, two, self.size, self.scales).image
+        return add_blobs(rng, crop(rng, one, self.size, self.scales), filler, blobs), filler
+
+
+def stereo_example(rng: np.random.Generator, pictures: Pictures) -> Sample:
+    """A rectified pair with disparity_px [1, H, W] and seen [1, H, W] (0: hidden on the right)."""
+    scene, filler = pictures.scene(rng, 4)
+    height, width = scene.rows.shape
+    bottom = max(height - scene.horizon, 0.3 * height)
+    ratio = np.exp(rng.uniform(np.log(8), np.log(80))) / bottom
+    disparity = scene.rows * np.float32(ratio) * relief(rng, (height, width), 0.03)
+    disparity = np.minimum(disparity, MAX_DISPARITY_PX)
+    image = random_appearance(rng, scene.image, 0.6)
+    shift = np.stack([disparity, misalignment(rng, (height, width))], -1)
+    right, seen = other_view(image, shift, disparity, random_appearance(rng, filler))
+    left, right = some_grey(rng, second_look(rng, image), second_look(rng, right))
+    return {
+        'left': left, 'right': right, 'disparity_px': disparity[None].astype(np.float32),
+        'seen': seen[None].astype(np.float32),
+    }
+
+
+def relief(rng: np.random.Generator, size: tuple[int, int], strength: float) -> FloatArray:
+    """Smooth factors around one, float32 [H, W]: nothing real is a plane."""
+    coarse = 1 + rng.normal(0, strength, (6, 10)).astype(np.float32)
+    return cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def misalignment(rng: np.random.Generator, size: tuple[int, int]) -> FloatArray:
+    """Rows by which the right picture is off: every calibration is a little wrong, pixels."""
+    if rng.random() < 0.5:
+        return np.zeros(size, np.float32)
+    corners = rng.normal(0, 0.4, (2, 2)).astype(np.float32)
+    return cv2.resize(corners, size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def motion_example(rng: np.random.Generator, pictures: Pictures) -> Sample:
+    """Older and newest picture, flow_px [2, H, W] on the newest grid and seen [1, H, W]."""
+    scene, filler = pictures.scene(rng, 5)
+    flow = scene_motion(rng, scene)
+    image = random_appearance(rng, scene.image, 0.6)
+    older, seen = other_view(image, flow, scene.rows, random_appearance(rng, filler))
+    older, newest = some_grey(rng, second_look(rng, older), second_look(rng, image))
+    return {
+        'image0': older, 'image1': newest,
+        'flow_px': flow.transpose(2, 0, 1).astype(np.float32),
+        'seen': seen[None].astype(np.float32),
+    }
+
+
+def depth_example(rng: np.random.Generator, pictures: Pictures) -> Sample:
+    """A picture and log_depth [1, H, W]: log of metres for a focal length of W pixels."""
+    folded = pictures.folded[int(rng.integers(len(pictures.folded)))]
+    scene = crop(rng, folded, pictures.size, pictures.scales)
+    width = scene.rows.shape[1]
+    depth_m = width * CAMERA_HEIGHT_M / np.maximum(scene.rows, 1e-3)
+    (image,) = some_grey(rng, random_appearance(rng, scene.image))
+    return {
+        'image': image,
+        'log_depth': np.log(np.clip(depth_m, 0.5, SKY_M))[None].astype(np.float32),
+    }
