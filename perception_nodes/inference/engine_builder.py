@@ -161,8 +161,9 @@ def build(plan: EnginePlan, progress: Progress, timing_cache: bytes) -> tuple[by
     _configure(trt, config, plan)
     monitor = _monitor(trt, progress)
     config.progress_monitor = monitor
-    timings = config.create_timing_cache(timing_cache)
-    config.set_timing_cache(timings, True)
+    tuned = not plan.library.ahead_of_time  # without the GPU there is nothing to time
+    if tuned:
+        config.set_timing_cache(config.create_timing_cache(timing_cache), True)
     engine = builder.build_serialized_network(network, config)
     if monitor.cancelled:
         raise PerceptionError(f'building the engine of {plan.card.name!r} was cancelled')
@@ -171,7 +172,8 @@ def build(plan: EnginePlan, progress: Progress, timing_cache: bytes) -> tuple[by
             f'{plan.library.flavour} could not build {plan.card.name!r}: '
             + ('; '.join(messages[-3:]) or 'it gives no reason')
         )
-    return bytes(engine), bytes(config.get_timing_cache().serialize())
+    timings = bytes(config.get_timing_cache().serialize()) if tuned else b''
+    return bytes(engine), timings
 
 
 def _configure(trt: Any, config: Any, plan: EnginePlan) -> None:

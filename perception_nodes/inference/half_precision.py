@@ -61,7 +61,8 @@ def half_model(model: bytes, keep: Iterable[str] = ()) -> bytes:
 def half_nodes(proto: ModelProto, keep: frozenset[str] = frozenset()) -> list[str]:
     """Names of the first outputs of the nodes that would run in fp16, in the graph's order."""
     lowering = _Lowering(proto, keep)
-    return [node.output[0] for node in proto.graph.node if id(node) in lowering.half]
+    return [node.output[0] for index, node in enumerate(proto.graph.node)
+            if index in lowering.half]
 
 
 class _Lowering:
@@ -78,18 +79,18 @@ class _Lowering:
     def _choose(self) -> set[int]:
         heads = _heads(self.graph)
         chosen: set[int] = set()
-        for node in self.graph.node:
+        for index, node in enumerate(self.graph.node):
             inputs = self._typed_inputs(node)
             flowing = [name for name in inputs if name not in self.constants]
             if node.op_type in HEAVY:
-                fits = id(node) not in heads
+                fits = index not in heads
             else:
                 fits = node.op_type in LIGHT and bool(flowing) and all(
                     name in self.half_tensors for name in flowing
                 )
             fits = fits and node.name not in self.keep and all(map(self._representable, inputs))
             if fits and inputs and all(name in self.float for name in inputs):
-                chosen.add(id(node))
+                chosen.add(index)
                 self.half_tensors.update(node.output)
         return chosen
 
@@ -110,13 +111,14 @@ class _Lowering:
         """Rewrite the nodes: inputs of the wrong type are cast once and shared."""
         nodes: list[NodeProto] = []
         cast: dict[tuple[str, int], str] = {}
-        for node in self.graph.node:
-            wanted = TensorProto.FLOAT16 if id(node) in self.half else TensorProto.FLOAT
-            typed = set(self._typed_inputs(node)) if id(node) in self.half else set(node.input)
+        for position, node in enumerate(self.graph.node):
+            lowered = position in self.half
+            wanted = TensorProto.FLOAT16 if lowered else TensorProto.FLOAT
+            typed = set(self._typed_inputs(node) if lowered else node.input)
             for index, name in enumerate(node.input):
                 is_half = name in self.half_tensors
                 if name not in typed or name not in self.float or (
-                    is_half == (wanted == TensorProto.FLOAT16)
+                    is_half == lowered
                 ):
                     continue
                 if (name, wanted) not in cast:
@@ -149,14 +151,15 @@ class _Lowering:
 
 
 def _heads(graph: GraphProto) -> set[int]:
-    """Heavy nodes from which an output of the graph is reached without another heavy node."""
+    """Positions of heavy nodes that reach an output of the graph past no other heavy node."""
     open_tensors = {value.name for value in graph.output}
     heads: set[int] = set()
-    for node in reversed(graph.node):  # ONNX demands topological order
+    for index in reversed(range(len(graph.node))):  # ONNX demands topological order
+        node = graph.node[index]
         if open_tensors.isdisjoint(node.output):
             continue
         if node.op_type in HEAVY:
-            heads.add(id(node))
+            heads.add(index)
         else:
             open_tensors.update(node.input)
     return heads

@@ -9,6 +9,7 @@ import onnxruntime as ort
 
 from perception_nodes.inference.check_inputs import check_inputs, check_outputs
 from perception_nodes.inference.model_card import ModelCard, load_model
+from perception_nodes.inference.runner import RunnerState
 from perception_nodes.types import Array, PerceptionError
 
 PROVIDERS: dict[str, tuple[str, ...]] = {
@@ -98,6 +99,10 @@ class OnnxRunner:
                 f'model {self.card.name!r} failed in ONNX Runtime: {_first_line(error)}'
             ) from None
         return dict(zip(names, values, strict=True))
+
+    def state(self) -> RunnerState:
+        """What serves; there is no engine to wait for."""
+        return RunnerState(serving=self.backend)
 
     def close(self) -> None:
         """Free the session."""

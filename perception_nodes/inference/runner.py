@@ -2,10 +2,38 @@
 """What every backend looks like from outside: named arrays in, named arrays out."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from perception_nodes.inference.model_card import ModelCard
 from perception_nodes.types import Array
+
+
+class EngineFailedError(Exception):
+    """An engine cannot go on (no memory, device lost, ...): another backend must serve."""
+
+
+@dataclass(frozen=True)
+class RunnerState:
+    """How a runner is doing, for diagnostics.
+
+    Attributes
+    ----------
+    serving : what answers now: 'onnxruntime 1.20 cpu', 'tensorrt 10.3 fp16', ...
+    engine : 'none' (this backend has none), 'waiting' (for the first image), 'looking',
+        'building', 'loading', 'ready' or 'failed'.
+    detail : one line: why it builds, how far it is, why it failed; '' if nothing is up.
+    progress : of the build, 0..1.
+    healthy : False if the wanted backend failed and another one serves in its place.
+    engine_key : digest of the engine's key; '' without one.
+    """
+
+    serving: str
+    engine: str = 'none'
+    detail: str = ''
+    progress: float = 0.0
+    healthy: bool = True
+    engine_key: str = ''
 
 
 class Runner(Protocol):
@@ -17,8 +45,15 @@ class Runner(Protocol):
     backend : what runs it, for people: 'onnxruntime cpu', 'tensorrt 10.3 fp16', ...
     """
 
-    card: ModelCard
-    backend: str
+    @property
+    def card(self) -> ModelCard:
+        """See above."""
+        ...
+
+    @property
+    def backend(self) -> str:
+        """See above."""
+        ...
 
     def run(
         self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None
@@ -30,6 +65,10 @@ class Runner(Protocol):
         PerceptionError
             If a name, dtype or shape is not what the card says.
         """
+        ...
+
+    def state(self) -> RunnerState:
+        """Look at it, from any thread, at any time."""
         ...
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import onnx
@@ -79,6 +80,64 @@ def write_blur_model(path: Path, *, gain: float = 2.0, halve: bool = True) -> Mo
     return card
 
 
+def write_deep_model(path: Path, *, layers: int = 6, channels: int = 16) -> ModelCard:
+    """Write a chain of convolutions, ``soft f32 [1,H,W]`` = softmax-weighted mean of channels.
+
+    Long enough for a build to be interrupted, and with both kinds of layers that half precision
+    tells apart: convolutions in the middle, a head and a soft-argmax at the end.
+    """
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node('Cast', ['image'], ['float'], to=TensorProto.FLOAT),
+        helper.make_node('Mul', ['float', 'unit'], ['scaled']),
+        helper.make_node('Transpose', ['scaled'], ['x0'], perm=[0, 3, 1, 2]),
+    ]
+    constants = {'unit': np.float32(1 / 255), 'axes': np.array([1]),
+                 'values': np.arange(channels, dtype=np.float32).reshape(1, channels, 1, 1)}
+    for index in range(layers):
+        inputs = 3 if index == 0 else channels
+        spread = (2 / (9 * inputs)) ** 0.5
+        constants[f'w{index}'] = rng.normal(0, spread, (channels, inputs, 3, 3)).astype(np.float32)
+        nodes.append(helper.make_node(
+            'Conv', [f'x{index}', f'w{index}'], [f'y{index}'], pads=[1] * 4, name=f'conv{index}'))
+        nodes.append(helper.make_node('Relu', [f'y{index}'], [f'x{index + 1}']))
+    nodes += [
+        helper.make_node('Softmax', [f'x{layers}'], ['weights'], axis=1),
+        helper.make_node('Mul', ['weights', 'values'], ['weighted']),
+        helper.make_node('ReduceSum', ['weighted', 'axes'], ['soft'], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes, 'deep',
+        [helper.make_tensor_value_info('image', TensorProto.UINT8, [1, 'H', 'W', 3])],
+        [helper.make_tensor_value_info('soft', TensorProto.FLOAT, [1, 'H', 'W'])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 18)], ir_version=9)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+    card = ModelCard(
+        name=path.stem, task='deep',
+        inputs=(TensorSpec('image', 'uint8', (1, -1, -1, 3)),),
+        outputs=(TensorSpec('soft', 'float32', (1, -1, -1)),), sha256=file_sha256(path),
+    )
+    write_card(card, card_path(path))
+    return card
+
+
+@pytest.fixture
+def deep_model(tmp_path: Path) -> Path:
+    """Path of a chain of convolutions."""
+    path = tmp_path / 'deep.onnx'
+    write_deep_model(path)
+    return path
+
+
+@pytest.fixture
+def rtx() -> ModuleType:
+    """NVIDIA's builder, which needs no GPU; the test skips where it is not installed."""
+    return pytest.importorskip('tensorrt_rtx', reason='pip install tensorrt-rtx-cu13')
+
+
 @pytest.fixture
 def blur_model(tmp_path: Path) -> Path:
     """Path of a model that halves, mixes and enlarges."""
@@ -91,3 +150,9 @@ def blur_model(tmp_path: Path) -> Path:
 def make_model() -> Callable[..., ModelCard]:
     """The function that writes such a model."""
     return write_blur_model
+
+
+@pytest.fixture
+def make_deep_model() -> Callable[..., ModelCard]:
+    """The function that writes a chain of convolutions."""
+    return write_deep_model

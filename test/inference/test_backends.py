@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which backend is taken, the optional ones, and the GPU's code against the real libraries."""
+
+import ast
+import inspect
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from perception_nodes.inference import BACKENDS, cuda_runtime, gpu, open_runner, tensorrt_runner
+from perception_nodes.types import PerceptionError
+
+IMAGE = np.random.default_rng(2).integers(0, 256, (1, 20, 30, 3), np.uint8)
+NO_GPU = gpu.probe_gpu() is None
+without_gpu = pytest.mark.skipif(not NO_GPU, reason='this machine has a GPU')
+
+
+def test_auto_without_a_gpu_is_onnxruntime(blur_model: Path) -> None:
+    runner = open_runner(blur_model)
+    assert runner.state().engine == ('none' if NO_GPU else 'waiting')
+    assert runner.backend.startswith('onnxruntime')
+    runner.close()
+
+
+@without_gpu
+@pytest.mark.parametrize(
+    'backend', sorted(set(BACKENDS) - {'auto', 'onnxruntime', 'openvino'})
+)
+def test_a_backend_that_is_not_there_says_what_to_do(blur_model: Path, backend: str) -> None:
+    with pytest.raises(PerceptionError, match=r'use onnxruntime|choose backend onnxruntime'):
+        open_runner(blur_model, backend=backend)
+
+
+def test_openvino_gives_the_same_answer(blur_model: Path, deep_model: Path) -> None:
+    pytest.importorskip('openvino')
+    for model in (blur_model, deep_model):
+        expected = open_runner(model, backend='onnxruntime').run({'image': IMAGE})
+        runner = open_runner(model, backend='openvino')
+        for image in (IMAGE, np.ascontiguousarray(IMAGE[:, :11, :17])):
+            expected = open_runner(model, backend='onnxruntime').run({'image': image})
+            result = runner.run({'image': image})
+            for name, array in expected.items():
+                assert result[name].dtype == array.dtype
+                tolerance = 1 if array.dtype == np.uint8 else 2e-5
+                np.testing.assert_allclose(
+                    result[name].astype(float), array, rtol=0, atol=tolerance
+                )
+        assert runner.backend.startswith('openvino')
+        runner.close()
+        with pytest.raises(PerceptionError, match='was closed'):
+            runner.run({'image': IMAGE})
+
+
+def attributes_of(module: ModuleType, owner: str) -> set[str]:
+    """Names N for which the module's source says ``owner.N`` (owner: 'api' or 'self._engine')."""
+    names = set()
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith(owner):
+            names.add(node.attr)
+    return names
+
+
+def test_every_cuda_call_exists_in_the_bindings() -> None:
+    api = pytest.importorskip('cuda.bindings.runtime', reason='pip install cuda-python')
+    used = attributes_of(tensorrt_runner, 'api') | attributes_of(cuda_runtime, 'api')
+    assert {'cudaMalloc', 'cudaGraphLaunch', 'cudaMemcpyAsync'} <= used
+    missing = [name for name in used if not hasattr(api, name)]
+    assert not missing
+    assert hasattr(api.cudaMemcpyKind, 'cudaMemcpyHostToDevice')
+    assert hasattr(api.cudaStreamCaptureMode, 'cudaStreamCaptureModeThreadLocal')
+
+
+def test_every_tensorrt_call_exists_in_the_library(rtx: ModuleType) -> None:
+    for owner, kind in (('_engine', rtx.ICudaEngine), ('_context', rtx.IExecutionContext),
+                        ('_runtime', rtx.Runtime), ('trt', rtx)):
+        used = attributes_of(tensorrt_runner, owner)
+        assert used, owner
+        missing = [name for name in used if not hasattr(kind, name)]
+        assert not missing, owner
+
+
+@without_gpu
+def test_cuda_without_a_device_is_one_line() -> None:
+    pytest.importorskip('cuda.bindings.runtime', reason='pip install cuda-python')
+    from perception_nodes.inference.runner import EngineFailedError
+
+    with pytest.raises(EngineFailedError, match='cudaSetDevice on GPU 0: cudaError'):
+        cuda_runtime.Cuda(0)
