@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing a rosbag2 that `ros2 bag` and Foxglove read; it is either whole or not there."""
+
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rosbags.interfaces import (
+    Connection,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2.errors import WriterError
+
+from perception_nodes.bags.factory import typestore
+from perception_nodes.types import PerceptionError
+
+COMPRESSIONS = {'none': CompressionMode.NONE, 'zstd': CompressionMode.STORAGE}
+
+# The newest layout of metadata.yaml that Humble's `ros2 bag` reads as well.
+METADATA_VERSION = 8
+
+
+class BagWriter:
+    """A new bag (MCAP), written under a temporary name and renamed when it is closed.
+
+    Leaving its with statement by an exception leaves nothing behind.
+
+    Parameters
+    ----------
+    path : folder to be; it must not exist, or be an empty folder.
+    compression : 'zstd' (per chunk, inside the MCAP) or 'none'.
+
+    Raises
+    ------
+    PerceptionError
+        If the folder exists, cannot be written, or the disk is full.
+    """
+
+    def __init__(self, path: str | Path, *, compression: str = 'zstd') -> None:
+        self.path = Path(path)
+        if compression not in COMPRESSIONS:
+            raise PerceptionError(f'compression is zstd or none, not {compression!r}')
+        if self.path.exists() and not is_empty_folder(self.path):
+            raise PerceptionError(f'{self.path} exists already; give a new name')
+        self._store = typestore()
+        self._connections: dict[str, Connection] = {}
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._temporary = Path(
+                tempfile.mkdtemp(prefix=f'.{self.path.name}.', dir=self.path.parent)
+            )
+        except OSError as error:
+            raise PerceptionError(cannot_write(self.path, error)) from None
+        try:
+            self._writer = Writer(
+                self._temporary / self.path.name, version=METADATA_VERSION,
+                storage_plugin=StoragePlugin.MCAP,
+            )
+            self._writer.set_compression(COMPRESSIONS[compression], CompressionFormat.ZSTD)
+            self._writer.open()
+        except (OSError, WriterError) as error:
+            self.abort()
+            raise PerceptionError(cannot_write(self.path, error)) from None
+
+    def __enter__(self) -> 'BagWriter':
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def add_topic(self, topic: str, type_name: str, *, latched: bool = False) -> None:
+        """Announce a topic; one that never gets a message is then listed all the same."""
+        if topic in self._connections:
+            if self._connections[topic].msgtype != type_name:
+                raise PerceptionError(f'topic {topic} has two types')
+            return
+        if type_name not in self._store.types:
+            raise PerceptionError(f'message type {type_name} is not known to the bag library')
+        self._connections[topic] = self._writer.add_connection(
+            topic, type_name, typestore=self._store, offered_qos_profiles=[_qos(latched)]
+        )
+
+    def write(self, topic: str, recorded_ns: int, message: Any) -> None:
+        """Write one message made by a BagFactory; the topic is announced if it was not.
+
+        Raises
+        ------
+        PerceptionError
+            If the disk is full or the message is not of the topic's type.
+        """
+        kind = message.__msgtype__
+        self.add_topic(topic, kind)
+        connection = self._connections[topic]
+        if connection.msgtype != kind:
+            raise PerceptionError(f'topic {topic} is {connection.msgtype}, not {kind}')
+        try:
+            self._writer.write(connection, recorded_ns, self._store.serialize_cdr(message, kind))
+        except OSError as error:
+            self.abort()
+            raise PerceptionError(cannot_write(self.path, error)) from None
+
+    def close(self) -> None:
+        """Finish the bag and give it its name."""
+        try:
+            self._writer.close()
+            if self.path.exists():
+                self.path.rmdir()
+            (self._temporary / self.path.name).rename(self.path)
+            self._temporary.rmdir()
+        except OSError as error:
+            self.abort()
+            raise PerceptionError(cannot_write(self.path, error)) from None
+
+    def abort(self) -> None:
+        """Give up: nothing is left behind."""
+        with suppress(Exception):
+            self._writer.abort()
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+
+def is_empty_folder(path: Path) -> bool:
+    """Tell whether this is a folder without entries."""
+    return path.is_dir() and next(path.iterdir(), None) is None
+
+
+def cannot_write(path: Path, error: Exception) -> str:
+    """Say in one line why a file or folder cannot be written."""
+    return f'cannot write {path}: {getattr(error, "strerror", None) or error}'
+
+
+def _qos(latched: bool) -> Qos:
+    never = QosTime(0x7FFFFFFF, 0xFFFFFFFF)
+    return Qos(
+        QosHistory.KEEP_LAST, 1 if latched else 10, QosReliability.RELIABLE,
+        QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE, never, never,
+        QosLiveliness.AUTOMATIC, never, False,
+    )
