@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Losses of segmentation; pixels of label 255 never count."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -28,10 +30,9 @@ def median_frequency_weights(pixels: Tensor, present: Tensor, power: float = 1.0
     """
     frequency = pixels / present.clamp(min=1)
     seen = pixels > 0
-    weights = (frequency[seen].quantile(0.5) / frequency[seen]) ** power
-    result = torch.zeros_like(frequency)
-    result[seen] = weights
-    return result
+    weights = torch.zeros_like(frequency)
+    weights[seen] = (frequency[seen].quantile(0.5) / frequency[seen]) ** power
+    return weights
 
 
 def heteroscedastic_cross_entropy(
@@ -48,5 +49,63 @@ def heteroscedastic_cross_entropy(
     """
     sigma = torch.exp(0.5 * log_variance)
     samples = [F.log_softmax(logits + sigma * epsilon, 1) for epsilon in noise]
-    mean = torch.stack(samples).logsumexp(0) - torch.log(torch.tensor(float(len(samples))))
+    mean = torch.stack(samples).logsumexp(0) - math.log(len(samples))
     return F.nll_loss(mean, labels, class_weights, ignore_index=UNLABELLED)
+
+
+def hard_pixel_cross_entropy(
+    logits: Tensor, labels: Tensor, probability: float = 0.7, least: float = 0.1,
+    class_weights: Tensor | None = None,
+) -> Tensor:
+    """Cross-entropy of the hard pixels only (OHEM; Shrivastava et al. 2016).
+
+    Parameters
+    ----------
+    probability : pixels whose label has less than this probability are hard, 0..1.
+    least : at least this share of the labelled pixels counts, the hardest ones.
+    """
+    losses = F.cross_entropy(
+        logits, labels, class_weights, ignore_index=UNLABELLED, reduction='none'
+    )
+    known = labels != UNLABELLED
+    with torch.no_grad():
+        plain = F.cross_entropy(logits, labels, ignore_index=UNLABELLED, reduction='none')[known]
+        if not plain.numel():
+            return losses.sum() * 0
+        kept = max(1, int(least * plain.numel()))
+        threshold = min(float(plain.topk(kept).values[-1]), -math.log(probability))
+    return losses[known][plain >= threshold].mean()
+
+
+def focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0) -> Tensor:
+    """Mean of -(1 - p)^gamma log p of the label (Lin et al. 2017); gamma 0: cross-entropy."""
+    known = labels != UNLABELLED
+    log_p = F.log_softmax(logits, 1).gather(1, labels.where(known, 0)[:, None])[:, 0][known]
+    return -((1 - log_p.exp()) ** gamma * log_p).mean()
+
+
+def lovasz_softmax(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Convex surrogate of 1 - mean IoU over the classes that occur (Berman et al. 2018).
+
+    Parameters
+    ----------
+    probabilities : B K H W, softmax; labels : int64 B H W, 255 = not counted.
+    """
+    known = labels != UNLABELLED
+    flat = probabilities.permute(0, 2, 3, 1)[known]
+    truth = labels[known]
+    losses = []
+    for class_id in truth.unique().tolist():
+        is_class = (truth == class_id).to(flat.dtype)
+        errors, order = (is_class - flat[:, class_id]).abs().sort(descending=True)
+        losses.append(errors @ lovasz_gradient(is_class[order]))
+    return torch.stack(losses).mean() if losses else probabilities.sum() * 0
+
+
+def lovasz_gradient(is_class: Tensor) -> Tensor:
+    """What each further error adds to the Jaccard loss, N; is_class: 0 or 1, worst first."""
+    total = is_class.sum()
+    intersection = total - is_class.cumsum(0)
+    union = total + (1 - is_class).cumsum(0)
+    jaccard = 1 - intersection / union
+    return torch.cat([jaccard[:1], jaccard[1:] - jaccard[:-1]])

@@ -5,13 +5,24 @@ from collections.abc import Callable
 
 from torch import nn
 
+from perception_nodes.networks.deeplabv3 import DeepLabV3
+from perception_nodes.networks.fcn import FCN
+from perception_nodes.networks.pspnet import PSPNet
+from perception_nodes.networks.segnet import SegNet
 from perception_nodes.networks.street_flow import StreetFlow
 from perception_nodes.networks.street_mono import StreetMono
 from perception_nodes.networks.street_segmentation import StreetSegmentation
 from perception_nodes.networks.street_stereo import StreetStereo
+from perception_nodes.networks.unet import UNet
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     'street_segmentation': StreetSegmentation,
+    'segnet': SegNet,
+    'bayesian_segnet': lambda: SegNet(dropout=0.5),
+    'fcn': FCN,
+    'unet': UNet,
+    'deeplabv3': DeepLabV3,
+    'pspnet': PSPNet,
     'street_stereo': StreetStereo,
     'street_flow': StreetFlow,
     'street_mono': StreetMono,

@@ -12,6 +12,8 @@ from perception_nodes.networks.layers import (
     upsample_like,
 )
 
+LEAST_LOG_VARIANCE = -4.0
+
 
 class StreetSegmentation(nn.Module):
     """Residual encoder to 1/32, pyramid context, decoder to 1/4, two dropout layers in the head.
@@ -31,7 +33,7 @@ class StreetSegmentation(nn.Module):
     def __init__(
         self, classes: int = 11, *,
         widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 192),
-        context: int = 64, head: int = 40, dropout: float = 0.2,
+        context: int = 64, head: int = 32, dropout: float = 0.2,
     ) -> None:
         super().__init__()
         half, quarter, eighth, sixteenth, last = widths
@@ -80,12 +82,15 @@ class StreetSegmentation(nn.Module):
         x = self.merge8(F.relu(upsample_like(self.lower16(x), x8) + self.skip8(x8)))
         return x, self.detail(x4)
 
-    def decode(self, context: Tensor, detail: Tensor, masks: Tensor) -> Tensor:
-        """Class logits and log-variance, R K+1 H/4 W/4; one mask row per image, or T of one."""
+    def decode(self, context: Tensor, detail: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits R K H/4 W/4, log-variance R 1 H/4 W/4; a mask row an image, or T of one image."""
         masks = masks.to(context.dtype)[:, :, None, None]
         x = self.head_context(context * masks[:, :self.context])
         x = F.relu(upsample_like(x, detail) + detail)
-        return self.head_out(self.head_mix(x) * masks[:, self.context:])
+        out = self.head_out(self.head_mix(x) * masks[:, self.context:])
+        # A soft floor: where noise does not pay at first, its gradient must not die.
+        log_variance = F.softplus(out[:, self.classes:] - LEAST_LOG_VARIANCE)
+        return out[:, :self.classes], log_variance + LEAST_LOG_VARIANCE
 
     def forward(self, image: Tensor, masks: Tensor | None = None) -> dict[str, Tensor]:
         """Segment.
@@ -106,8 +111,8 @@ class StreetSegmentation(nn.Module):
             rows = image.shape[0]
             ones = torch.ones(rows, self.mask_channels, device=image.device)
             masks = self.draw_masks(rows, image) if self.training else ones
-        out = self.decode(context, detail, masks)
-        result = {'logits': out[:, :self.classes], 'log_variance': out[:, self.classes:]}
+        logits, log_variance = self.decode(context, detail, masks)
+        result = {'logits': logits, 'log_variance': log_variance}
         if self.training:
             result['auxiliary'] = self.auxiliary(context)
         return result

@@ -46,8 +46,7 @@ class SegmentationGraph(nn.Module):
         """Class probabilities of each mask row, T K h w."""
         size = network_size(image, self.network_pixels)
         context, detail = self.network.encode(to_network(image, size))
-        out = self.network.decode(context, detail, dropout_masks)
-        logits, log_variance = out[:, :-1], out[:, -1:].clamp(-8, 4)
+        logits, log_variance = self.network.decode(context, detail, dropout_masks)
         spread = torch.sqrt(1 + torch.exp(log_variance) * (math.pi / 8))
         return torch.softmax(logits / (spread * self.temperature), 1)
 
@@ -99,7 +98,7 @@ SEGMENTATION = Release(
     non_commercial=True,
     inputs=(
         TensorSpec('image', 'uint8', (1, ANY, ANY, 3), '1', 'RGB picture'),
-        TensorSpec('dropout_masks', 'float32', (ANY, 104), '1',
+        TensorSpec('dropout_masks', 'float32', (ANY, 96), '1',
                    'a row a sample: 0 or 1 / (1 - p) per channel; ones: no dropout'),
     ),
     outputs=(
