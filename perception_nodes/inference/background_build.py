@@ -5,36 +5,47 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from perception_nodes.inference.engine_builder import EngineRequest, request_to_json
 
 STOP_SECONDS = 5.0
+LOWEST_PRIORITY = 19
 
 
 class BackgroundBuild:
     """One build under way. The attributes may be read at any time from any thread.
 
+    Parameters
+    ----------
+    niceness : 0 = as important as this process, 19 = only with what others leave over.
+
     Attributes
     ----------
     phase, fraction : what the builder does and how far it is, 0..1.
     error : why it failed; '' while it runs and if it succeeded.
-    reason : why it had to build (known at the end).
+    path, reason : of the engine, and why it had to be built (known at the end).
     """
 
-    def __init__(self, request: EngineRequest) -> None:
+    def __init__(self, request: EngineRequest, niceness: int = LOWEST_PRIORITY) -> None:
         self.phase, self.fraction = 'starting', 0.0
-        self.error, self.reason = '', ''
+        self.error, self.path, self.reason = '', '', ''
         self._finished = False
         self._stopped = False
         self.process = subprocess.Popen(
             [sys.executable, '-m', 'perception_nodes.inference.build_process',
-             json.dumps(request_to_json(request))],
+             json.dumps(request_to_json(request)), str(niceness)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
 
-    def wait(self) -> str:
-        """Follow the process to its end; the error, or '' if the engine is in the cache."""
+    def wait(self, listener: Callable[['BackgroundBuild'], None] | None = None) -> str:
+        """Follow the process to its end, telling the listener of each step.
+
+        Returns
+        -------
+        the error, or '' if the engine is in the cache.
+        """
         # what it says on stderr is kept apart and read at the same time: a full pipe would stop it
         complaints: list[str] = []
         assert self.process.stdout is not None and self.process.stderr is not None
@@ -44,6 +55,8 @@ class BackgroundBuild:
         reader.start()
         for line in self.process.stdout:
             self._take(line)
+            if listener is not None:
+                listener(self)
         status = self.process.wait()
         reader.join()
         if self._stopped and not self._finished:
@@ -73,4 +86,5 @@ class BackgroundBuild:
             self.phase, self.fraction = content['phase'], max(self.fraction, content['fraction'])
         self.error = content.get('error', self.error)
         if 'path' in content:
-            self._finished, self.fraction, self.reason = True, 1.0, content['reason']
+            self._finished, self.fraction = True, 1.0
+            self.path, self.reason = content['path'], content['reason']

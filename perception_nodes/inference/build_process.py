@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process that builds an engine for a node: ``python -m ...build_process REQUEST``.
+"""The process that builds an engine for a node: ``python -m ...build_process REQUEST NICENESS``.
 
-REQUEST is an EngineRequest as JSON. It runs at the lowest priority, ends with the process that
-started it, stops building at SIGTERM, and tells its progress as one JSON object a line:
+REQUEST is an EngineRequest as JSON, NICENESS 0..19. It ends with the process that started it,
+ stops building at SIGTERM, and tells its progress as one JSON object a line:
 ``{"phase", "fraction"}``, at the end ``{"path", "reason"}`` or ``{"error"}``.
 """
 
@@ -17,7 +17,6 @@ from perception_nodes.inference.engine_builder import ensure_engine, request_fro
 from perception_nodes.types import PerceptionError
 
 PR_SET_PDEATHSIG = 1
-LOWEST_PRIORITY = 19
 
 
 class _Cancel:
@@ -34,7 +33,7 @@ class _Cancel:
 
 def main() -> int:
     """Build what the command line asks for; 0 done, 2 refused or cancelled."""
-    os.nice(LOWEST_PRIORITY)
+    os.nice(int(sys.argv[2]))
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     cancel = _Cancel()
 

@@ -127,16 +127,24 @@ def target_capability(target: str, gpu: Gpu | None) -> str:
     return f'{match[1]}.{match[2]}'
 
 
-def shapes_for_size(card: ModelCard, width: int, height: int) -> dict[str, tuple[int, ...]]:
-    """Input shapes of a model for a camera: uint8 [1, any, any, 3] is an image, other any is 1."""
-    if width < 1 or height < 1:
-        raise PerceptionError(f'size {width}x{height} is not positive')
+def shapes_for_size(
+    card: ModelCard, width: int, height: int, samples: int = 1
+) -> dict[str, tuple[int, ...]]:
+    """Input shapes of a model for a camera.
+
+    Parameters
+    ----------
+    width, height : of the images, pixels: they are the uint8 [1, any, any, 3].
+    samples : size of every other open axis (rows of dropout masks).
+    """
+    if width < 1 or height < 1 or samples < 1:
+        raise PerceptionError(f'size {width}x{height} with {samples} samples is not positive')
     shapes: dict[str, tuple[int, ...]] = {}
     for spec in card.inputs:
         if spec.dtype == 'uint8' and len(spec.shape) == 4:
             shapes[spec.name] = (1, height, width, 3)
         else:
-            shapes[spec.name] = tuple(1 if size == ANY else size for size in spec.shape)
+            shapes[spec.name] = tuple(samples if size == ANY else size for size in spec.shape)
     return shapes
 
 

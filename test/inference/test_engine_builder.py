@@ -171,16 +171,12 @@ def test_a_process_that_dies_in_the_middle_leaves_nothing_and_the_next_one_build
     build = BackgroundBuild(request(model))
     seen: list[float] = []
 
-    original = build._take
-
-    def take(line: str) -> None:
-        original(line)
+    def listener(build: BackgroundBuild) -> None:
         seen.append(build.fraction)
         if build.fraction > 0.1 and build.process.poll() is None:
             getattr(build.process, how)()
 
-    build._take = take
-    assert build.wait()
+    assert build.wait(listener)
     assert 0.1 < max(seen) < 1.0
     assert not visible(tmp_path / 'engines')
     start = time.monotonic()

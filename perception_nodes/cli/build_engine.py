@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``perception build-engine``: TensorRT engines ahead of time."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from perception_nodes.cli.image_size import ImageSize
+from perception_nodes.inference import PRECISIONS
+from perception_nodes.inference.background_build import BackgroundBuild
+from perception_nodes.inference.engine_builder import EngineRequest, plan_engine
+from perception_nodes.inference.engine_cache import engine_folder, read_header
+from perception_nodes.inference.engine_key import shapes_for_size
+from perception_nodes.inference.model_card import check_model
+from perception_nodes.inference.models import list_models, model_path
+from perception_nodes.inference.open_runner import engine_model
+from perception_nodes.inference.tensorrt_library import FLAVOURS
+from perception_nodes.types import PerceptionError
+
+BAR_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says of every model."""
+
+    precision: str
+    size: tuple[int, int]
+    samples: int
+    request: dict[str, Any]
+
+
+@click.command('build-engine')
+@click.argument('name')
+@click.option('--precision', type=click.Choice(PRECISIONS), default='fp16', show_default=True,
+              help='fp16 is made from the fp32 model; int8 wants NAME_int8.onnx (see export).')
+@click.option('--gpu', 'target', default='current', show_default=True,
+              help='GPU to build for: current, or a compute capability as sm89 (RTX library).')
+@click.option('--size', type=ImageSize(), default='640x480', show_default=True,
+              help="Size of the camera's images, pixels.")
+@click.option('--samples', type=click.IntRange(1), default=1, show_default=True,
+              help='Rows of dropout masks (Monte-Carlo samples).')
+@click.option('--out', type=click.Path(file_okay=False, path_type=Path),
+              help='Folder of engines [the one that nodes look in].')
+@click.option('--library', type=click.Choice(('auto', *FLAVOURS)), default='auto',
+              show_default=True, help='TensorRT to build with.')
+@click.option('--workspace-mb', type=click.IntRange(0), default=0, show_default=True,
+              help='Most scratch memory of a layer on the GPU, MB; 0 = no limit.')
+@click.option('--level', type=click.IntRange(0, 5), default=3, show_default=True,
+              help='How long to search for fast kernels.')
+@click.option('--version-compatible', is_flag=True,
+              help='An engine that newer versions of the library load as well.')
+@click.option('--hardware-compatible', is_flag=True,
+              help='An engine for every GPU from Ampere on (library tensorrt).')
+@click.option('--json', 'json_path', type=click.Path(dir_okay=False, path_type=Path),
+              help='Write what was built here.')
+def command(
+    name: str, precision: str, target: str, size: tuple[int, int], samples: int,
+    out: Path | None, library: str, workspace_mb: int, level: int, version_compatible: bool,
+    hardware_compatible: bool, json_path: Path | None,
+) -> None:
+    """Build the engine of model NAME (or of 'all'), unless a good one is there.
+
+    Ctrl-C cancels; nothing half-built is left.
+    """
+    options = Options(precision, size, samples, {
+        'target': target, 'flavour': library, 'folder': str(engine_folder(out)),
+        'workspace_mb': workspace_mb, 'level': level, 'version_compatible': version_compatible,
+        'hardware_compatible': hardware_compatible,
+    })
+    results = {
+        model: build_one(path, options) for model, path in wanted_models(name, precision).items()
+    }
+    if json_path is not None:
+        json_path.write_text(json.dumps(results, indent=1) + '\n')
+
+
+def wanted_models(name: str, precision: str) -> dict[str, Path]:
+    """The named model, or all that an engine of this precision can be made of."""
+    if name != 'all':
+        return {name: model_path(name)}
+    kind = 'int8' if precision == 'int8' else 'fp32'
+    found = {model: path for model, path in list_models().items()
+             if check_model(path).precision == kind}
+    if not found:
+        raise PerceptionError(f'no {kind} models found')
+    return found
+
+
+def build_one(path: Path, options: Options) -> dict[str, Any]:
+    """Build one engine in its own process, with a progress bar; what came out."""
+    source, precision = engine_model(path, options.precision)
+    shapes = shapes_for_size(check_model(source), *options.size, options.samples)
+    request = EngineRequest(str(source), shapes, precision, **options.request)
+    plan_engine(request)  # what cannot be done is said before a process starts
+    build = BackgroundBuild(request, niceness=0)
+    label = f'{path.stem} {precision}'
+    try:
+        with click.progressbar(length=BAR_STEPS, label=label,
+                               item_show_func=lambda phase: phase) as bar:
+            def show(build: BackgroundBuild) -> None:
+                bar.update(int(build.fraction * BAR_STEPS) - bar.pos, build.phase[:30])
+
+            error = build.wait(show)
+    finally:
+        build.stop()
+    if error:
+        raise PerceptionError(error)
+    file = read_header(Path(build.path))
+    cost = (f'{file.facts["build_s"]} s, {file.facts["peak_memory_mb"]} MB of memory'
+            if build.reason else 'was there already')
+    click.echo(f'{build.path}: {file.plan_bytes / 1e6:.1f} MB, {file.key.flavour} '
+               f'{file.key.version}, compute {file.key.compute_capability}, {cost}')
+    return {'path': build.path, 'bytes': file.plan_bytes, 'reason': build.reason,
+            'precision': precision, **dict(file.facts)}
