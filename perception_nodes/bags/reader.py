@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from rosbags.rosbag2 import Reader
 
@@ -44,6 +44,15 @@ class BagMessage:
     type: str
     recorded_ns: int
     message: Any
+
+
+class RawMessage(NamedTuple):
+    """One recorded message as its CDR bytes."""
+
+    topic: str
+    type: str
+    recorded_ns: int
+    data: bytes
 
 
 class BagReader:
@@ -111,9 +120,13 @@ class BagReader:
         PerceptionError
             If a message is damaged, or its type is not known.
         """
-        streams = [self._raw(path, reader, topics) for path, reader in self._files]
-        for recorded_ns, _, topic, kind, data in heapq.merge(*streams, key=lambda entry: entry[0]):
+        for topic, kind, recorded_ns, data in self.raw_messages(topics):
             yield BagMessage(topic, kind, recorded_ns, self._deserialize(topic, kind, data))
+
+    def raw_messages(self, topics: Collection[str] | None = None) -> Iterator[RawMessage]:
+        """Give messages as :meth:`messages` does, but as the CDR bytes that were recorded."""
+        streams = [self._raw(path, reader, topics) for path, reader in self._files]
+        return heapq.merge(*streams, key=lambda raw: raw.recorded_ns)
 
     def first(self, topic: str) -> BagMessage | None:
         """Give the first message of a topic; None if there is none."""
@@ -121,7 +134,7 @@ class BagReader:
 
     def _raw(
         self, path: Path, reader: Reader, topics: Collection[str] | None
-    ) -> Iterator[tuple[int, Path, str, str, bytes]]:
+    ) -> Iterator[RawMessage]:
         connections = [c for c in reader.connections if topics is None or c.topic in topics]
         if not connections:
             return
@@ -130,7 +143,8 @@ class BagReader:
                 if data[:4] == ZSTD_MAGIC:
                     # Compressed one by one; no CDR starts with these bytes.
                     data = zstd.decompress(data)
-                yield recorded_ns, path, connection.topic, full_type(connection.msgtype), data
+                kind = full_type(connection.msgtype)
+                yield RawMessage(connection.topic, kind, recorded_ns, data)
         # A parser on foreign bytes fails in many ways; all of them mean a damaged file.
         except Exception as error:
             raise PerceptionError(damaged(path, error)) from error

@@ -87,7 +87,9 @@ class BagWriter:
         """Announce a topic; one that never gets a message is then listed all the same."""
         if topic in self._connections:
             if self._connections[topic].msgtype != type_name:
-                raise PerceptionError(f'topic {topic} has two types')
+                raise PerceptionError(
+                    f'topic {topic} is {self._connections[topic].msgtype}, not {type_name}'
+                )
             return
         if type_name not in self._store.types:
             raise PerceptionError(f'message type {type_name} is not known to the bag library')
@@ -101,15 +103,18 @@ class BagWriter:
         Raises
         ------
         PerceptionError
-            If the disk is full or the message is not of the topic's type.
+            If the disk is full, or the topic has another type.
         """
         kind = message.__msgtype__
-        self.add_topic(topic, kind)
-        connection = self._connections[topic]
-        if connection.msgtype != kind:
-            raise PerceptionError(f'topic {topic} is {connection.msgtype}, not {kind}')
+        self.write_raw(topic, kind, recorded_ns, self._store.serialize_cdr(message, kind))
+
+    def write_raw(
+        self, topic: str, type_name: str, recorded_ns: int, data: bytes | memoryview
+    ) -> None:
+        """Write one message that is CDR bytes already; errors as :meth:`write`."""
+        self.add_topic(topic, type_name)
         try:
-            self._writer.write(connection, recorded_ns, self._store.serialize_cdr(message, kind))
+            self._writer.write(self._connections[topic], recorded_ns, data)
         except OSError as error:
             self.abort()
             raise PerceptionError(cannot_write(self.path, error)) from None
