@@ -129,7 +129,7 @@ class RclpyFactory:
         return stored
 
     def floats_field(self, values: FloatArray | Sequence[float]) -> 'array[float]':
-        """Store numbers as ``float64[]``; rclpy turns them into its own array where it is fixed."""
+        """Store numbers as ``float64[]`` or ``float64[N]``."""
         return array('d', [float(value) for value in np.asarray(values, np.float64).reshape(-1)])
 
     def octet(self, value: int) -> bytes:

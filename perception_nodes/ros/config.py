@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parameters that every node has, whatever its task."""
+
+from dataclasses import dataclass
+
+from perception_nodes.inference import BACKENDS, PRECISIONS
+from perception_nodes.pipelines.images import require_range
+from perception_nodes.types import PerceptionError
+
+TRANSPORTS = ('raw', 'compressed')
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """How a node gets its images and runs its models.
+
+    Attributes
+    ----------
+    autostart : configure and activate by itself; false: wait for a lifecycle manager.
+    backend : what runs the models (auto, onnxruntime, tensorrt, openvino, ...).
+    precision : of a TensorRT engine: fp32, fp16 or int8.
+    threads : CPU threads of one model, 0 = the default of the backend.
+    engine_dir : folder of TensorRT engines, '' = the user's cache folder.
+    gpu : number of the device.
+    memory_limit_mb : most memory of the device for one model, 0 = no limit.
+    build_only : build the engines for the images that come (or build_size), then end.
+    build_size : width and height to build engines for; 0 0 = those of the first image.
+    transport : raw (sensor_msgs/Image) or compressed (CompressedImage on <image>/compressed).
+    rectify : take raw images (left/image instead of left/image_rect) and rectify them here.
+    sync_tolerance_s : stamps of left and right may differ by this much, seconds.
+    queue_size : messages kept per input.
+    companions_wait_s : how long a frame waits for what another node says of it (depth, mask,
+        flow, odometry) if somebody publishes that, seconds; 0 = not at all.
+    """
+
+    autostart: bool = True
+    backend: str = 'auto'
+    precision: str = 'fp16'
+    threads: int = 0
+    engine_dir: str = ''
+    gpu: int = 0
+    memory_limit_mb: int = 0
+    build_only: bool = False
+    build_size: tuple[int, ...] = (0, 0)
+    transport: str = 'raw'
+    rectify: bool = False
+    sync_tolerance_s: float = 0.002
+    queue_size: int = 5
+    companions_wait_s: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ('backend', self.backend, BACKENDS),
+            ('precision', self.precision, PRECISIONS),
+            ('transport', self.transport, TRANSPORTS),
+        ):
+            if value not in known:
+                raise PerceptionError(f'{name} is {value!r}; it is one of {", ".join(known)}')
+        require_range('threads', self.threads, 0, 256)
+        require_range('sync_tolerance_s', self.sync_tolerance_s, 0.0, 1.0)
+        require_range('queue_size', self.queue_size, 1, 1000)
+        require_range('companions_wait_s', self.companions_wait_s, 0.0, 10.0)
+        if len(self.build_size) != 2 or min(self.build_size) < 0:
+            raise PerceptionError(f'build_size is {list(self.build_size)}; give width and height')

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What went wrong lately: logged once a kind, counted always, told in the diagnostics."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+FRESH_S = 5.0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One kind of problem.
+
+    Attributes
+    ----------
+    kind : groups what is the same trouble again; the log has each kind once.
+    message : of the latest time, one line.
+    count : how often so far. last_s : monotonic time of the latest.
+    """
+
+    kind: str
+    message: str
+    count: int
+    last_s: float
+
+
+class Problems:
+    """All kinds of problems of a node, from any thread.
+
+    Parameters
+    ----------
+    log : writes a line to the node's log; called once for each kind.
+    """
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
+        self._lock = threading.Lock()
+        self._problems: dict[str, Problem] = {}
+
+    def add(self, kind: str, message: str) -> None:
+        """Note one; the first of its kind is logged."""
+        line = ' '.join(message.split())
+        with self._lock:
+            before = self._problems.get(kind)
+            count = before.count + 1 if before else 1
+            self._problems[kind] = Problem(kind, line, count, time.monotonic())
+        if count == 1:
+            self._log(f'{line} (further ones are counted in /diagnostics)')
+
+    def resolve(self, kind: str) -> None:
+        """Forget a kind, so that it is logged again should it come back."""
+        with self._lock:
+            self._problems.pop(kind, None)
+
+    def all(self) -> tuple[Problem, ...]:
+        """Every kind since the start."""
+        with self._lock:
+            return tuple(self._problems.values())
+
+    def fresh(self) -> tuple[Problem, ...]:
+        """Those of the last FRESH_S, the latest first."""
+        now = time.monotonic()
+        found = [problem for problem in self.all() if now - problem.last_s <= FRESH_S]
+        return tuple(sorted(found, key=lambda problem: -problem.last_s))
