@@ -94,7 +94,7 @@ def trajectory(
         the truth, if there is one, last.
     forward_up : x of odom points up and y to the left; else x to the right and y up.
     """
-    figure, axes = _figure(5.2, 4.6)
+    figure, axes = _figure(4.4, 3.9)
     for index, (name, path) in enumerate(paths_m.items()):
         x, y = (-path[:, 1], path[:, 0]) if forward_up else (path[:, 0], path[:, 1])
         truth = name == 'truth'
@@ -123,7 +123,7 @@ def lines(
     from_zero: bool = True,
 ) -> Plot:
     """One or more series over frames or time, across the page; NaN leaves a gap."""
-    figure, axes = _figure(9.2, 2.7)
+    figure, axes = _figure(12.0, 3.1)
     for index, (name, values) in enumerate(series.items()):
         places = np.arange(len(values)) if x is None else x
         axes.plot(

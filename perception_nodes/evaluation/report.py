@@ -20,7 +20,6 @@ Neighbouring pictures form a grid and neighbouring plots a row. Plots come from
 import base64
 import html
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -31,6 +30,7 @@ import numpy as np
 
 from perception_nodes import __version__
 from perception_nodes.evaluation.report_style import CSS
+from perception_nodes.inference.atomic_file import write_atomically
 from perception_nodes.types import Array, PerceptionError
 
 __all__ = ['Bars', 'Details', 'Picture', 'Plot', 'Report', 'Section', 'Table', 'Text']
@@ -146,16 +146,9 @@ def write_report(path: Path, report: Report) -> None:
     Raises
     ------
     PerceptionError
-        If the folder is missing or not writable, or the disk is full.
+        If the folder is not writable or the disk is full.
     """
-    path = Path(path)
-    part = path.with_name(f'{path.name}.{os.getpid()}.part')
-    try:
-        part.write_text(render_report(report), encoding='utf-8')
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise PerceptionError(f'report {path} cannot be written: {error.strerror}') from error
+    write_atomically(Path(path), render_report(report).encode())
 
 
 def render_report(report: Report) -> str:

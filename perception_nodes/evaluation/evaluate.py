@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judge a task on a data set: one loop predicts, one scores; classical peers beside it.
+
+The result is what ``perception evaluate --json`` writes.
+"""
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perception_nodes.evaluation.peers import PEERS
+from perception_nodes.evaluation.predictions import Predictions
+from perception_nodes.evaluation.report import Picture
+from perception_nodes.evaluation.samples import Source
+from perception_nodes.evaluation.scorers import SCORERS, Scorer
+from perception_nodes.evaluation.sources import open_source
+from perception_nodes.pipelines.build import PIPELINES, build_pipeline
+from perception_nodes.pipelines.mono_depth import MonoDepthConfig
+from perception_nodes.pipelines.optical_flow import OpticalFlowConfig
+from perception_nodes.types import PerceptionError
+
+__all__ = ['Evaluation', 'MethodResult', 'evaluate', 'peers_of']
+
+Progress = Callable[[str, int, int], None]
+
+# A benchmark scores every pixel: what a robot would rather not use is not hidden from it. (The
+# depth metric clips to the data set's range itself, as the literature does.)
+_CONFIGS: dict[str, Any] = {
+    'mono_depth': MonoDepthConfig(min_depth_m=0.0, max_depth_m=1e4),
+    'optical_flow': OpticalFlowConfig(keep_leaving=True),
+}
+_SHOWN_FRAMES = 4
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """What one method reached.
+
+    Attributes
+    ----------
+    metrics : finite numbers by name. metric : the object behind them, for plots.
+    call_ms : [frames] wall time of the pipeline's calls.
+    frame_values : [frames] the scorer's frame metric, NaN where a frame has none; empty if off.
+    """
+
+    name: str
+    backend: str
+    metrics: dict[str, float]
+    metric: Any
+    call_ms: tuple[float, ...]
+    frame_values: tuple[float, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+
+    @property
+    def ms_per_frame(self) -> dict[str, float]:
+        """Median and 99th percentile of the calls, milliseconds."""
+        return {f'p{q}': float(np.percentile(self.call_ms, q)) for q in (50, 99)}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A task judged on a data set; ``ours`` first, then the peers."""
+
+    task: str
+    dataset: str
+    split: str | None
+    model: str
+    ours: MethodResult
+    peers: tuple[MethodResult, ...]
+    scorer: Scorer
+    source: Source
+
+    def result(self) -> dict[str, Any]:
+        """Return what goes into the JSON file; a metric that has no value is left out."""
+        return {
+            'task': self.task,
+            'dataset': self.dataset,
+            'split': self.split,
+            'model': self.model,
+            'backend': self.ours.backend,
+            'frames': len(self.ours.call_ms),
+            'metrics': self.ours.metrics,
+            'peers': {
+                peer.name: {
+                    **peer.metrics,
+                    **{f'ms_{name}': value for name, value in peer.ms_per_frame.items()},
+                }
+                for peer in self.peers
+            },
+            'ms_per_frame': self.ours.ms_per_frame,
+        }
+
+
+def evaluate(
+    task: str,
+    dataset: str,
+    root: Path,
+    *,
+    split: str | None = None,
+    model: str | Path | None = None,
+    backend: str = 'auto',
+    precision: str = 'fp16',
+    threads: int = 0,
+    peers: Collection[str] = (),
+    details: bool = False,
+    progress: Progress = lambda method, done, total: None,
+) -> Evaluation:
+    """Judge a task's released pipeline, and peers on the same frames.
+
+    Parameters
+    ----------
+    task, dataset : see :mod:`perception_nodes.evaluation.sources`.
+    root : folder of the data set, or a bag.
+    split : of data sets that have splits; None = the usual one for validation.
+    model, backend, precision, threads : as ``pipelines.build.build_pipeline`` takes them.
+    peers : names out of ``peers_of(task)``.
+    details : also keep pictures and values of single frames, for a report.
+    progress : called with (method, frames done, frames) in the prediction loop.
+
+    Raises
+    ------
+    PerceptionError
+        If a name is unknown, the data cannot be read or the model cannot be loaded.
+    """
+    source = open_source(task, dataset, root, split)
+    known_peers = peers_of(task)
+    unknown = sorted(set(peers) - set(known_peers))
+    if unknown:
+        raise PerceptionError(
+            f"no peer '{unknown[0]}' of {task}; there are: {', '.join(known_peers) or 'none'}"
+        )
+    scorer = SCORERS[task](source)
+    pipeline = build_pipeline(
+        task, model=model, config=_CONFIGS.get(task), backend=backend, precision=precision,
+        threads=threads,
+    )  # fmt: skip
+    ours = _run('ours', pipeline, scorer, source.samples, details, progress)
+    rivals = tuple(
+        _run(name, PEERS[task][name](), scorer, source.samples, details, progress)
+        for name in known_peers
+        if name in peers
+    )
+    return Evaluation(
+        task, dataset, split or ('val' if dataset == 'camvid' else None),
+        str(model or PIPELINES[task].model), ours, rivals, scorer, source,
+    )  # fmt: skip
+
+
+def peers_of(task: str) -> tuple[str, ...]:
+    """Names of the classical methods that a task is measured against."""
+    return tuple(PEERS.get(task, {}))
+
+
+def _run(
+    name: str,
+    pipeline: Any,
+    scorer: Scorer,
+    samples: Sequence[Any],
+    details: bool,
+    progress: Progress,
+) -> MethodResult:
+    """Predict every sample, then score every prediction."""
+    with Predictions() as predictions:
+        call_ms = _predict(name, pipeline, scorer, samples, predictions, progress)
+        metric = scorer.metric()
+        frame_values, pictures = [], []
+        shown = _spread(len(samples), _SHOWN_FRAMES) if details else ()
+        for index, sample in enumerate(samples):
+            arrays = predictions.load(index)
+            scorer.score(metric, sample, arrays)
+            if details and scorer.frame_metric:
+                frame_metric = scorer.metric()
+                scorer.score(frame_metric, sample, arrays)
+                frame_values.append(frame_metric.compute()[scorer.frame_metric])
+            if index in shown:
+                pictures.extend(scorer.pictures(sample, arrays))
+    metrics = {key: value for key, value in metric.compute().items() if math.isfinite(value)}
+    runner = getattr(pipeline, 'runner', None)
+    return MethodResult(
+        name, runner.backend if runner is not None else 'opencv', metrics, metric,
+        tuple(call_ms), tuple(frame_values), tuple(pictures),
+    )  # fmt: skip
+
+
+def _predict(
+    name: str,
+    pipeline: Any,
+    scorer: Scorer,
+    samples: Sequence[Any],
+    predictions: Predictions,
+    progress: Progress,
+) -> list[float]:
+    """Run all samples in order after one that only warms the backend up; times in ms."""
+    scorer.predict(pipeline, samples[0])
+    pipeline.reset()
+    call_ms = []
+    for index, sample in enumerate(samples):
+        arrays, elapsed_ms = scorer.predict(pipeline, sample)
+        predictions.save(index, arrays)
+        call_ms.append(elapsed_ms)
+        progress(name, index + 1, len(samples))
+    return call_ms
+
+
+def _spread(count: int, wanted: int) -> tuple[int, ...]:
+    """Pick indices over the whole set, the middles of equal parts."""
+    wanted = min(count, wanted)
+    return tuple(int((part + 0.5) * count / wanted) for part in range(wanted))

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An evaluation as a report: figures, table against the peers, plots, frames."""
+
+import json
+
+from perception_nodes.evaluation.evaluate import Evaluation, MethodResult
+from perception_nodes.evaluation.plots import lines
+from perception_nodes.evaluation.report import (
+    Bars,
+    Details,
+    Part,
+    Report,
+    Section,
+    Table,
+    format_number,
+)
+
+__all__ = ['better_direction', 'evaluation_report', 'metrics_table']
+
+_HIGH = ('miou', 'iou_', 'accuracy', 'delta', 'auroc', 'recall', 'ap', 'valid_', 'tracked_')
+_NEITHER = ('coverage', 'median_scale', 'path_m')
+
+
+def better_direction(metric: str) -> str:
+    """Tell whether 'high' or 'low' values of a metric are better; '' if neither."""
+    if metric.startswith(_NEITHER):
+        return ''
+    return 'high' if metric.startswith(_HIGH) else 'low'
+
+
+def metrics_table(methods: dict[str, dict[str, float]], caption: str = '') -> Table:
+    """Set the metrics of several methods side by side, a row a metric, the best set off."""
+    names = list(dict.fromkeys(name for metrics in methods.values() for name in metrics))
+    return Table(
+        ('metric', *methods),
+        [(name, *(metrics.get(name) for metrics in methods.values())) for name in names],
+        caption,
+        [better_direction(name) for name in names],
+    )
+
+
+def evaluation_report(evaluation: Evaluation) -> Report:
+    """Lay an evaluation out; made with ``details`` it has frames, too."""
+    methods = (evaluation.ours, *evaluation.peers)
+    split = f', {evaluation.split}' if evaluation.split else ''
+    figures = [
+        (format_number(evaluation.ours.metrics[headline.metric]), headline.label)
+        for headline in evaluation.scorer.headlines
+        if headline.metric in evaluation.ours.metrics
+    ]
+    milliseconds = evaluation.ours.ms_per_frame
+    figures.append((f'{milliseconds["p50"]:.0f} ms', f'a frame, p99 {milliseconds["p99"]:.0f} ms'))
+    sections = [
+        Section('Metrics', _metrics_parts(evaluation, methods), evaluation.source.note),
+        Section('Plots', _plots(evaluation, methods)),
+    ]
+    if evaluation.ours.pictures:
+        sections.append(
+            Section('Frames', evaluation.ours.pictures, 'Spread over the set, not chosen.')
+        )
+    sections.append(
+        Section('Result', (Details('JSON', json.dumps(evaluation.result(), indent=2)),))
+    )
+    return Report(
+        title=f'{evaluation.task.replace("_", " ").capitalize()} on {evaluation.dataset}{split}',
+        subtitle=f'{len(evaluation.ours.call_ms)} frames, model {evaluation.model} on '
+        f'{evaluation.ours.backend}'
+        + (f', beside {", ".join(peer.name for peer in evaluation.peers)}' if evaluation.peers
+           else ''),
+        headline=figures,
+        sections=[section for section in sections if section.parts],
+    )  # fmt: skip
+
+
+def _metrics_parts(evaluation: Evaluation, methods: tuple[MethodResult, ...]) -> list[Part]:
+    parts: list[Part] = []
+    if evaluation.peers:
+        parts += [
+            Bars(
+                headline.label,
+                [(method.name, method.metrics.get(headline.metric)) for method in methods],
+                lower_is_better=headline.better == 'low',
+            )
+            for headline in evaluation.scorer.headlines
+            if headline.better
+        ]
+        parts.append(
+            Bars(
+                'Time of a frame, median',
+                [(method.name, method.ms_per_frame['p50']) for method in methods],
+                unit='ms',
+                lower_is_better=True,
+            )
+        )
+    return [*parts, metrics_table({method.name: method.metrics for method in methods})]
+
+
+def _plots(evaluation: Evaluation, methods: tuple[MethodResult, ...]) -> list[Part]:
+    plots: list[Part] = list(
+        evaluation.scorer.plots({method.name: method.metric for method in methods})
+    )
+    values = {method.name: method.frame_values for method in methods if method.frame_values}
+    if values:
+        name = evaluation.scorer.frame_metric
+        plots.append(lines(values, f'{name} of single frames', y_label=name))
+    plots.append(
+        lines(
+            {method.name: method.call_ms for method in methods},
+            'Time of single frames',
+            y_label='ms',
+        )
+    )
+    return plots

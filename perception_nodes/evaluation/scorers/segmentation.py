@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segmentation: mIoU, calibration of the confidence, entropy as detector of errors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+
+from perception_nodes.datasets.samples import LabelledImage
+from perception_nodes.evaluation.plots import reliability, sparsification
+from perception_nodes.evaluation.report import Picture, Plot
+from perception_nodes.evaluation.samples import Source
+from perception_nodes.evaluation.scorers.scorer import Headline
+from perception_nodes.evaluation.scorers.timing import timed
+from perception_nodes.messages.pictures import class_color, overlay, sigma_color
+from perception_nodes.metrics.segmentation import SegmentationMetric
+from perception_nodes.types import (
+    UNLABELLED,
+    Array,
+    FloatArray,
+    Image,
+    PerceptionError,
+    Segmentation,
+)
+
+__all__ = ['SegmentationScorer', 'class_table']
+
+
+class SegmentationScorer:
+    """Classes by name: a model may number them otherwise than the data set."""
+
+    headlines = (
+        Headline('miou', 'high', 'mIoU'),
+        Headline('ece', 'low', 'calibration error'),
+        Headline('auroc_error', 'high', 'AUROC of entropy against errors'),
+    )
+    frame_metric = 'miou'
+
+    def __init__(self, source: Source) -> None:
+        self.classes = source.classes
+
+    def predict(self, pipeline: Any, sample: LabelledImage) -> tuple[dict[str, Array], float]:
+        """Run the pipeline, then (not timed) ask its model for the probability of the truth."""
+        result, elapsed_ms = timed(lambda: pipeline(sample.image))
+        table = class_table(result.classes, self.classes)
+        arrays = {
+            'labels': table[result.labels],
+            'confidence': result.confidence,
+            'entropy': result.entropy,
+        }
+        probabilities = _probabilities(pipeline, sample.image)
+        if probabilities is not None:
+            arrays['truth_probability'] = _of_truth(probabilities, sample.labels, table)
+        return arrays, elapsed_ms
+
+    def metric(self) -> SegmentationMetric:
+        """Make an empty metric."""
+        return SegmentationMetric(self.classes)
+
+    def score(
+        self, metric: SegmentationMetric, sample: LabelledImage, arrays: dict[str, Any]
+    ) -> None:
+        """Add one frame."""
+        metric.update(
+            arrays['labels'],
+            sample.labels,
+            confidence=arrays['confidence'],
+            uncertainty=arrays['entropy'],
+            truth_probability=arrays.get('truth_probability'),
+        )
+
+    def pictures(self, sample: LabelledImage, arrays: dict[str, Any]) -> tuple[Picture, ...]:
+        """Show prediction, truth, entropy and errors."""
+        mask = Segmentation(
+            0, '', arrays['labels'], arrays['confidence'], arrays['entropy'], classes=self.classes
+        )
+        wrong = (arrays['labels'] != sample.labels) & (sample.labels != UNLABELLED)
+        errors = np.where(wrong[..., None], np.uint8([235, 64, 52]), np.uint8([28, 36, 46]))
+        return (
+            Picture(overlay(sample.image, mask), f'{sample.name}: prediction'),
+            Picture(class_color(sample.labels), 'truth', exact=True),
+            Picture(sigma_color(arrays['entropy'], 1.0), 'entropy, 0 to 1'),
+            Picture(errors.astype(np.uint8), 'wrong pixels', exact=True),
+        )
+
+    def plots(self, metrics: Mapping[str, SegmentationMetric]) -> tuple[Plot, ...]:
+        """Draw confidence against accuracy, and sparsification by entropy."""
+        metric = next(iter(metrics.values()))
+        plots = [reliability(metric.reliability.curve(), 'Confidence against accuracy')]
+        curve = metric.sparsification.curve()
+        if curve is not None:
+            plots.append(
+                sparsification(curve, 'Errors left when the pixels of highest entropy are removed')
+            )
+        return tuple(plots)
+
+
+def class_table(model_classes: tuple[str, ...], data_classes: tuple[str, ...]) -> Array:
+    """Data set's id for every id of the model, uint8 [256]; 255 for classes only the model knows.
+
+    Raises
+    ------
+    PerceptionError
+        If the model lacks one of the data set's classes.
+    """
+    wanted = {_plain(name): index for index, name in enumerate(data_classes)}
+    known = [_plain(name) for name in model_classes] if model_classes else list(wanted)
+    missing = [name for name in data_classes if _plain(name) not in known]
+    if missing:
+        raise PerceptionError(
+            f'the model does not know the class(es) {", ".join(missing)} of this data set'
+        )
+    table = np.full(256, UNLABELLED, np.uint8)
+    for index, name in enumerate(known):
+        table[index] = wanted.get(name, UNLABELLED)
+    return table
+
+
+def _plain(name: str) -> str:
+    return ''.join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _probabilities(pipeline: Any, image: Image) -> FloatArray | None:
+    """Coarse probabilities [K, h, w] of the pipeline's model, if it gives them."""
+    runner = getattr(pipeline, 'runner', None)
+    if runner is None or 'probabilities' not in {spec.name for spec in runner.card.outputs}:
+        return None
+    data = image.data if image.data.ndim == 3 else np.repeat(image.data[..., None], 3, axis=2)
+    inputs = {'image': np.ascontiguousarray(data)[None], 'dropout_masks': pipeline.masks}
+    return np.asarray(runner.run(inputs, ['probabilities'])['probabilities'][0])
+
+
+def _of_truth(probabilities: FloatArray, labels: Array, table: Array) -> FloatArray:
+    """Probability [H, W] given to the true class; NaN where there is no truth."""
+    size = (labels.shape[1], labels.shape[0])
+    likelihood = np.full(labels.shape, np.nan, np.float32)
+    for model_class, plane in enumerate(probabilities):
+        here = labels == table[model_class]
+        if table[model_class] != UNLABELLED and here.any():
+            likelihood[here] = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)[here]
+    return likelihood
