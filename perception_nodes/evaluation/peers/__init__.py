@@ -1,1 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Classical methods behind the pipelines' interfaces, by task and name, with their defaults."""
+
+from collections.abc import Callable
+from typing import Any
+
+from perception_nodes.evaluation.peers.block_matching import BlockMatchingPipeline
+from perception_nodes.evaluation.peers.dis_flow import DisFlowPipeline
+from perception_nodes.evaluation.peers.farneback_flow import FarnebackFlowPipeline
+from perception_nodes.evaluation.peers.sgbm import SgbmPipeline
+
+PEERS: dict[str, dict[str, Callable[[], Any]]] = {
+    'stereo_depth': {'sgbm': SgbmPipeline, 'block_matching': BlockMatchingPipeline},
+    'optical_flow': {'dis': DisFlowPipeline, 'farneback': FarnebackFlowPipeline},
+}
