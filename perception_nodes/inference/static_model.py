@@ -60,6 +60,8 @@ def _options(
     options.graph_optimization_level = level
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
+    # Else it quantises biases to int32, which TensorRT does not read.
+    options.add_session_config_entry('session.disable_quant_qdq', '1')
     return options
 
 
