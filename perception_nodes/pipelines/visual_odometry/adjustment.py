@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from perception_nodes.geometry import se3
+from perception_nodes.pipelines.visual_odometry.front_end import Indices
 from perception_nodes.pipelines.visual_odometry.motion import (
     CAUCHY_SQUARED,
     CHI2_GATE_3,
@@ -21,7 +22,7 @@ from perception_nodes.pipelines.visual_odometry.motion import (
     motion_derivative,
 )
 from perception_nodes.pipelines.visual_odometry.window import Window
-from perception_nodes.types import Array, FloatArray
+from perception_nodes.types import FloatArray
 
 
 def adjust(window: Window, iterations: int = 3) -> None:
@@ -55,13 +56,13 @@ class _Sightings:
     ----------
     rows : int [M] those landmarks' indices in the window.
     owner : int [n] position in ``rows``; first : int [M] where each landmark's sightings start.
-    frame : int [n] keyframe. measured_px : [n, 3]. root : [n, 3, 3] whitening, ``root @ residual``.
+    frame : int [n] keyframe. measured_px : [n, 3]. root : [n, 3, 3], whitens a residual.
     """
 
-    rows: Array
-    owner: Array
-    first: Array
-    frame: Array
+    rows: Indices
+    owner: Indices
+    first: Indices
+    frame: Indices
     measured_px: FloatArray
     root: FloatArray
 
@@ -145,7 +146,7 @@ def _solve(system: _System, damping: float) -> tuple[FloatArray, FloatArray]:
 def _linearise(
     window: Window, sightings: _Sightings
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Whitened derivatives by poses and offset [n, 3, D], by landmark [n, 3, 3], residual [n, 3]."""
+    """Whitened derivatives by poses [n, 3, D], by landmark [n, 3, 3], and residual [n, 3]."""
     pose = np.stack([keyframe.odom_from_camera for keyframe in window.keyframes])
     between = np.linalg.inv(pose)[:, None] @ pose[None]  # [frame, anchor, 4, 4]
     index = sightings.rows[sightings.owner]
@@ -185,7 +186,7 @@ def _restore(window: Window, state: tuple[FloatArray, list[FloatArray], float]) 
         keyframe.odom_from_camera = pose
 
 
-def _move(window: Window, rows: Array, step: FloatArray, landmark_step: FloatArray) -> None:
+def _move(window: Window, rows: Indices, step: FloatArray, landmark_step: FloatArray) -> None:
     for number, keyframe in enumerate(window.keyframes[1:]):
         move = se3.exp(step[6 * number : 6 * number + 6])
         keyframe.odom_from_camera = keyframe.odom_from_camera @ move
@@ -195,7 +196,7 @@ def _move(window: Window, rows: Array, step: FloatArray, landmark_step: FloatArr
     window.landmarks[:, 2] = np.maximum(window.landmarks[:, 2], 1e-6)
 
 
-def _spread_covariances(window: Window, rows: Array, system: _System) -> None:
+def _spread_covariances(window: Window, rows: Indices, system: _System) -> None:
     """Give keyframes and landmarks their covariance, scaled by the residuals' variance."""
     window.variance_factor = system.variance_factor
     covariance = np.linalg.pinv(system.reduced, hermitian=True) * system.variance_factor

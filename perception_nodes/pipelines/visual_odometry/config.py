@@ -41,8 +41,9 @@ class VisualOdometryConfig:
     mover_classes, mover_weight : features on such pixels count by this weight (0..1).
     ignored_classes : features on such pixels are not used at all.
     pixel_sigma_floor : no measurement is believed better than this, pixels.
-    drift_floor : relative deviation that calibration errors leave (scale, direction): this part of
-        the distance from the start is added to the position's deviation, in quadrature.
+    drift_floor : deviation of the calibration errors that no residual shows: relative error of the
+        scale, and angle (rad) between the camera's true axes and base_from_camera.
+    turn_floor_rad_per_m : deviation of the rotation that such errors add on each metre of path.
     disparity_offset_prior_px : deviation of the pair's common disparity error, which is estimated
         on the way; 0 believes the calibration.
     seed : of the random samples.
@@ -55,7 +56,7 @@ class VisualOdometryConfig:
     max_features: int = 400
     max_disparity_fraction: float = 0.15
     max_epipolar_px: float = 1.5
-    window: int = 6
+    window: int = 4
     min_inliers: int = 15
     keyframe_kept: float = 0.7
     keyframe_parallax_px: float = 12.0
@@ -69,8 +70,9 @@ class VisualOdometryConfig:
     )
     mover_weight: float = 0.25
     ignored_classes: tuple[str, ...] = ('sky',)
-    pixel_sigma_floor: float = 0.1
+    pixel_sigma_floor: float = 0.2
     drift_floor: float = 0.005
+    turn_floor_rad_per_m: float = 1e-4
     disparity_offset_prior_px: float = 0.2
     seed: int = 0
 
@@ -94,7 +96,9 @@ class VisualOdometryConfig:
         for name in ('max_disparity_fraction', 'keyframe_kept', 'mover_weight'):
             if not 0 <= getattr(self, name) <= 1:
                 raise PerceptionError(f'{name} must lie in 0..1, not {getattr(self, name)}')
-        for name in ('coast_s', 'drift_floor', 'disparity_offset_prior_px'):
+        for name in (
+            'coast_s', 'drift_floor', 'turn_floor_rad_per_m', 'disparity_offset_prior_px',
+        ):
             if not getattr(self, name) >= 0:
                 raise PerceptionError(f'{name} must not be negative, not {getattr(self, name)}')
         if self.window < 2:
@@ -108,4 +112,4 @@ class VisualOdometryConfig:
         matrix = np.asarray(self.base_from_camera, dtype=np.float64).copy()
         u, _, vt = np.linalg.svd(matrix[:3, :3])
         matrix[:3, :3] = u @ vt
-        return matrix
+        return np.asarray(matrix)

@@ -30,15 +30,15 @@ class DeadReckoning:
     def __init__(self, base_from_camera: FloatArray, config: VisualOdometryConfig) -> None:
         self._base_from_camera = base_from_camera
         self._config = config
-        self.odom_from_camera = base_from_camera.copy()
+        self.odom_from_camera: FloatArray = base_from_camera.copy()
         self.covariance: FloatArray = np.zeros((6, 6))
         self.moving_known = False
-        self._origin_m = np.zeros(3)
-        self._twist = np.zeros(6)  # of the camera, in its frame, per second
+        self._systematic: FloatArray = np.zeros((6, 7))  # of the pose, by calibration
+        self._twist: FloatArray = np.zeros(6)  # of the camera, in its frame, per second
         self._twist_covariance: FloatArray = _UNKNOWN_TWIST.copy()
         self._step_covariance: FloatArray = np.zeros((6, 6))  # of the last pose in its keyframe
-        self._measured_pose = self.odom_from_camera
-        self._measured_covariance = self.covariance
+        self._measured_pose: FloatArray = self.odom_from_camera
+        self._measured_covariance: FloatArray = self.covariance
         self._measured_ns: int | None = None
 
     def set_pose(self, odom_from_base: FloatArray, covariance: FloatArray | None) -> FloatArray:
@@ -58,15 +58,15 @@ class DeadReckoning:
         self.odom_from_camera = self._measured_pose = new
         self.covariance = to_camera @ inside @ to_camera.T
         self._measured_covariance = self.covariance
-        self._origin_m = pose[:3, 3].copy()
-        return shift
+        self._systematic = np.zeros((6, 7))
+        return np.asarray(shift)
 
     def predict(self, stamp_ns: int) -> FloatArray:
         """Pose [4, 4] of the camera at a later time if the velocity stays, for a moment."""
         elapsed = min(self._elapsed_s(stamp_ns), self._config.coast_s)
         if not self.moving_known or elapsed <= 0:
             return self._measured_pose
-        return self._measured_pose @ se3.exp(self._twist * elapsed)
+        return np.asarray(self._measured_pose @ se3.exp(self._twist * elapsed))
 
     def impossible(self, odom_from_camera: FloatArray, stamp_ns: int) -> str:
         """Say why a motion cannot be; empty if it can."""
@@ -99,8 +99,9 @@ class DeadReckoning:
         carry = se3.adjoint(se3.inverse(keyframe_from_camera))
         before = self._measured_pose
         motion = se3.inverse(before) @ pose
+        back = se3.adjoint(se3.inverse(motion))
+        self._systematic = back @ self._systematic + _calibration_effect(motion)
         if elapsed > 0:
-            back = se3.adjoint(se3.inverse(motion))
             spread = step_covariance + back @ self._step_covariance @ back.T
             self._twist = se3.log(motion) / elapsed
             self._twist_covariance = spread / elapsed**2
@@ -137,17 +138,15 @@ class DeadReckoning:
         base_from_camera = self._base_from_camera
         odom_from_base = self.odom_from_camera @ se3.inverse(base_from_camera)
         to_base = se3.adjoint(base_from_camera)
-        pose_covariance = _turned(
-            odom_from_base[:3, :3], to_base @ self.covariance @ to_base.T
-        )
-        floor = self._config.drift_floor**2
-        travelled = odom_from_base[:3, 3] - self._origin_m
-        pose_covariance[:3, :3] += floor * float(travelled @ travelled) * np.eye(3)
+        floor, turn_floor = self._config.drift_floor, self._config.turn_floor_rad_per_m
+        systematic = self._systematic * np.array([floor] * 4 + [turn_floor] * 3)
+        covariance = self.covariance + systematic @ systematic.T
+        pose_covariance = _turned(odom_from_base[:3, :3], to_base @ covariance @ to_base.T)
         twist = to_base @ self._twist
         twist_covariance = to_base @ self._twist_covariance @ to_base.T
         if not tracking:
             twist_covariance = twist_covariance + _UNKNOWN_TWIST
-        twist_covariance[:3, :3] += floor * float(twist[:3] @ twist[:3]) * np.eye(3)
+        twist_covariance[:3, :3] += floor**2 * float(twist[:3] @ twist[:3]) * np.eye(3)
         return Odometry(
             stamp_ns, self._config.odom_frame, self._config.base_frame, odom_from_base,
             _symmetric(pose_covariance), twist, _symmetric(twist_covariance), tracking, reason,
@@ -156,6 +155,19 @@ class DeadReckoning:
 
     def _elapsed_s(self, stamp_ns: int) -> float:
         return 0.0 if self._measured_ns is None else (stamp_ns - self._measured_ns) * 1e-9
+
+
+def _calibration_effect(motion: FloatArray) -> FloatArray:
+    """Right perturbation [6, 7] of a motion by errors of scale, direction (3), turn per metre (3).
+
+    These errors are the same on every step, so they add up along the path instead of averaging.
+    """
+    moved = motion[:3, :3].T @ motion[:3, 3]
+    effect = np.zeros((6, 7))
+    effect[:3, 0] = moved
+    effect[:3, 1:4] = -se3.skew(moved)
+    effect[3:, 4:] = np.linalg.norm(moved) * np.eye(3)
+    return effect
 
 
 def _turned(rotation: FloatArray, covariance: FloatArray) -> FloatArray:

@@ -4,7 +4,14 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from perception_nodes.types import Array, FloatArray
+
+Grey = NDArray[np.uint8]
+Bools = NDArray[np.bool_]
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -19,8 +26,8 @@ class View:
         None.
     """
 
-    grey: Array
-    half: Array
+    grey: Grey
+    half: Grey
     keypoints_px: FloatArray | None = None
     descriptors: FloatArray | None = None
     scores: FloatArray | None = None
@@ -39,13 +46,13 @@ class Found:
 
     points_px: FloatArray
     covariance_px2: FloatArray
-    valid: Array
+    valid: Bools
 
 
 class FrontEnd(Protocol):
     """Finds features and finds them again, in time and across the stereo pair."""
 
-    def view(self, grey: Array, image: Array) -> View:
+    def view(self, grey: Grey, image: Array) -> View:
         """Prepare an image: uint8 [H, W] and what the camera gave, uint8 [H, W] or [H, W, 3]."""
         ...
 

@@ -8,8 +8,9 @@ variance times the inverse of the window's structure tensor, the least-squares r
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from perception_nodes.pipelines.visual_odometry.front_end import Found, View
+from perception_nodes.pipelines.visual_odometry.front_end import Bools, Found, Grey, View
 from perception_nodes.types import Array, FloatArray
 
 _TERMINATION = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 0.02)
@@ -39,14 +40,14 @@ class LucasKanade:
         self.round_trip_px = round_trip_px
         self.sigma_floor_px = sigma_floor_px
 
-    def view(self, grey: Array, image: Array) -> View:
+    def view(self, grey: Grey, image: Array) -> View:
         """Halve the image; the colour is not used."""
         del image
         return View(grey, halved(grey))
 
     def detect(self, view: View, taken_px: FloatArray, count: int) -> FloatArray:
         """Take the best corner of each free cell, strongest first."""
-        strength = cv2.cornerMinEigenVal(view.half, 5)
+        strength: FloatArray = np.asarray(cv2.cornerMinEigenVal(view.half, 5), np.float32)
         margin = self.window_px // 4 + 1
         strength[:margin] = strength[-margin:] = 0
         strength[:, :margin] = strength[:, -margin:] = 0
@@ -69,30 +70,29 @@ class LucasKanade:
         count = len(points0_px)
         if not count:
             return Found(np.zeros((0, 2)), np.zeros((0, 2, 2)), np.zeros(0, dtype=bool))
-        start = points0_px.astype(np.float32).reshape(-1, 1, 2)
+        start = points0_px.astype(np.float32)
         guess = np.where(np.isfinite(guess1_px), guess1_px, points0_px)
         end, seen, error = self._lucas_kanade(view0.grey, view1.grey, start, guess)
-        shift = np.where(np.isfinite(end), end - start, 0)
-        back, returned, _ = self._lucas_kanade(view1.grey, view0.grey, end, end - shift)
-        home = np.linalg.norm((back - start)[:, 0], axis=1)
-        points = end[:, 0].astype(np.float64)
+        back, returned, _ = self._lucas_kanade(view1.grey, view0.grey, end, start)
+        points = end.astype(np.float64)
         height, width = view1.grey.shape
-        valid = (seen[:, 0] > 0) & (returned[:, 0] > 0) & (home < self.round_trip_px)
+        valid = seen & returned & (np.linalg.norm(back - start, axis=1) < self.round_trip_px)
         valid &= (points >= 1).all(axis=1) & (points < [width - 2, height - 2]).all(axis=1)
         points[~valid] = np.nan
-        return Found(points, self._covariance(view0.grey, points0_px, error[:, 0]), valid)
+        return Found(points, self._covariance(view0.grey, points0_px, error), valid)
 
     def _lucas_kanade(
-        self, grey0: Array, grey1: Array, points: FloatArray, guess: FloatArray
-    ) -> tuple[FloatArray, Array, FloatArray]:
+        self, grey0: Grey, grey1: Grey, points: FloatArray, guess: FloatArray
+    ) -> tuple[FloatArray, Bools, FloatArray]:
         found = cv2.calcOpticalFlowPyrLK(
-            grey0, grey1, points, guess.astype(np.float32).reshape(-1, 1, 2),
+            grey0, grey1, _as_points(points), _as_points(guess),
             winSize=(self.window_px, self.window_px), maxLevel=self.levels,
             criteria=_TERMINATION, flags=cv2.OPTFLOW_USE_INITIAL_FLOW, minEigThreshold=1e-4,
         )
-        return found[0], found[1], found[2]
+        points1, seen, error = (np.asarray(array)[:, 0] for array in found)
+        return points1.astype(np.float32), seen > 0, error.astype(np.float64)
 
-    def _covariance(self, grey: Array, points_px: FloatArray, error: FloatArray) -> FloatArray:
+    def _covariance(self, grey: Grey, points_px: FloatArray, error: FloatArray) -> FloatArray:
         """Residual variance times the inverse structure tensor, plus the floor, [N, 2, 2]."""
         radius = self.window_px // 2
         tensor = structure_tensors(grey, points_px, radius)
@@ -101,19 +101,17 @@ class LucasKanade:
         return np.asarray(np.linalg.inv(tensor) + self.sigma_floor_px**2 * np.eye(2))
 
 
-def halved(grey: Array) -> Array:
+def halved(grey: Grey) -> Grey:
     """Average blocks of 2x2 pixels; pixel (x, y) covers (2x, 2y) .. (2x + 1, 2y + 1)."""
     height, width = grey.shape[0] // 2 * 2, grey.shape[1] // 2 * 2
     if not height or not width:
         return grey
-    return np.asarray(
-        cv2.resize(
-            grey[:height, :width], (width // 2, height // 2), interpolation=cv2.INTER_AREA
-        )
-    )
+    even = grey[:height, :width]
+    half = cv2.resize(even, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(half, np.uint8)
 
 
-def structure_tensors(grey: Array, points_px: FloatArray, radius: int) -> FloatArray:
+def structure_tensors(grey: Grey, points_px: FloatArray, radius: int) -> FloatArray:
     """Sums of gradient products over square windows, float64 [N, 2, 2], grey levels² per px²."""
     height, width = grey.shape
     offset = np.arange(-radius - 1, radius + 2)
@@ -137,3 +135,8 @@ def _best_of_cells(strength: FloatArray, cell: int) -> tuple[FloatArray, FloatAr
     top, left = np.divmod(np.arange(rows * columns), columns)
     corners = np.stack([left * cell + best % cell, top * cell + best // cell], axis=1)
     return corners.astype(np.float64), cells[np.arange(len(cells)), best]
+
+
+def _as_points(points_px: FloatArray) -> NDArray[np.float32]:
+    """Copy points [N, 2] to float32 [N, 1, 2]; OpenCV writes its answer into the guess."""
+    return np.array(points_px, dtype=np.float32).reshape(-1, 1, 2)

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 
 from perception_nodes.geometry import se3
+from perception_nodes.pipelines.visual_odometry.front_end import Bools
 from perception_nodes.pipelines.visual_odometry.projection import StereoProjection
-from perception_nodes.types import Array, FloatArray
+from perception_nodes.types import FloatArray
 
 CHI2_MEDIAN_3 = 2.366  # of the chi-square distribution with three degrees of freedom
 CHI2_GATE_3 = 16.3  # its 99.9 % quantile
@@ -54,14 +55,14 @@ class Motion:
 
     camera_from_reference: FloatArray
     covariance: FloatArray
-    inliers: Array
+    inliers: Bools
     variance_factor: float
 
 
 def sample_motion(
     sightings: Sightings, projection: StereoProjection, predicted: FloatArray,
     seed: int = 0, *, threshold_px: float = 3.0, iterations: int = 200,
-) -> FloatArray | None:
+) -> FloatArray:
     """Choose between the predicted motion and the best of random minimal samples, [4, 4]."""
     candidates = [predicted]
     landmarks = sightings.landmarks
@@ -75,9 +76,7 @@ def sample_motion(
             iterationsCount=iterations, confidence=0.999,
         )
         if found and np.isfinite(rotation).all() and np.isfinite(translation).all():
-            candidates.append(
-                se3.from_rotation_translation(cv2.Rodrigues(rotation)[0], translation)
-            )
+            candidates.append(rotation_translation(rotation, translation))
     costs = [_truncated_cost(sightings, projection, candidate) for candidate in candidates]
     return candidates[int(np.argmin(costs))]
 
@@ -152,6 +151,12 @@ def motion_derivative(by_ray: FloatArray, point: FloatArray, q: FloatArray) -> F
     moved[:, 1, 3], moved[:, 1, 5] = -point[:, 2], point[:, 0]
     moved[:, 2, 3], moved[:, 2, 4] = point[:, 1], -point[:, 0]
     return np.asarray(by_ray @ moved)
+
+
+def rotation_translation(rotation: object, translation: object) -> FloatArray:
+    """Transform [4, 4] of OpenCV's rotation vector and translation."""
+    vector, moved = (np.asarray(a, dtype=np.float64).reshape(3) for a in (rotation, translation))
+    return se3.from_rotation_translation(se3.so3_exp(vector), moved)
 
 
 def _robust_variance(chi2: FloatArray, weights: FloatArray) -> float:

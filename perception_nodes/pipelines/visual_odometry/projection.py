@@ -2,8 +2,8 @@
 """The rectified stereo camera as one measuring device: a point gives (u, v, disparity).
 
 A landmark is kept as ``(x, y, q)`` in its camera: ``x = X/Z, y = Y/Z`` and inverse depth
-``q = 1/Z`` (1/m). Far points, even at infinity, are ordinary in it (Civera, Davison, Montiel 2008),
-and a measurement is linear in it, so Gaussian errors of pixels stay Gaussian.
+``q = 1/Z`` (1/m). Far points, even at infinity, are ordinary in it (Civera, Davison,
+Montiel 2008), and a measurement is linear in it, so Gaussian errors of pixels stay Gaussian.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from perception_nodes.types import FloatArray, StereoRig
 
 @dataclass(frozen=True)
 class StereoProjection:
-    """Focal lengths and centre of the left camera in pixels, ``bf`` = fx * baseline (pixel metres).
+    """Focal lengths and centre of the left camera, pixels; ``bf``: fx * baseline, pixel metres.
 
     Attributes
     ----------
@@ -50,11 +50,11 @@ class StereoProjection:
 
     def landmarks(self, measured: FloatArray) -> FloatArray:
         """Landmarks (x, y, q) [N, 3] of measurements (u, v, disparity) [N, 3], pixels."""
-        return (measured - np.array([self.cx, self.cy, 0.0])) / self.scale
+        return np.asarray((measured - np.array([self.cx, self.cy, 0.0])) / self.scale)
 
     def measurements(self, landmarks: FloatArray) -> FloatArray:
         """Measurements (u, v, disparity) [N, 3], pixels, of landmarks (x, y, q) [N, 3]."""
-        return landmarks * self.scale + np.array([self.cx, self.cy, 0.0])
+        return np.asarray(landmarks * self.scale + np.array([self.cx, self.cy, 0.0]))
 
     def predict(
         self, landmarks: FloatArray, camera1_from_camera0: FloatArray

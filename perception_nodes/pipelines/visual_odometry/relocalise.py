@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The motion since the last keyframe without any guess: ORB descriptors, stereo points, P3P."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 
-from perception_nodes.geometry import se3
-from perception_nodes.pipelines.visual_odometry.front_end import View
+from perception_nodes.pipelines.visual_odometry.front_end import Grey, View
+from perception_nodes.pipelines.visual_odometry.motion import rotation_translation
 from perception_nodes.pipelines.visual_odometry.projection import StereoProjection
 from perception_nodes.pipelines.visual_odometry.row_search import coarse_disparity
 from perception_nodes.types import FloatArray
@@ -19,7 +21,7 @@ def motion_by_descriptors(
     min_inliers: int, max_disparity_px: float,
 ) -> FloatArray | None:
     """Estimate camera_now_from_keyframe [4, 4] roughly; None if too few matches agree."""
-    orb = cv2.ORB_create(_FEATURES)
+    orb: Any = cv2.ORB_create(_FEATURES)  # type: ignore[attr-defined]
     points0, descriptors0 = _describe(orb, keyframe_left)
     points1, descriptors1 = _describe(orb, now)
     if min(len(points0), len(points1)) < min_inliers:
@@ -45,10 +47,12 @@ def motion_by_descriptors(
     )
     if not found or inliers is None or len(inliers) < min_inliers:
         return None
-    return se3.from_rotation_translation(cv2.Rodrigues(rotation)[0], translation)
+    return rotation_translation(rotation, translation)
 
 
-def _describe(orb: cv2.ORB, view: View) -> tuple[FloatArray, FloatArray]:
+def _describe(orb: Any, view: View) -> tuple[FloatArray, Grey]:
     keypoints, descriptors = orb.detectAndCompute(view.grey, None)
     points = np.array([keypoint.pt for keypoint in keypoints], dtype=np.float64).reshape(-1, 2)
-    return points, np.zeros((0, 32), np.uint8) if descriptors is None else descriptors
+    if descriptors is None:
+        descriptors = np.zeros((0, 32), np.uint8)
+    return points, np.asarray(descriptors, np.uint8)

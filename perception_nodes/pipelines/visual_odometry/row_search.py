@@ -41,7 +41,8 @@ def coarse_disparity(
     row = np.clip(centre[:, 1], RADIUS, height - RADIUS - 1)
     column = np.clip(centre[:, 0], RADIUS, width - RADIUS - 1)
     rows = row[:, None] + np.arange(-RADIUS, RADIUS + 1)
-    patch = left_half[rows[:, :, None], (column[:, None] + np.arange(-RADIUS, RADIUS + 1))[:, None]]
+    columns = column[:, None] + np.arange(-RADIUS, RADIUS + 1)
+    patch = left_half[rows[:, :, None], columns[:, None]]
     patch = patch.astype(np.float32)
     patch -= patch.mean((1, 2), keepdims=True)
     contrast = np.sqrt((patch**2).mean((1, 2)))

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perception_nodes.pipelines.visual_odometry.front_end import Indices
 from perception_nodes.pipelines.visual_odometry.projection import StereoProjection
-from perception_nodes.types import Array, FloatArray
+from perception_nodes.types import FloatArray
+
 
 @dataclass
 class Keyframe:
@@ -42,15 +44,15 @@ class Window:
         self.offset_information = 1.0 / max(offset_prior_px, 1e-6) ** 2
         self.variance_factor = 1.0
         self.keyframes: list[Keyframe] = []
-        self.landmarks = np.zeros((0, 3))
-        self.landmark_covariance = np.zeros((0, 3, 3))
-        self.anchor = np.zeros(0, dtype=int)
-        self.measured_px = np.zeros((0, 0, 3))
-        self.covariance_px2 = np.zeros((0, 0, 3, 3))
-        self.weights = np.zeros(0)
+        self.landmarks: FloatArray = np.zeros((0, 3))
+        self.landmark_covariance: FloatArray = np.zeros((0, 3, 3))
+        self.anchor: Indices = np.zeros(0, dtype=np.intp)
+        self.measured_px: FloatArray = np.zeros((0, 0, 3))
+        self.covariance_px2: FloatArray = np.zeros((0, 0, 3, 3))
+        self.weights: FloatArray = np.zeros(0)
 
     def add_keyframe(
-        self, odom_from_camera: FloatArray, covariance: FloatArray, index: Array,
+        self, odom_from_camera: FloatArray, covariance: FloatArray, index: Indices,
         measured_px: FloatArray, covariance_px2: FloatArray,
     ) -> None:
         """Append a pose and what it saw of the landmarks ``index`` [n]."""
@@ -64,7 +66,7 @@ class Window:
 
     def add_landmarks(
         self, measured_px: FloatArray, covariance_px2: FloatArray, weights: FloatArray
-    ) -> Array:
+    ) -> Indices:
         """Start landmarks that the newest keyframe sees; return their indices."""
         first, count, poses = len(self.landmarks), len(measured_px), len(self.keyframes)
         row = np.full((count, poses, 3), np.nan)
@@ -84,7 +86,7 @@ class Window:
         self.weights = np.concatenate([self.weights, weights])
         return np.arange(first, first + count)
 
-    def in_newest(self, index: Array) -> tuple[FloatArray, FloatArray]:
+    def in_newest(self, index: Indices) -> tuple[FloatArray, FloatArray]:
         """Landmarks (x, y, q) [n, 3] seen from the newest keyframe, and covariance [n, 3, 3]."""
         poses = np.stack([keyframe.odom_from_camera for keyframe in self.keyframes])
         newest_from = np.linalg.inv(poses[-1]) @ poses
@@ -96,7 +98,7 @@ class Window:
         covariance = moved @ self.landmark_covariance[index] @ moved.transpose(0, 2, 1)
         return self.projection.landmarks(predicted), covariance
 
-    def shrink(self, tracked: Array) -> Array:
+    def shrink(self, tracked: Indices) -> Indices:
         """Drop the oldest keyframe if there are too many, and landmarks that tell nothing more.
 
         Parameters
