@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How dense networks get their pictures: 0..1, made smaller without aliasing."""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from perception_nodes.export.network_input import resize
+
+
+def unit_picture(image: Tensor, size: Tensor) -> Tensor:
+    """Bring a picture to the network's size.
+
+    TensorRT has no antialiased resize, and matching suffers from aliasing that differs between
+    two pictures: so resize to twice the size, then average 2x2.
+
+    Parameters
+    ----------
+    image : uint8 [B, H, W, 3]. size : int64 [2], height and width.
+
+    Returns
+    -------
+    float B 3 h w, 0..1.
+    """
+    planes = image.permute(0, 3, 1, 2).float() * (1 / 255)
+    return F.avg_pool2d(resize(planes, size * 2), 2)
