@@ -25,6 +25,9 @@ __all__ = [
 _FLO_MAGIC = 202021.25
 _FLO_UNKNOWN = 1e9
 _MAX_SIDE = 1 << 15
+# First bytes of JPEG and PNG files and what must stand near their end.
+_WHOLE = ((b'\xff\xd8', b'\xff\xd9'), (b'\x89PNG', b'IEND'))
+_TRAILER = 4096
 
 
 def require_folder(root: Path, *parts: str, layout: str) -> Path:
@@ -135,14 +138,12 @@ def write_flo(path: Path, flow_px: FloatArray) -> None:
 def read_matrix(path: Path, rows: int, columns: int) -> FloatArray:
     """Read a text matrix, float64 [rows, columns], all finite."""
     try:
-        matrix = np.loadtxt(path, dtype=np.float64, ndmin=2)
-    except FileNotFoundError:
-        raise PerceptionError(f'{path} is missing') from None
-    except ValueError as error:
-        raise PerceptionError(f'{path}: not a matrix of numbers ({error})') from None
-    if matrix.shape != (rows, columns) or not np.isfinite(matrix).all():
+        numbers = np.array(_bytes(path).split(), dtype=np.float64)
+    except ValueError:
+        raise PerceptionError(f'{path}: not a matrix of numbers') from None
+    if numbers.size != rows * columns or not np.isfinite(numbers).all():
         raise PerceptionError(f'{path}: wanted {rows}x{columns} finite numbers')
-    return matrix
+    return numbers.reshape(rows, columns)
 
 
 def _bytes(path: Path) -> bytes:
@@ -153,10 +154,14 @@ def _bytes(path: Path) -> bytes:
 
 
 def _decode(path: Path, flags: int) -> Array:
-    data = np.frombuffer(_bytes(path), np.uint8)
-    image = cv2.imdecode(data, flags) if len(data) else None
+    data = _bytes(path)
+    # Some decoders fill up what is missing and warn on stderr, so the end is looked at first.
+    for head, end in _WHOLE:
+        if data.startswith(head) and end not in data[-_TRAILER:]:
+            raise PerceptionError(f'{path}: the picture is cut short')
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     if image is None:
-        raise PerceptionError(f'{path}: not a picture that can be decoded (cut short?)')
+        raise PerceptionError(f'{path}: not a picture that can be decoded')
     return image
 
 
