@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches of stereo pairs, of pictures in motion and of pictures with depth: folded streets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from perception_nodes.datasets.synthetic.layers import random_motion_pair, random_stereo_pair
 from perception_nodes.training.augment import random_appearance, random_crop_transform, warp_image
 from perception_nodes.training.pop_up import Folded, fold, other_view
 from perception_nodes.training.scene_motion import scene_motion
@@ -43,6 +44,17 @@ class DenseBatches:
         rng = np.random.default_rng([self.seed, 3, step])
         samples = [self.draw(rng) for _ in range(self.batch_size)]
         return {key: _stack([sample[key] for sample in samples]) for key in samples[0]}
+
+
+def mixed(shares: Mapping[Draw, float]) -> Draw:
+    """Draw now from one, now from another source, each as often as its share says."""
+    draws, total = list(shares), sum(shares.values())
+    probability = [share / total for share in shares.values()]
+
+    def draw(rng: np.random.Generator) -> Sample:
+        return draws[int(rng.choice(len(draws), p=probability))](rng)
+
+    return draw
 
 
 def _stack(arrays: list[Array]) -> Tensor:
@@ -146,6 +158,18 @@ def stereo_example(rng: np.random.Generator, pictures: Pictures) -> Sample:
     }
 
 
+def layered_stereo_example(
+    rng: np.random.Generator, size: tuple[int, int], textures: Path
+) -> Sample:
+    """A stereo_example of textured layers; textures: folder of pictures to take them from."""
+    pair = random_stereo_pair(rng, *size, float(np.exp(rng.uniform(3.0, 5.0))), textures)
+    left, right = some_grey(rng, pair.left, pair.right)
+    return {
+        'left': left, 'right': right, 'disparity_px': pair.disparity_px[None],
+        'seen': ~pair.occluded[None] * np.float32(1),
+    }
+
+
 def relief(rng: np.random.Generator, size: tuple[int, int], strength: float) -> FloatArray:
     """Smooth factors around one, float32 [H, W]: nothing real is a plane."""
     coarse = 1 + rng.normal(0, strength, (6, 10)).astype(np.float32)
@@ -171,6 +195,19 @@ def motion_example(rng: np.random.Generator, pictures: Pictures) -> Sample:
         'image0': older, 'image1': newest,
         'flow_px': flow.transpose(2, 0, 1).astype(np.float32),
         'seen': seen[None].astype(np.float32),
+    }
+
+
+def layered_motion_example(
+    rng: np.random.Generator, size: tuple[int, int], textures: Path
+) -> Sample:
+    """A motion_example of textured layers; textures: folder of pictures to take them from."""
+    pair = random_motion_pair(rng, *size, float(np.exp(rng.uniform(1.5, 4.1))), textures)
+    older, newest = some_grey(rng, pair.image0, pair.image1)
+    return {
+        'image0': older, 'image1': newest,
+        'flow_px': np.ascontiguousarray(pair.flow_px.transpose(2, 0, 1)),
+        'seen': ~pair.occluded[None] * np.float32(1),
     }
 
 
