@@ -68,10 +68,10 @@ def hard_pixel_cross_entropy(
         logits, labels, class_weights, ignore_index=UNLABELLED, reduction='none'
     )
     known = labels != UNLABELLED
+    if not known.any():
+        return losses.sum() * 0
     with torch.no_grad():
         plain = F.cross_entropy(logits, labels, ignore_index=UNLABELLED, reduction='none')[known]
-        if not plain.numel():
-            return losses.sum() * 0
         kept = max(1, int(least * plain.numel()))
         threshold = min(float(plain.topk(kept).values[-1]), -math.log(probability))
     return losses[known][plain >= threshold].mean()

@@ -5,15 +5,15 @@ One file, written to a temporary name and renamed: tensors and state can never d
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn, optim
 
+from perception_nodes.inference.atomic_file import write_atomically
 from perception_nodes.types import PerceptionError
 
 FILE_NAME = 'checkpoint.safetensors'
@@ -45,17 +45,11 @@ def save_checkpoint(
     for index, moments in optimizer.state_dict()['state'].items():
         tensors |= {f'optimizer.{index}.{k}': torch.as_tensor(v) for k, v in moments.items()}
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    content = save(tensors, {'state': json.dumps(asdict(state))})
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, {'state': json.dumps(asdict(state))})
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise PerceptionError(
-            f'checkpoint {path} cannot be written ({error}); the one before it, if any, is intact'
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        write_atomically(path, content)
+    except PerceptionError as error:
+        raise PerceptionError(f'{error}; the checkpoint before it, if any, is intact') from error
 
 
 def read_checkpoint(path: Path) -> tuple[TrainingState, dict[str, Tensor]]:

@@ -68,6 +68,10 @@ def train(
     state = TrainingState(recipe.name, recipe.network)
     if resume:
         state = restore(path, recipe.network, network, average, optimizer)
+        if state.recipe != recipe.name:
+            raise PerceptionError(
+                f'{path} is a training of recipe {state.recipe}, not of {recipe.name}'
+            )
     task = recipe.build(data_root, recipe.seed)
     run = _Run(recipe, task, network, average, optimizer, state, device)
     return run.until_done(path, out / 'log.jsonl', progress)
@@ -135,7 +139,7 @@ class _Run:
             loss, logged = self.task.loss(self.network, batch)
         if not torch.isfinite(loss):
             raise PerceptionError(
-                f'the loss of {recipe.name} is {float(loss)} at step {self.state.step}; '
+                f'the loss of {recipe.name} is {loss.item()} at step {self.state.step}; '
                 'resume from the last checkpoint with a lower learning rate'
             )
         self.optimizer.zero_grad(set_to_none=True)

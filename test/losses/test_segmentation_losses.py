@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Losses of segmentation against numbers worked out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from perception_nodes.losses.segmentation import (
+    cross_entropy,
+    focal_loss,
+    hard_pixel_cross_entropy,
+    heteroscedastic_cross_entropy,
+    lovasz_gradient,
+    lovasz_softmax,
+    median_frequency_weights,
+)
+
+LN2, LN3, LN4 = math.log(2), math.log(3), math.log(4)
+
+
+def logits_of(*pixels: tuple[float, ...]) -> torch.Tensor:
+    """One row of pixels from their probabilities: 1 K 1 W."""
+    return torch.tensor(pixels).log().T[None, :, None]
+
+
+def labels_of(*labels: int) -> torch.Tensor:
+    """One row of labels: 1 1 W."""
+    return torch.tensor(labels)[None, None]
+
+
+def test_cross_entropy_is_the_weighted_mean_and_leaves_out_void() -> None:
+    logits = logits_of((0.5, 0.5), (0.25, 0.75), (0.1, 0.9))
+    labels = labels_of(0, 0, 255)
+    assert cross_entropy(logits, labels).item() == pytest.approx((LN2 + LN4) / 2)
+    weighted = cross_entropy(
+        logits_of((0.5, 0.5), (0.75, 0.25)), labels_of(0, 1), torch.tensor([1.0, 3.0])
+    )
+    assert weighted.item() == pytest.approx((LN2 + 3 * LN4) / 4)
+
+
+def test_median_frequency_weights_of_three_classes() -> None:
+    # Frequencies 60/100, 10/50, 5/100; median 0.2. The fourth class never occurs.
+    weights = median_frequency_weights(
+        torch.tensor([60.0, 10, 5, 0]), torch.tensor([100.0, 50, 100, 0])
+    )
+    assert weights.tolist() == pytest.approx([1 / 3, 1, 4, 0])
+
+
+def test_median_frequency_weights_to_the_power_of_a_half() -> None:
+    weights = median_frequency_weights(
+        torch.tensor([4.0, 1, 16]), torch.tensor([16.0, 16, 16]), power=0.5
+    )
+    assert weights.tolist() == pytest.approx([1, 2, 0.5])
+
+
+def test_heteroscedastic_cross_entropy_averages_probabilities_not_losses() -> None:
+    # sigma 1, noise +-ln 3 on class 0: its probability is 3/4 in one sample and 1/4 in the other.
+    noise = torch.zeros(2, 1, 2, 1, 1)
+    noise[0, 0, 0], noise[1, 0, 0] = LN3, -LN3
+    loss = heteroscedastic_cross_entropy(
+        torch.zeros(1, 2, 1, 1), torch.zeros(1, 1, 1, 1), labels_of(0), noise
+    )
+    assert loss.item() == pytest.approx(-math.log((0.75 + 0.25) / 2))
+
+
+def test_heteroscedastic_noise_has_the_predicted_sigma() -> None:
+    # log variance 2 ln 2 is sigma 2: noise ln(3)/2 becomes ln 3.
+    noise = torch.tensor([LN3 / 2, 0.0]).view(1, 1, 2, 1, 1)
+    loss = heteroscedastic_cross_entropy(
+        torch.zeros(1, 2, 1, 1), torch.full((1, 1, 1, 1), 2 * LN2), labels_of(0), noise
+    )
+    assert loss.item() == pytest.approx(-math.log(0.75))
+
+
+def test_a_wrong_label_costs_less_with_a_large_variance() -> None:
+    logits, labels = torch.tensor([4.0, -4.0]).view(1, 2, 1, 1), labels_of(1)
+    noise = torch.randn(64, 1, 2, 1, 1, generator=torch.Generator().manual_seed(0))
+    sure, unsure = (
+        heteroscedastic_cross_entropy(logits, torch.full((1, 1, 1, 1), v), labels, noise)
+        for v in (-8.0, 3.0)
+    )
+    assert unsure < sure - 1
+
+
+def test_hard_pixels_are_those_under_the_probability() -> None:
+    logits = logits_of((0.9, 0.1), (0.5, 0.5), (0.25, 0.75), (0.01, 0.99))
+    labels = labels_of(0, 0, 0, 255)
+    assert hard_pixel_cross_entropy(logits, labels, 0.7).item() == pytest.approx((LN2 + LN4) / 2)
+
+
+def test_the_hardest_count_even_if_all_are_easy() -> None:
+    logits = logits_of((0.9, 0.1), (0.8, 0.2), (0.95, 0.05))
+    loss = hard_pixel_cross_entropy(logits, labels_of(0, 0, 0), 0.5, least=0.34)
+    assert loss.item() == pytest.approx(-math.log(0.8))
+
+
+def test_hard_pixels_of_nothing_labelled_is_zero_with_a_gradient() -> None:
+    logits = torch.zeros(1, 2, 1, 1, requires_grad=True)
+    hard_pixel_cross_entropy(logits, labels_of(255)).backward()
+    assert logits.grad is not None and not logits.grad.any()
+
+
+def test_focal_loss_damps_what_is_easy() -> None:
+    logits = logits_of((0.75, 0.25), (0.5, 0.5), (0.9, 0.1))
+    labels = labels_of(0, 1, 255)
+    by_hand = ((0.25**2) * (-math.log(0.75)) + (0.5**2) * LN2) / 2
+    assert focal_loss(logits, labels, 2.0).item() == pytest.approx(by_hand)
+    assert focal_loss(logits, labels, 0.0).item() == pytest.approx(
+        cross_entropy(logits, labels).item()
+    )
+
+
+def test_lovasz_gradient_of_a_small_case() -> None:
+    # Worst first: foreground, background, foreground. Jaccard losses 1/2, 2/3, 1.
+    gradient = lovasz_gradient(torch.tensor([1.0, 0.0, 1.0]))
+    assert gradient.tolist() == pytest.approx([1 / 2, 1 / 6, 1 / 3])
+
+
+def test_lovasz_of_hard_predictions_is_one_minus_mean_iou() -> None:
+    # Truth 0 0 1 1, predicted 0 1 1 1: IoU 1/2 and 2/3. The void pixel would make it worse.
+    predicted = torch.tensor([0, 1, 1, 1, 1])
+    probabilities = torch.nn.functional.one_hot(predicted, 2).T[None, :, None].float()
+    loss = lovasz_softmax(probabilities, labels_of(0, 0, 1, 1, 255))
+    assert loss.item() == pytest.approx(1 - (1 / 2 + 2 / 3) / 2)

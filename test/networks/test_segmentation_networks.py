@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is particular to the segmentation networks."""
+
+import torch
+
+from perception_nodes.networks.segnet import SegNet, monte_carlo
+from perception_nodes.networks.street_segmentation import LEAST_LOG_VARIANCE, StreetSegmentation
+
+SMALL = ((4, 4), (6,))
+
+
+def test_ones_are_no_dropout_and_rows_of_masks_are_samples_of_one_image() -> None:
+    torch.manual_seed(0)
+    network = StreetSegmentation().eval()
+    image = torch.randn(1, 3, 64, 96)
+    plain = network(image)['logits']
+    masks = torch.cat([torch.ones(1, network.mask_channels), network.draw_masks(2, image)])
+    sampled = network(image, masks)['logits']
+    assert sampled.shape == (3, 11, 16, 24)
+    torch.testing.assert_close(sampled[:1], plain)
+    assert not torch.allclose(sampled[1], sampled[2])
+
+
+def test_masks_drop_with_their_probability_and_keep_the_mean() -> None:
+    torch.manual_seed(0)
+    network = StreetSegmentation(dropout=0.25)
+    masks = network.draw_masks(2000, torch.zeros(1))
+    torch.testing.assert_close(masks.unique(), torch.tensor([0.0, 1 / 0.75]))
+    assert abs(masks.mean().item() - 1) < 0.01
+
+
+def test_the_log_variance_has_a_soft_floor() -> None:
+    network = StreetSegmentation().eval()
+    network.head_out.bias.data[-1] = -50.0
+    out = network(torch.randn(1, 3, 32, 32))['log_variance']
+    torch.testing.assert_close(out, torch.full_like(out, LEAST_LOG_VARIANCE))
+
+
+def test_segnet_puts_features_back_where_the_maximum_was() -> None:
+    network = SegNet(2, groups=((1,),)).eval()
+    for group in (network.encoder[0], network.decoder[0]):
+        group[0][0].weight.data.zero_()
+        group[0][0].weight.data[:, :1, 1, 1] = 1.0
+    seen = {}
+    network.decoder[0].register_forward_pre_hook(lambda _, args: seen.update(unpooled=args[0]))
+    image = torch.zeros(1, 3, 4, 4)
+    image[0, 0, 1, 0], image[0, 0, 2, 3] = 5.0, 7.0
+    network(image)
+    unpooled = seen['unpooled'][0, 0]
+    assert unpooled[1, 0] > 4 and unpooled[2, 3] > 6
+    assert int((unpooled > 1).sum()) == 2
+
+
+def test_bayesian_segnet_varies_only_where_it_samples() -> None:
+    torch.manual_seed(0)
+    network = SegNet(3, groups=SMALL, dropout=0.5, dropout_groups=1).eval()
+    image = torch.randn(1, 3, 16, 16)
+    torch.testing.assert_close(network(image)['logits'], network(image)['logits'])
+    mean, variance = monte_carlo(network, image, 4)
+    torch.testing.assert_close(mean.sum(1), torch.ones(1, 16, 16))
+    assert variance.max() > 1e-6

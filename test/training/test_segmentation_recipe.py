@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The segmentation recipe on a small made-up CamVid, whole and broken."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from perception_nodes.cli.train import command
+from perception_nodes.training.loop import train
+from perception_nodes.training.recipes import RECIPES
+from perception_nodes.training.recipes.segmentation import (
+    SEGMENTATION,
+    SegmentationLoss,
+    build_camvid,
+)
+from perception_nodes.types import PerceptionError
+
+HEIGHT, WIDTH = 96, 128
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Data root with a CamVid of three drives: a coloured half a class, a pole between."""
+    root = tmp_path / 'camvid'
+    for split, names in (('train', ('0001TP_1', '0001TP_2', '0006R0_1', '0016E5_1')),
+                         ('val', ('0016E5_9',))):
+        for folder in (split, f'{split}annot'):
+            (root / folder).mkdir(parents=True)
+        for name in names:
+            labels = np.full((HEIGHT, WIDTH), 0, np.uint8)
+            labels[HEIGHT // 2:], labels[:, 60:66], labels[:4] = 3, 2, 11
+            image = np.array([[230, 200, 90], [0, 0, 0], [30, 30, 30], [80, 90, 120]])[
+                np.where(labels == 11, 0, labels)
+            ].astype(np.uint8)
+            cv2.imwrite(str(root / split / f'{name}.jpg'), image)
+            cv2.imwrite(str(root / f'{split}annot' / f'{name}.png'), labels)
+        listing = [f'{split}/{name}.jpg {split}annot/{name}.png' for name in names]
+        (root / f'{split}.txt').write_text('\n'.join(listing) + '\n')
+    return tmp_path
+
+
+def test_it_learns_two_colours(data: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    task = build_camvid(data, 0)
+    task.batches.options = replace(task.batches.options, height=64, width=96)
+    recipe = replace(SEGMENTATION, steps=25, build=lambda root, seed: task, learning_rate=5e-3)
+    metrics = train(recipe, data, tmp_path / 'run')
+    assert metrics['accuracy'] > 0.8
+    assert metrics['iou_road'] > 0.7
+
+
+def test_a_batch_depends_on_seed_and_step_alone(data: Path) -> None:
+    first, again = (build_camvid(data, 5).batches for _ in range(2))
+    again.batch(0)
+    one, two = first.batch(3), again.batch(3)
+    assert all(torch.equal(one[key], two[key]) for key in ('image', 'labels'))
+    assert not torch.equal(one['image'], first.batch(4)['image'])
+    assert not torch.equal(one['image'], build_camvid(data, 6).batches.batch(3)['image'])
+    assert one['image'].shape == (8, 3, 288, 384) and one['labels'].shape == (8, 288, 384)
+    assert set(one['labels'].unique().tolist()) <= {0, 2, 3, 255}
+
+
+def test_the_held_out_drive_is_judged_and_not_learned(data: Path) -> None:
+    task = build_camvid(data, 0, held_out_drive='0001TP')
+    assert {scene.drive for scene in task.batches.scenes} == {'0006R0', '0016E5'}
+    assert {scene.drive for scene in task.evaluate.scenes} == {'0001TP'}
+
+
+def test_the_loss_of_plain_networks_is_cross_entropy_at_half_the_size() -> None:
+    labels = torch.full((1, 8, 8), 255)
+    labels[:, 1::2, 1::2] = torch.tensor([[0, 1, 0, 1]] * 4)
+    labels[:, 1, 1] = 255
+
+    class Constant(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+            logits = torch.tensor([0.75, 0.25]).log()[None, :, None, None]
+            return {'logits': logits.expand(1, 2, 4, 4)}
+
+    loss = SegmentationLoss(torch.tensor([1.0, 2.0]))
+    value, _ = loss(Constant(), {'image': torch.zeros(1, 3, 8, 8), 'labels': labels})
+    by_hand = -(7 * np.log(0.75) + 2 * 8 * np.log(0.25)) / (7 + 2 * 8)
+    assert value.item() == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize('name', ['segmentation', 'unet', 'pspnet', 'bayesian_segnet'])
+def test_networks_train_by_recipe(name: str, data: Path, tmp_path: Path) -> None:
+    def build(root: Path, seed: int):
+        task = build_camvid(root, seed)
+        task.batches.batch_size = 1
+        task.batches.options = replace(task.batches.options, height=64, width=64)
+        return task
+
+    metrics = train(replace(RECIPES[name], steps=1, build=build), data, tmp_path / 'run')
+    assert 0 <= metrics['miou'] <= 1
+
+
+def spoil(data: Path, fault: str) -> str:
+    """Break one training file in a way; what the message shall name."""
+    image, label = data / 'camvid/train/0006R0_1.jpg', data / 'camvid/trainannot/0006R0_1.png'
+    if fault == 'missing label':
+        label.unlink()
+    elif fault == 'wrong size':
+        cv2.imwrite(str(label), np.zeros((HEIGHT, WIDTH + 2), np.uint8))
+    elif fault == 'ids out of range':
+        cv2.imwrite(str(label), np.full((HEIGHT, WIDTH), 12, np.uint8))
+    elif fault == 'corrupt image':
+        content = image.read_bytes()
+        image.write_bytes(content[:len(content) // 2])
+    elif fault == 'no list':
+        (data / 'camvid' / 'train.txt').unlink()
+        return 'train.txt'
+    return '0006R0_1'
+
+
+@pytest.mark.parametrize(
+    'fault', ['missing label', 'wrong size', 'ids out of range', 'corrupt image', 'no list']
+)
+def test_a_broken_data_set_is_one_line_and_trains_nothing(
+    fault: str, data: Path, tmp_path: Path
+) -> None:
+    named = spoil(data, fault)
+    arguments = ['segmentation', '--data', str(data), '--out', str(tmp_path / 'run')]
+    result = CliRunner().invoke(command, [*arguments, '--minutes', '1', '--threads', '1'])
+    assert isinstance(result.exception, PerceptionError), result.output
+    assert named in str(result.exception)
+    assert '\n' not in str(result.exception)
+    assert not list((tmp_path / 'run').glob('*.safetensors'))
+
+
+def test_an_unknown_recipe_is_named(tmp_path: Path) -> None:
+    result = CliRunner().invoke(command, ['nonsense', '--out', str(tmp_path)])
+    assert isinstance(result.exception, PerceptionError)
+    assert 'no recipe nonsense' in str(result.exception)
