@@ -37,8 +37,8 @@ class StreetStereo(nn.Module):
     """Correlate features along the row, aggregate the scores in an hourglass, read disparity off.
 
     After DispNetC (2-D aggregation of a correlation) with GC-Net's soft-argmin and a log-scale
-    head (Kendall & Gal 2017). The hourglass corrects the correlation rather than replacing it, so
-    that an untrained network is a block matcher already.
+    head (Kendall & Gal 2017). The hourglass corrects the correlation rather than replacing it:
+    even untrained features match, so training starts from a block matcher.
 
     Parameters
     ----------

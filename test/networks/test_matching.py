@@ -64,8 +64,8 @@ def test_convex_upsample_of_one_hot_weights_copies_the_chosen_neighbour():
     weights[:, 5, 1] = 50.0  # fine pixel (0, 1) of each cell takes the right neighbour
     fine = convex_upsample(values, weights.reshape(1, 36, 2, 3), 2)
     assert fine.shape == (1, 1, 4, 6)
-    assert fine[0, 0, 0].tolist() == [0, 1, 1, 2, 2, 2]
-    assert fine[0, 0, 1].tolist() == [0, 0, 1, 1, 2, 2]
+    assert fine[0, 0, 0].round(decimals=5).tolist() == [0, 1, 1, 2, 2, 2]
+    assert fine[0, 0, 1].round(decimals=5).tolist() == [0, 0, 1, 1, 2, 2]
 
 
 def test_soft_argmin_is_the_mean_level_and_its_deviation():
@@ -76,12 +76,13 @@ def test_soft_argmin_is_the_mean_level_and_its_deviation():
     assert soft_argmin(scores.bfloat16())[0].dtype == torch.float32
 
 
-def test_an_untrained_stereo_network_is_a_block_matcher_already():
+def test_the_correlation_of_an_untrained_encoder_matches_already():
     torch.manual_seed(0)
     network = StreetStereo().eval()
     picture = torch.rand(1, 3, 64, 192)
     left, right = picture[..., :160], picture[..., 16:176]
     with torch.inference_mode():
-        out = network(left, right)
-    inner = out['coarse_px'][0, 0, 4:-4, 10:-4]
-    assert (inner - 16).abs().median() < 12
+        own, other = network.encoder(torch.cat([left, right]))[0].chunk(2)
+        volume = row_correlation(unit(own), unit(other), network.levels)
+    best = volume[0, :, 4:-4, 10:-4].argmax(0)
+    assert (best == 4).float().mean() > 0.9  # 16 px at 1/4

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Losses of stereo disparity, B 1 H W pixels, >= 0, ``x_right = x_left - disparity``."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from perception_nodes.losses.regression import weighted_mean
+
+
+def sample_row(right: Tensor, disparity: Tensor) -> Tensor:
+    """Bring a right map onto the left grid: its value at ``x - disparity(x)`` (edge repeated).
+
+    Parameters
+    ----------
+    right : B C H W. disparity : B 1 H W on the left grid, pixels.
+    """
+    height, width = right.shape[2:]
+    x = torch.arange(width, dtype=torch.float32, device=right.device)
+    y = torch.arange(height, dtype=torch.float32, device=right.device)
+    at_x = (x - disparity[:, 0]) * (2 / (width - 1)) - 1
+    at_y = (y * (2 / (height - 1)) - 1)[:, None].expand_as(at_x)
+    grid = torch.stack([at_x, at_y], -1)
+    return F.grid_sample(right, grid, padding_mode='border', align_corners=True)
+
+
+def left_right_consistency(left: Tensor, right: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean of ``|d_l(x) - d_r(x - d_l(x))|`` (Godard et al. 2017, eq. 4).
+
+    Parameters
+    ----------
+    left, right : B 1 H W, each picture's disparity on its own grid, pixels. weight : B 1 H W.
+    """
+    return weighted_mean((left - sample_row(right, left)).abs(), weight)
+
+
+def smooth_l1_disparity(disparity: Tensor, truth: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean of Huber's loss with its corner at 1 px; truth that is NaN does not count."""
+    known = torch.isfinite(truth)
+    loss = F.smooth_l1_loss(disparity, torch.where(known, truth, disparity), reduction='none')
+    weight = known.float() if weight is None else known * weight
+    return weighted_mean(loss, weight)
