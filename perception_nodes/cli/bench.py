@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``perception bench``: speed and agreement of backends, and classical methods beside them."""
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from perception_nodes.bags.model_inputs import InputFrame, read_input_frames
+from perception_nodes.cli.image_size import ImageSize
+from perception_nodes.datasets.synthetic.layers import random_stereo_pair
+from perception_nodes.evaluation.peers import PEERS
+from perception_nodes.evaluation.speed import SpeedCase, SpeedResult, differences, measure
+from perception_nodes.inference import BACKENDS, PRECISIONS
+from perception_nodes.inference.model_card import check_model
+from perception_nodes.inference.models import list_models, model_path
+from perception_nodes.pipelines.build import PIPELINES
+from perception_nodes.types import PerceptionError
+
+FRAMES = 8
+STEP_PX = 6
+BAYESIAN_SAMPLES = 8
+NETWORK_PEERS = {'segmentation': ('segnet',)}
+
+
+@click.command('bench')
+@click.argument('tasks', nargs=-1, required=True)
+@click.option('--backends', default='onnxruntime', show_default=True,
+              help='Comma-separated: backend or backend:precision, as onnxruntime,openvino,'
+              'onnxruntime:int8,tensorrt:fp16.')
+@click.option('--peers', is_flag=True, help='Classical methods in the same run (and SegNet).')
+@click.option('--size', type=ImageSize(), default='640x480', show_default=True,
+              help="Camera's image size, pixels.")
+@click.option('--threads', type=click.IntRange(0), default=1, show_default=True,
+              help='CPU threads of a method; 0 = the default of nodes.')
+@click.option('--calls', type=click.IntRange(2), default=30, show_default=True,
+              help='Measured calls of each, after three to warm up.')
+@click.option('--input', 'source', type=click.Path(path_type=Path),
+              help='Bag or folder of pictures to run on [rendered layers].')
+@click.option('--json', 'json_path', type=click.Path(dir_okay=False, path_type=Path),
+              help='Write the table here.')
+def command(
+    tasks: tuple[str, ...], backends: str, peers: bool, size: tuple[int, int], threads: int,
+    calls: int, source: Path | None, json_path: Path | None,
+) -> None:
+    """Measure TASKS (or 'all'): latency, throughput, memory, difference from fp32 ONNX Runtime.
+
+    Every line is measured in a process of its own, one after the other.
+    """
+    frames = take_frames(source, size)
+    table: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for task in wanted_tasks(tasks):
+            cases = list(task_cases(task, parse_backends(backends), threads))
+            if peers:
+                cases += peer_cases(task, threads, frames[0], Path(folder))
+            table += measure_all(task, cases, frames, calls)
+    if json_path is not None:
+        content = {'size': list(size), 'threads': threads, 'calls': calls, 'rows': table}
+        json_path.write_text(json.dumps(content, indent=1) + '\n')
+
+
+def wanted_tasks(tasks: Sequence[str]) -> list[str]:
+    """Task names; 'all' is every task whose model is here."""
+    if 'all' in tasks:
+        found = list_models()
+        return [task for task, kind in PIPELINES.items() if kind.model in found]
+    unknown = [task for task in tasks if task not in PIPELINES]
+    if unknown:
+        raise PerceptionError(f'no task {", ".join(unknown)}; there are {", ".join(PIPELINES)}')
+    return list(tasks)
+
+
+def parse_backends(text: str) -> list[tuple[str, str]]:
+    """Pairs (backend, precision) of the option."""
+    pairs = []
+    for entry in text.split(','):
+        backend, _, precision = entry.strip().partition(':')
+        precision = precision or ('fp16' if backend.startswith('tensorrt') else 'fp32')
+        if backend not in BACKENDS or precision not in PRECISIONS:
+            raise PerceptionError(
+                f'--backends {entry!r}: backend is one of {", ".join(BACKENDS)}, '
+                f'precision one of {", ".join(PRECISIONS)}'
+            )
+        pairs.append((backend, precision))
+    return pairs
+
+
+def task_cases(
+    task: str, backends: Iterable[tuple[str, str]], threads: int
+) -> Iterator[SpeedCase]:
+    """The model on fp32 ONNX Runtime (what all are compared with), on each backend, the pipeline.
+
+    A model with dropout masks is measured with eight rows as well.
+    """
+    released = PIPELINES[task].model
+    path = model_path(released)
+    reference = ('onnxruntime', 'fp32')
+    for backend, precision in dict.fromkeys([reference, *backends]):
+        runs_file = not backend.startswith('tensorrt') and precision != 'fp32'
+        file = path.with_name(f'{path.stem}_{precision}.onnx') if runs_file else path
+        yield SpeedCase('model', task, f'{file.stem}', str(file), backend, precision, threads)
+    card = check_model(path)
+    if any(spec.name == 'dropout_masks' for spec in card.inputs):
+        yield SpeedCase('model', task, f'{path.stem} T={BAYESIAN_SAMPLES}', str(path),
+                        threads=threads, samples=BAYESIAN_SAMPLES)
+    yield SpeedCase('pipeline', task, f'{task} pipeline', threads=threads)
+
+
+def peer_cases(
+    task: str, threads: int, frame: InputFrame, folder: Path
+) -> Iterator[SpeedCase]:
+    """Classical methods of the task, and networks as published where torch is installed."""
+    for name in PEERS.get(task, {}):
+        yield SpeedCase('peer', task, name, threads=threads)
+    for name in NETWORK_PEERS.get(task, ()):
+        try:
+            from perception_nodes.export.published import export_published
+        except ImportError:
+            click.echo(f'  {name}: left out, it needs torch')
+            continue
+        height, width = frame.left.shape[:2]
+        path = export_published(name, width, height, folder)
+        yield SpeedCase('network', task, path.stem, str(path), threads=threads)
+
+
+def measure_all(
+    task: str, cases: Iterable[SpeedCase], frames: Sequence[InputFrame], calls: int
+) -> list[dict[str, Any]]:
+    """Measure and print one line each; a case that cannot run is told and left out."""
+    height, width = frames[0].left.shape[:2]
+    click.echo(f'{task}, images {width}x{height}')
+    click.echo(f'  {"what":<28} {"backend":<28} {"p50 ms":>8} {"p99 ms":>8} {"per s":>7} '
+               f'{"MB":>6} {"load s":>7}  largest difference')
+    rows: list[dict[str, Any]] = []
+    reference: SpeedResult | None = None
+    for case in cases:
+        try:
+            result = measure(case, frames, calls)
+        except PerceptionError as error:
+            click.echo(f'  {case.name:<28} {case.backend:<28} not run: {error}')
+            rows.append({'task': task, 'name': case.name, 'backend': case.backend,
+                         'not_run': str(error)})
+            continue
+        reference = reference or result
+        gaps = {} if case.kind != 'model' or case.samples > 1 else differences(reference, result)
+        rows.append(_row(result, gaps))
+        shown = ', '.join(f'{name} {value:.2g}' for name, value in gaps.items() if value)
+        click.echo(
+            f'  {case.name:<28} {result.backend:<28} {result.p50_ms:8.1f} {result.p99_ms:8.1f} '
+            f'{result.per_second:7.1f} {result.memory_mb:6.0f} {result.load_s:7.1f}  {shown}'
+        )
+    return rows
+
+
+def take_frames(source: Path | None, size: tuple[int, int]) -> list[InputFrame]:
+    """Eight frames of the size: of a bag or folder, or a window moving over rendered layers."""
+    width, height = size
+    if source is not None:
+        frames = [frame.resized(width, height)
+                  for frame in islice(read_input_frames(source), FRAMES)]
+        if len(frames) < 2:
+            raise PerceptionError(f'{source} holds {len(frames)} frames, two are needed')
+        return frames
+    pair = random_stereo_pair(np.random.default_rng(0), height, width + FRAMES * STEP_PX)
+    windows = [slice(index * STEP_PX, index * STEP_PX + width) for index in range(FRAMES)]
+    return [InputFrame(pair.left[:, window], pair.right[:, window], float(width))
+            for window in windows]
+
+
+def _row(result: SpeedResult, gaps: dict[str, float]) -> dict[str, Any]:
+    case = result.case
+    return {
+        'task': case.task, 'kind': case.kind, 'name': case.name, 'backend': result.backend,
+        'precision': case.precision, 'samples': case.samples,
+        'p50_ms': round(result.p50_ms, 3), 'p99_ms': round(result.p99_ms, 3),
+        'per_second': round(result.per_second, 2), 'memory_mb': round(result.memory_mb, 1),
+        'load_s': round(result.load_s, 2), 'difference': gaps,
+    }

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How fast something answers, and how much memory it takes; each in a process of its own."""
+
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from perception_nodes.bags.model_inputs import InputFrame, model_inputs
+from perception_nodes.evaluation.peers import PEERS
+from perception_nodes.inference import open_runner
+from perception_nodes.inference.onnx_runner import default_threads
+from perception_nodes.inference.switching_runner import SwitchingRunner
+from perception_nodes.pipelines.build import build_pipeline
+from perception_nodes.pipelines.perception import Perception, StereoFrame
+from perception_nodes.types import Array, Camera, Image, PerceptionError, StereoRig
+
+WARM_UP = 3
+KEPT_OUTPUTS = 2
+BASELINE_M = 0.5
+FRAME_NS = 50_000_000
+ENGINE_WAIT_S = 1800.0
+
+
+@dataclass(frozen=True)
+class SpeedCase:
+    """What is measured.
+
+    Attributes
+    ----------
+    kind : 'model' (a runner alone), 'pipeline' (with everything around it), 'peer' (a classical
+        method behind the pipeline's interface) or 'network' (a plain ONNX file without a card).
+    task : a task; name: of the model, pipeline, peer or network, for people.
+    model : path or released name ('' for peers).
+    backend, precision, threads : as open_runner takes them.
+    samples : rows of dropout masks of a model that has them.
+    """
+
+    kind: str
+    task: str
+    name: str
+    model: str = ''
+    backend: str = 'onnxruntime'
+    precision: str = 'fp32'
+    threads: int = 1
+    samples: int = 1
+
+
+@dataclass(frozen=True)
+class SpeedResult:
+    """What came out.
+
+    Attributes
+    ----------
+    backend : what answered, in its own words.
+    call_ms : [frames] wall time of each call after the warm-up.
+    load_s : until the first answer (of an engine: until it is built and loaded).
+    memory_mb : growth of the process's peak memory from before loading.
+    outputs : of the first inputs, to compare (kind 'model' only).
+    """
+
+    case: SpeedCase
+    backend: str
+    call_ms: tuple[float, ...]
+    load_s: float
+    memory_mb: float
+    outputs: tuple[Mapping[str, Array], ...] = field(default=(), repr=False)
+
+    @property
+    def p50_ms(self) -> float:
+        """Median latency."""
+        return float(np.percentile(self.call_ms, 50))
+
+    @property
+    def p99_ms(self) -> float:
+        """99th percentile of the latency."""
+        return float(np.percentile(self.call_ms, 99))
+
+    @property
+    def per_second(self) -> float:
+        """Throughput of calls one after the other."""
+        return 1e3 * len(self.call_ms) / float(np.sum(self.call_ms))
+
+
+def measure(case: SpeedCase, frames: Sequence[InputFrame], calls: int) -> SpeedResult:
+    """Measure in a fresh process, so that no case warms the other's caches or memory.
+
+    Raises
+    ------
+    PerceptionError
+        If the case cannot be set up or the process dies; the line says why.
+    """
+    context = multiprocessing.get_context('spawn')
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(sender, case, frames, calls), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        answer = receiver.recv()
+    except EOFError:
+        answer = f'the measuring process of {case.name} died'
+    finally:
+        process.join()
+    if isinstance(answer, SpeedResult):
+        return answer
+    raise PerceptionError(str(answer))
+
+
+def run_case(case: SpeedCase, frames: Sequence[InputFrame], calls: int) -> SpeedResult:
+    """Measure in this process."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    call, backend, keep = _set_up(case, frames)
+    first = [call(index) for index in range(WARM_UP)]
+    load_s = time.perf_counter() - start
+    call_ms = []
+    for index in range(calls):
+        begin = time.perf_counter()
+        call(index)
+        call_ms.append(1e3 * (time.perf_counter() - begin))
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return SpeedResult(case, backend(), tuple(call_ms), load_s, grown / 1024,
+                       tuple(first[:KEPT_OUTPUTS]) if keep else ())
+
+
+def differences(reference: SpeedResult, other: SpeedResult) -> dict[str, float]:
+    """Largest absolute difference of each output; of integers the share that differs."""
+    worst: dict[str, float] = {}
+    for mine, theirs in zip(reference.outputs, other.outputs, strict=False):
+        for name, expected in mine.items():
+            worst[name] = max(worst.get(name, 0.0), _difference(expected, theirs[name]))
+    return worst
+
+
+def stereo_frames(frames: Sequence[InputFrame]) -> list[StereoFrame]:
+    """Frames as the pipelines take them; one camera is taken for both."""
+    made = []
+    for index, frame in enumerate(frames):
+        height, width = frame.left.shape[:2]
+        centre = ((width - 1) / 2, (height - 1) / 2)
+        cameras = [
+            Camera.pinhole(width, height, frame.focal_px, frame.focal_px, *centre,
+                           baseline_m=baseline_m) for baseline_m in (0.0, BASELINE_M)
+        ]
+        right = frame.left if frame.right is None else frame.right
+        left, right = (Image(data, index * FRAME_NS, 'camera') for data in (frame.left, right))
+        made.append(StereoFrame(left, right, StereoRig(*cameras)))
+    return made
+
+
+def _set_up(
+    case: SpeedCase, frames: Sequence[InputFrame]
+) -> tuple[Callable[[int], Any], Callable[[], str], bool]:
+    """What to call with a running number, what then serves, and whether outputs compare."""
+    if case.kind == 'network':
+        return _plain_network(case, frames)
+    if case.kind == 'model':
+        runner = open_runner(case.model, backend=case.backend, precision=case.precision,
+                             threads=case.threads)
+        inputs = list(model_inputs(runner.card, frames, case.samples))
+        if isinstance(runner, SwitchingRunner):
+            runner.run(inputs[0])
+            if not runner.wait(ENGINE_WAIT_S):
+                raise PerceptionError(f'{case.name}: {runner.state().detail}')
+        return (lambda index: runner.run(inputs[index % len(inputs)]),
+                lambda: runner.backend, True)
+    if case.kind == 'peer':
+        pipeline, backend = PEERS[case.task][case.name](), 'opencv'
+    else:
+        pipeline = build_pipeline(case.task, model=case.model or None, backend=case.backend,
+                                  precision=case.precision, threads=case.threads)
+        backend = case.backend
+    task = Perception(**{case.task: pipeline})
+    forward = stereo_frames(frames)
+    there_and_back = [*forward, *forward[-2:0:-1]]  # motion stays continuous
+
+    def call(index: int) -> Any:
+        frame = there_and_back[index % len(there_and_back)]
+        stamp = index * FRAME_NS
+        left, right = (Image(image.data, stamp, 'camera') for image in (frame.left, frame.right))
+        return task(StereoFrame(left, right, frame.rig))
+
+    return call, lambda: backend, False
+
+
+def _plain_network(
+    case: SpeedCase, frames: Sequence[InputFrame]
+) -> tuple[Callable[[int], Any], Callable[[], str], bool]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = case.threads or default_threads()
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    session = onnxruntime.InferenceSession(
+        case.model, options, providers=['CPUExecutionProvider']
+    )
+    name, shape = session.get_inputs()[0].name, session.get_inputs()[0].shape
+    planes = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
+    return (lambda index: session.run(None, {name: planes}),
+            lambda: f'onnxruntime {onnxruntime.__version__} cpu', False)
+
+
+def _child(
+    sender: Connection, case: SpeedCase, frames: Sequence[InputFrame], calls: int
+) -> None:
+    try:
+        import cv2
+
+        cv2.setNumThreads(case.threads or default_threads())
+        sender.send(run_case(case, frames, calls))
+    except Exception as error:
+        sender.send(f'{case.name}: {" ".join(str(error).split()) or repr(error)}')
+
+
+def _difference(expected: Array, found: Array) -> float:
+    if expected.shape != found.shape:
+        return float('inf')
+    if expected.dtype.kind in 'ui':
+        return float(np.mean(expected != found))
+    gap = np.abs(expected.astype(np.float64) - found.astype(np.float64))
+    return float(np.nanmax(gap)) if np.isfinite(gap).any() else 0.0
