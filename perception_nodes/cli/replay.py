@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""perception replay: a recorded drive through every task, nothing dropped."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from perception_nodes.inference import BACKENDS, PRECISIONS
+
+__all__ = ['command']
+
+TASKS = (
+    'segmentation', 'stereo_depth', 'mono_depth', 'optical_flow', 'visual_odometry',
+    'place_recognition',
+)
+
+
+@click.command('replay')
+@click.argument('bag', type=click.Path(path_type=Path))
+@click.option(
+    '--out', required=True, type=click.Path(path_type=Path),
+    help='Folder to write: outputs/ (a rosbag2), metrics.json, timings.json, report.html.',
+)
+@click.option('--overwrite', is_flag=True, help='Replace the folder if it holds something.')
+@click.option(
+    '--tasks', default='',
+    help='Comma-separated: ' + ', '.join(TASKS) + '.  [default: all that the cameras allow]',
+)
+@click.option('--left-topic', default='', help='Left images.  [default: found by its pair]')
+@click.option('--right-topic', default='', help='Right images; name both or neither.')
+@click.option('--image-topic', default='', help='Images of one camera: tasks of one camera only.')
+@click.option(
+    '--tolerance-ms', type=click.FloatRange(0.0), default=5.0, show_default=True,
+    help='How far the stamps of a left and a right image may be apart, milliseconds.',
+)
+@click.option('--max-frames', type=click.IntRange(0), default=0, help='0 = all.')
+@click.option(
+    '--models', type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help='Folder of the models.  [default: the installed ones]',
+)
+@click.option(
+    '--backend', type=click.Choice(BACKENDS), default='auto', show_default=True,
+    help='What runs the models.',
+)
+@click.option(
+    '--precision', type=click.Choice(PRECISIONS), default='fp16', show_default=True,
+    help='Of TensorRT; ONNX Runtime and OpenVINO use fp32.',
+)
+@click.option(
+    '--threads', type=click.IntRange(0), default=0, show_default=True,
+    help='Of the CPU backends; 0 = as many as there are cores.',
+)
+@click.option(
+    '--on-demand', is_flag=True,
+    help='Also write what nodes make only for a listener: overlay, points, flow colours, path.',
+)
+@click.option(
+    '--compression', type=click.Choice(('zstd', 'none')), default='zstd', show_default=True,
+    help='Of the chunks of outputs/.',
+)
+@click.option(
+    '--pictures', type=click.IntRange(0, 50), default=3, show_default=True,
+    help='Frames shown in the report.',
+)
+def command(
+    bag: Path, out: Path, overwrite: bool, tasks: str, left_topic: str, right_topic: str,
+    image_topic: str, tolerance_ms: float, max_frames: int, models: Path | None, backend: str,
+    precision: str, threads: int, on_demand: bool, compression: str, pictures: int,
+) -> None:
+    """Run the pipelines on every frame of BAG and write their topics, scores and a report.
+
+    BAG is a rosbag2 folder (MCAP or sqlite3) or one of its files. No frame is dropped, and a
+    second run writes the same metrics.json.
+    """
+    from perception_nodes.evaluation.replay import ReplaySettings, replay_to_folder
+
+    if models is not None:
+        os.environ['PERCEPTION_MODELS'] = str(models)
+    settings = ReplaySettings(
+        tasks=tuple(task.strip() for task in tasks.split(',') if task.strip()),
+        left_topic=left_topic, right_topic=right_topic, image_topic=image_topic,
+        backend=backend, precision=precision, threads=threads, max_frames=max_frames,
+        tolerance_ms=tolerance_ms, on_demand=on_demand, compression=compression,
+        pictures=pictures, overwrite=overwrite,
+    )
+    with _Bar() as bar:
+        result = replay_to_folder(
+            bag, out, settings, progress=bar, note=lambda line: click.echo(line, err=True)
+        )
+    click.echo(_screen(out, result))
+
+
+class _Bar:
+    """A progress bar on stderr that begins with the first frame."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __enter__(self) -> '_Bar':
+        return self
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if self._bar is None:
+            self._bar = click.progressbar(length=total, label=stage, file=sys.stderr)
+            self._bar.__enter__()
+        self._bar.update(done - self._bar.pos)
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(*error)
+
+
+def _screen(out: Path, result: Any) -> str:
+    """Say what was written and the main figures."""
+    from perception_nodes.evaluation.recordings.recording_report import HEADLINES
+    from perception_nodes.evaluation.report import format_number
+
+    metrics = result.metrics
+    lines = [f'{metrics["frames"]} frames of {metrics["bag"]} -> {out}']
+    for topic, count in metrics['outputs'].items():
+        lines.append(f'  {topic:44}{count:>7}')
+    for task, (name, unit, label) in HEADLINES.items():
+        value = metrics['metrics'].get(task, {}).get(name)
+        if value is not None:
+            lines.append(f'  {label:44}{format_number(value):>7}{unit}')
+    for task, times in result.timings['milliseconds'].items():
+        lines.append(f'  {task + ", ms a frame (p50, p99)":44}{times["p50"]:>7.1f}'
+                     f'{times["p99"]:>9.1f}')
+    lines.append(f'report: {out / "report.html"}')
+    return '\n'.join(lines)

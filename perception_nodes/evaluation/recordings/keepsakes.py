@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A few frames' results kept for pictures while all of them go by."""
+
+from pathlib import Path
+from typing import Any
+
+from perception_nodes.bags.cameras import CameraTopics, StereoTopics, find_cameras
+from perception_nodes.bags.reader import BagReader
+from perception_nodes.messages.image import decode_image
+from perception_nodes.messages.primitives import stamp_ns
+from perception_nodes.types import Image
+
+__all__ = ['Keepsakes', 'images_at']
+
+
+class Keepsakes:
+    """Keeps the results of frames spread evenly over a stream of unknown length.
+
+    Every ``stride``-th new stamp is kept; when too many are, every second one goes and the stride
+    doubles.
+
+    Parameters
+    ----------
+    wanted : frames to be kept at the end, at least; at most twice as many are held.
+    """
+
+    def __init__(self, wanted: int = 3) -> None:
+        self._limit = 2 * max(wanted, 1)
+        self._wanted = wanted
+        self._stride = 1
+        self._seen: dict[int, int] = {}
+        self._kept: dict[int, dict[str, Any]] = {}
+
+    def keep(self, task: str, result: Any) -> None:
+        """Show one result."""
+        number = self._seen.setdefault(result.stamp_ns, len(self._seen))
+        if number % self._stride:
+            return
+        self._kept.setdefault(number, {'stamp_ns': result.stamp_ns})[task] = result
+        if len(self._kept) > self._limit:
+            self._stride *= 2
+            for kept in [n for n in self._kept if n % self._stride]:
+                del self._kept[kept]
+
+    def frames(self) -> list[tuple[int, dict[str, Any]]]:
+        """Give (stamp, results by task) of the wanted number of frames, in order of time.
+
+        Frames that hold the most tasks go first; among these the most evenly spread.
+        """
+        kept = sorted(self._kept.items())
+        most = max((len(results) for _, results in kept), default=0)
+        full = [entry for entry in kept if len(entry[1]) == most]
+        chosen = full if len(full) <= self._wanted else [
+            full[round(i * (len(full) - 1) / max(self._wanted - 1, 1))]
+            for i in range(self._wanted)
+        ]
+        return [
+            (results['stamp_ns'], {k: v for k, v in results.items() if k != 'stamp_ns'})
+            for _, results in chosen
+        ]
+
+
+def images_at(
+    bag_path: str | Path, stamps: list[int],
+    topics: StereoTopics | CameraTopics | None = None,
+) -> dict[int, Image]:
+    """Give the (left) images of some stamps, as they were recorded.
+
+    Parameters
+    ----------
+    topics : the cameras; None = found.
+    """
+    wanted, found = set(stamps), {}
+    with BagReader(bag_path) as bag:
+        cameras = topics or find_cameras(bag)
+        camera = cameras.left if isinstance(cameras, StereoTopics) else cameras
+        for entry in bag.messages([camera.image]):
+            stamp = stamp_ns(entry.message.header.stamp)
+            if stamp in wanted:
+                found[stamp] = decode_image(entry.message)
+                if len(found) == len(wanted):
+                    break
+    return found

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole replay: a bag in, a folder with results, scores and a report out."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perception_nodes import __version__
+from perception_nodes.bags.cameras import CameraTopics, StereoTopics, find_cameras
+from perception_nodes.bags.frames import BagFrames
+from perception_nodes.bags.reader import BagReader
+from perception_nodes.bags.replay import Replayed, replay
+from perception_nodes.bags.writer import BagWriter
+from perception_nodes.evaluation.recordings.keepsakes import Keepsakes, images_at
+from perception_nodes.evaluation.recordings.recording_report import recording_report
+from perception_nodes.evaluation.recordings.scores import Scores, score_outputs
+from perception_nodes.evaluation.replay.tasks import choose_tasks, make_perception, model_info_of
+from perception_nodes.evaluation.replay.whole_folder import whole_folder
+from perception_nodes.evaluation.report import write_report
+from perception_nodes.inference.atomic_file import write_atomically
+from perception_nodes.pipelines.perception import Perception
+from perception_nodes.types import PerceptionError
+
+__all__ = ['ReplayResult', 'ReplaySettings', 'replay_to_folder']
+
+Progress = Callable[[str, int, int], None]
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ReplaySettings:
+    """What a user may choose of a replay.
+
+    Attributes
+    ----------
+    tasks : by name; empty = all that the bag's cameras allow.
+    left_topic, right_topic, image_topic : cameras by name; empty = found.
+    models : other models than the tasks' own, by task.
+    backend, precision, threads : as ``inference.open_runner`` takes them.
+    max_frames : stop after so many; 0 = all.
+    tolerance_ms : how far the stamps of a pair may be apart, milliseconds.
+    on_demand : also write overlay, points, colours and path.
+    compression : of the output bag, 'zstd' or 'none'.
+    pictures : frames shown in the report.
+    overwrite : replace an output folder that holds something.
+    """
+
+    tasks: tuple[str, ...] = ()
+    left_topic: str = ''
+    right_topic: str = ''
+    image_topic: str = ''
+    models: Mapping[str, str | Path] = field(default_factory=dict)
+    backend: str = 'auto'
+    precision: str = 'fp16'
+    threads: int = 0
+    max_frames: int = 0
+    tolerance_ms: float = 5.0
+    on_demand: bool = False
+    compression: str = 'zstd'
+    pictures: int = 3
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_frames < 0 or self.pictures < 0 or not 0.0 <= self.tolerance_ms < 1e4:
+            raise PerceptionError(
+                'max_frames and pictures are >= 0, tolerance_ms is between 0 and 10000'
+            )
+
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """What came out: metrics.json, timings.json, and what the user should know."""
+
+    metrics: dict[str, Any]
+    timings: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def replay_to_folder(
+    bag_path: Path, out: Path, settings: ReplaySettings, *,
+    progress: Progress = lambda _stage, _done, _total: None, note: Note = lambda _line: None,
+) -> ReplayResult:
+    """Replay a bag into a folder: ``outputs/``, metrics.json, timings.json and report.html.
+
+    Nothing in metrics.json depends on the clock: two replays give the same bytes.
+
+    Parameters
+    ----------
+    progress : called with the stage, frames done and frames in all.
+    note : called with every line that the user should know before it starts.
+
+    Raises
+    ------
+    PerceptionError
+        If the bag, a model or the output folder is at fault; the folder is then left as it was.
+    """
+    with BagReader(bag_path) as bag, whole_folder(out, overwrite=settings.overwrite) as folder:
+        cameras = find_cameras(
+            bag, left=settings.left_topic, right=settings.right_topic, image=settings.image_topic
+        )
+        tasks, off = choose_tasks(cameras, settings.tasks)
+        perception, assumed = make_perception(
+            tasks, bag, cameras, models=settings.models, backend=settings.backend,
+            precision=settings.precision, threads=settings.threads,
+        )
+        notes = (*(off if not settings.tasks else ()), *assumed)
+        for line in notes:
+            note(line)
+        infos = {task: model_info_of(getattr(perception, task)) for task in tasks}
+        done = _replay(bag, cameras, perception, infos, folder / 'outputs', settings, progress)
+        if any(done.unpaired):
+            notes = (*notes, f'without a partner: {done.unpaired[0]} left and '
+                             f'{done.unpaired[1]} right images')
+            note(notes[-1])
+        result = _score(bag_path, folder, cameras, infos, done, notes, settings)
+        _write_json(folder / 'metrics.json', result.metrics)
+        _write_json(folder / 'timings.json', result.timings)
+    return result
+
+
+def _replay(
+    bag: BagReader, cameras: StereoTopics | CameraTopics, perception: Perception,
+    infos: Mapping[str, Mapping[str, Any]], outputs: Path, settings: ReplaySettings,
+    progress: Progress,
+) -> Replayed:
+    frames = BagFrames(bag, cameras, round(settings.tolerance_ms * 1e6))
+    total = min(len(frames), settings.max_frames or len(frames))
+    with BagWriter(outputs, compression=settings.compression) as writer:
+        return replay(
+            frames, perception, writer, infos=infos, on_demand=settings.on_demand,
+            max_frames=settings.max_frames or None,
+            progress=lambda count: progress('replay', count, total),
+        )
+
+
+def _score(
+    bag_path: Path, folder: Path, cameras: StereoTopics | CameraTopics,
+    infos: Mapping[str, Mapping[str, Any]], done: Replayed, notes: tuple[str, ...],
+    settings: ReplaySettings,
+) -> ReplayResult:
+    """Score what was written, and write the report."""
+    keepsakes = Keepsakes(settings.pictures)
+    scores = score_outputs(folder / 'outputs', bag_path, keep=keepsakes.keep)
+    result = ReplayResult(
+        _metrics(bag_path, cameras, infos, done, scores, notes), _timings(done, infos), notes
+    )
+    frames = keepsakes.frames() if settings.pictures else []
+    images = images_at(bag_path, [stamp for stamp, _ in frames], cameras)
+    write_report(folder / 'report.html', recording_report(
+        f'Replay of {bag_path.name}', scores, frames, images,
+        milliseconds=result.timings['milliseconds'], notes=notes,
+        subtitle=f'{done.frames} frames, every one of them; perception_nodes {__version__}',
+    ))
+    return result
+
+
+def _metrics(
+    bag_path: Path, cameras: StereoTopics | CameraTopics,
+    infos: Mapping[str, Mapping[str, Any]], done: Replayed, scores: Scores,
+    notes: tuple[str, ...],
+) -> dict[str, Any]:
+    """Content of metrics.json."""
+    stereo = isinstance(cameras, StereoTopics)
+    topics = [cameras.left.image, cameras.right.image] if stereo else [cameras.image]
+    return {
+        'bag': bag_path.name,
+        'cameras': topics,
+        'frames': done.frames,
+        'unpaired': list(done.unpaired),
+        'models': {
+            task: {key: info[key] for key in ('name', 'sha256', 'backend') if key in info}
+            for task, info in infos.items()
+        },
+        'outputs': dict(sorted(done.messages.items())),
+        'metrics': scores.metrics,
+        'summary': scores.summary,
+        'digests': done.digests,
+        'notes': list(notes),
+    }
+
+
+def _timings(done: Replayed, infos: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Content of timings.json: p50 and p99 of every call, milliseconds."""
+    milliseconds = {
+        task: {'p50': float(np.percentile(times, 50)), 'p99': float(np.percentile(times, 99)),
+               'mean': float(np.mean(times)), 'calls': len(times)}
+        for task, times in done.milliseconds.items() if times
+    }
+    return {
+        'milliseconds': milliseconds,
+        'backends': {task: info['backend'] for task, info in infos.items() if 'backend' in info},
+    }
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    text = json.dumps(_plain(content), indent=2, allow_nan=False)
+    write_atomically(path, (text + '\n').encode())
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: null instead."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value

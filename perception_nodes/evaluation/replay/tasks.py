@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which tasks a bag's cameras allow, and their pipelines for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from perception_nodes.bags.cameras import CameraTopics, StereoTopics
+from perception_nodes.bags.reader import BagReader
+from perception_nodes.bags.transforms import base_from_frame
+from perception_nodes.pipelines.build import NO_MODEL, PIPELINES, build_perception
+from perception_nodes.pipelines.perception import STEREO_TASKS, TASKS, Perception
+from perception_nodes.types import PerceptionError
+
+__all__ = ['choose_tasks', 'make_perception', 'model_info_of']
+
+_CALIBRATED_TASKS = ('mono_depth', 'place_recognition')
+
+
+def choose_tasks(
+    cameras: StereoTopics | CameraTopics, wanted: Sequence[str] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Choose the tasks to run.
+
+    Parameters
+    ----------
+    wanted : tasks that were asked for by name; empty = all that are possible.
+
+    Returns
+    -------
+    tasks : in the order of TASKS.
+    notes : one line for every task that is off, and why.
+
+    Raises
+    ------
+    PerceptionError
+        If a task does not exist, or one that was asked for by name is not possible.
+    """
+    unknown = [task for task in wanted if task not in TASKS]
+    if unknown:
+        raise PerceptionError(f'no task {unknown[0]!r}; there are {", ".join(TASKS)}')
+    reasons = _impossible(cameras)
+    for task in wanted:
+        if task in reasons:
+            raise PerceptionError(f'{task} is not possible: {reasons[task]}')
+    tasks = tuple(task for task in TASKS if task in (wanted or TASKS) and task not in reasons)
+    return tasks, tuple(f'{task} is off: {reason}' for task, reason in reasons.items())
+
+
+def make_perception(
+    tasks: Sequence[str], bag: BagReader, cameras: StereoTopics | CameraTopics, *,
+    models: Mapping[str, str | Path] | None = None, backend: str = 'auto',
+    precision: str = 'fp16', threads: int = 0,
+) -> tuple[Perception, tuple[str, ...]]:
+    """Build the pipelines, with the camera's place on the vehicle from /tf_static.
+
+    Returns
+    -------
+    perception, and notes for the reader.
+
+    Raises
+    ------
+    PerceptionError
+        If a model is missing or damaged.
+    """
+    camera = cameras.left if isinstance(cameras, StereoTopics) else cameras
+    frame = camera.camera.frame_id if camera.camera else ''
+    base_from_camera = base_from_frame(bag, frame) if frame else None
+    notes = () if base_from_camera is not None or not camera.camera else (
+        f'/tf_static does not say where {frame or "the camera"} is on base_link: taken as looking '
+        'forward from its origin',
+    )
+    configs: dict[str, Any] = {}
+    for task in tasks:
+        config = PIPELINES[task].config()
+        if base_from_camera is not None and 'base_from_camera' in _names(config):
+            rows = tuple(tuple(float(v) for v in row) for row in base_from_camera)
+            config = replace(config, base_from_camera=rows)
+        configs[task] = config
+    named = dict(models or {})
+    odometry = configs.get('visual_odometry')
+    if odometry is not None and odometry.front_end != 'learned':
+        # Without learned features it needs no model.
+        named.setdefault('visual_odometry', NO_MODEL)
+    perception = build_perception(
+        configs, models=named, backend=backend, precision=precision, threads=threads
+    )
+    uses_pose = any('base_from_camera' in _names(config) for config in configs.values())
+    return perception, notes if uses_pose else ()
+
+
+def model_info_of(pipeline: Any) -> dict[str, Any]:
+    """Say what ``model_info`` holds: the card of the pipeline's model, and what runs it."""
+    runner = getattr(pipeline, 'runner', None)
+    if runner is None:
+        return {}
+    return {**asdict(runner.card), 'backend': runner.backend}
+
+
+def _impossible(cameras: StereoTopics | CameraTopics) -> dict[str, str]:
+    """Task to reason."""
+    if isinstance(cameras, StereoTopics):
+        return {}
+    why = f'the bag has no calibrated stereo pair, only {cameras.image}'
+    reasons = dict.fromkeys(STEREO_TASKS, why)
+    if cameras.camera is None:
+        reasons |= dict.fromkeys(_CALIBRATED_TASKS, f'{cameras.image} has no camera_info')
+    return reasons
+
+
+def _names(config: Any) -> set[str]:
+    return {field.name for field in fields(config)}
