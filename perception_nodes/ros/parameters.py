@@ -77,27 +77,28 @@ def from_values(config: type[T], values: Mapping[str, Any], prefix: str = '') ->
 
 
 def refusal(
-    node: Node, configs: Mapping[str, type[Any]], changes: Sequence[Parameter]
+    node: Node, configs: Mapping[str, Sequence[type[Any]]], changes: Sequence[Parameter]
 ) -> str:
     """Say why changed parameters cannot be; '' if they can.
 
     Parameters
     ----------
-    configs : the config class of each prefix that was declared.
+    configs : the config classes of each prefix that was declared.
     """
     changed = {parameter.name: parameter.value for parameter in changes}
-    for prefix, config in configs.items():
-        names = [field.name for field in dataclasses.fields(config)]
-        if not any(prefix + name in changed for name in names):
-            continue
-        values = {
-            name: changed.get(prefix + name, node.get_parameter(prefix + name).value)
-            for name in names
-        }
-        try:
-            from_values(config, values, prefix)
-        except PerceptionError as error:
-            return str(error)
+    for prefix, classes in configs.items():
+        for config in classes:
+            names = [prefix + field.name for field in dataclasses.fields(config)]
+            if not any(name in changed for name in names):
+                continue
+            values = {
+                name[len(prefix):]: changed.get(name, node.get_parameter(name).value)
+                for name in names
+            }
+            try:
+                from_values(config, values, prefix)
+            except PerceptionError as error:
+                return str(error)
     return ''
 
 

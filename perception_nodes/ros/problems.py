@@ -49,10 +49,10 @@ class Problems:
         if count == 1:
             self._log(f'{line} (further ones are counted in /diagnostics)')
 
-    def resolve(self, kind: str) -> None:
-        """Forget a kind, so that it is logged again should it come back."""
+    def clear(self) -> None:
+        """Forget all, so that each kind is logged again should it come back."""
         with self._lock:
-            self._problems.pop(kind, None)
+            self._problems.clear()
 
     def all(self) -> tuple[Problem, ...]:
         """Every kind since the start."""

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What exists from configure to cleanup: models, publishers, services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from perception_nodes.messages.encode import Context, latched_messages
+from perception_nodes.ros.diagnostics import OK, Finding
+from perception_nodes.ros.frames import FrameDecoder
+from perception_nodes.ros.loading import load
+from perception_nodes.ros.map_interface import MapInterface
+from perception_nodes.ros.odometry_interface import OdometryInterface
+from perception_nodes.ros.outputs import Outputs
+from perception_nodes.ros.processing import Processing
+from perception_nodes.ros.session import Session
+from perception_nodes.ros.task_interface import TaskInterface
+from perception_nodes.ros.task_set import Settings
+
+if TYPE_CHECKING:
+    from perception_nodes.ros.node import PerceptionLifecycleNode
+
+
+class Configured:
+    """Built by configure, closed by cleanup.
+
+    Raises
+    ------
+    PerceptionError
+        If a model cannot be loaded or a map cannot be read; nothing is left behind.
+
+    Attributes
+    ----------
+    loaded : the models and pipelines. settings : what the parameters said.
+    """
+
+    def __init__(self, node: PerceptionLifecycleNode, settings: Settings) -> None:
+        self._node = node
+        self.settings = settings
+        self.loaded = load(settings.models, settings.pipelines, settings.node)
+        self._interfaces: dict[str, TaskInterface] = {}
+        self._outputs: Outputs | None = None
+        try:
+            self._open_interfaces()
+            self._outputs = Outputs(node, node.tasks.topic_prefixes())
+        except BaseException:
+            self.close()
+            raise
+
+    def open_session(self, failed: Callable[[Exception], None]) -> Session:
+        """Start to take images."""
+        node, tasks = self._node, self._node.tasks
+        assert self._outputs is not None
+        processing = Processing(
+            self.loaded, self._outputs, node.factory, node.statistics,
+            FrameDecoder(self.settings.node.rectify), self._context(),
+            tuple(interface.before for interface in self._interfaces.values()),
+            tuple(interface.after for interface in self._interfaces.values()),
+        )
+        return Session(
+            node, self.settings.node, tasks.inputs(self.settings),
+            tasks.companions(self.settings), node.statistics, node.problems, processing,
+            self._went_back, failed,
+        )
+
+    def publish_latched(self) -> None:
+        """Publish what is said once: model_info, label_info."""
+        assert self._outputs is not None
+        stamp_ns = self._node.get_clock().now().nanoseconds
+        for task in self._node.tasks.tasks:
+            self._outputs.publish(task, latched_messages(
+                task, self.loaded.model_info(task), self._node.factory, stamp_ns
+            ))
+
+    def findings(self) -> list[Finding]:
+        """What the interfaces and missing packages give to say."""
+        found = [finding for one in self._interfaces.values() for finding in one.findings()]
+        if self._outputs is not None and self._outputs.missing:
+            found.append(Finding(OK, f'not published: {", ".join(self._outputs.missing)}'))
+        return found
+
+    def close(self) -> None:
+        """Free everything."""
+        for interface in self._interfaces.values():
+            interface.close()
+        self._interfaces.clear()
+        if self._outputs is not None:
+            self._outputs.close()
+        self.loaded.close()
+
+    def _open_interfaces(self) -> None:
+        node = self._node
+        for task, config in self.settings.ros.items():
+            prefix = node.tasks.topic_prefixes()[task]
+            if task == 'visual_odometry':
+                self._interfaces[task] = OdometryInterface(
+                    node, prefix, config, self.loaded, node.on_worker
+                )
+            else:
+                self._interfaces[task] = MapInterface(
+                    node, prefix, f'{node.tasks.parameter_prefix(task)}map_path', config,
+                    self.loaded, node.on_worker,
+                )
+
+    def _context(self) -> Context:
+        context = {}
+        odometry = self._interfaces.get('visual_odometry')
+        if isinstance(odometry, OdometryInterface):
+            context['trajectory'] = odometry.trajectory
+        if 'segmentation' in self.loaded.runners:
+            context['palette'] = tuple(self.loaded.runners['segmentation'].card.palette)
+        if 'place_recognition' in self.settings.ros:
+            context['map_frame'] = self.settings.ros['place_recognition'].map_frame
+        if 'visual_odometry' in self.settings.pipelines:
+            context['base_frame'] = self.settings.pipelines['visual_odometry'].base_frame
+        return Context(**context)
+
+    def _went_back(self) -> None:
+        """In the worker's thread, before the first frame of the earlier time."""
+        self.loaded.perception.reset()
+        for interface in self._interfaces.values():
+            interface.went_back()

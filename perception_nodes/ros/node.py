@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The managed node that every task's node is: parameters, lifecycle, diagnostics.
+
+========================  ======================================================================
+state                     what is there
+========================  ======================================================================
+unconfigured              parameters, /diagnostics
+inactive (configured)     models loaded, publishers, services
+active                    subscriptions and the worker
+========================  ======================================================================
+"""
+
+import re
+import traceback
+from collections.abc import Callable, Sequence
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.context import Context
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.task import Future
+
+from perception_nodes.ros import parameters
+from perception_nodes.ros.configured import Configured
+from perception_nodes.ros.factory import RclpyFactory
+from perception_nodes.ros.problems import Problems
+from perception_nodes.ros.reporting import report
+from perception_nodes.ros.session import Session
+from perception_nodes.ros.statistics import Statistics
+from perception_nodes.ros.task_set import LIVE, TaskSet
+from perception_nodes.types import PerceptionError
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+DIAGNOSTICS_S = 1.0
+
+
+class PerceptionLifecycleNode(LifecycleNode):
+    """Runs some tasks on one camera's or one pair's images.
+
+    Parameters
+    ----------
+    name : of the node.
+    choose : gives the tasks; may declare a parameter for it.
+    context, cli_args, namespace, parameter_overrides : as rclpy.node.Node takes them.
+
+    Raises
+    ------
+    PerceptionError
+        If a parameter was given with a wrong type.
+    """
+
+    def __init__(
+        self, name: str, choose: Callable[[LifecycleNode], TaskSet], *,
+        context: Context | None = None,
+        cli_args: list[str] | None = None, namespace: str | None = None,
+        parameter_overrides: list[Parameter] | None = None,
+    ) -> None:
+        super().__init__(
+            name, context=context, cli_args=cli_args, namespace=namespace,
+            parameter_overrides=parameter_overrides,
+        )
+        # Wall time: /clock may stand still, and that is one of the things to be told.
+        self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self.factory = RclpyFactory()
+        self.statistics = Statistics()
+        self.problems = Problems(self.get_logger().error)
+        self.stage = 'unconfigured'
+        self.failure = ''
+        self.tasks = choose(self)
+        self.configured: Configured | None = None
+        self.session: Session | None = None
+        self.tasks.declare(self)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._diagnostics_timer = self.create_timer(
+            DIAGNOSTICS_S, self.publish_diagnostics, clock=self.steady_clock
+        )
+        self._autostart_timer = None
+        if self.get_parameter('autostart').value:
+            self._autostart_timer = self.create_timer(
+                0.0, self._autostart, clock=self.steady_clock
+            )
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the models; FAILURE with the reason in the log and in /diagnostics."""
+        return self._attempt('configure', self._configure, 'inactive')
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe and start the worker."""
+        result = super().on_activate(state)
+        if result != SUCCESS:
+            return result
+        return self._attempt('activate', self._activate, 'active')
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """End the subscriptions and the worker."""
+        self._close_session()
+        self.stage = 'inactive'
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the models, destroy publishers and services."""
+        self._close_all()
+        self.stage = 'unconfigured'
+        return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything, from any state."""
+        self._close_all()
+        self.stage = 'finalized'
+        return SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Come back to unconfigured from whatever went wrong."""
+        self._close_all()
+        self.stage = 'unconfigured'
+        return SUCCESS
+
+    def destroy_node(self) -> None:
+        """Free everything and leave ROS."""
+        self._close_all()
+        super().destroy_node()
+
+    def publish_diagnostics(self) -> None:
+        """Tell the state now; called once a second."""
+        self._diagnostics.publish(report(self))
+
+    async def on_worker(self, job: Callable[[], str]) -> tuple[bool, str]:
+        """Do a job between two frames; gives (done, what it said or why not)."""
+        future: Future = Future(executor=self.executor)
+
+        def run() -> None:
+            try:
+                future.set_result((True, job()))
+            except (PerceptionError, OSError) as error:
+                future.set_result((False, str(error)))
+            except Exception as error:
+                self._failed(error)
+                future.set_result((False, repr(error)))
+
+        if self.session is None or not self.session.worker.mailbox.put_job(run):
+            run()  # no worker: nobody else touches the pipelines
+        return await future
+
+    def _configure(self) -> None:
+        self.configured = Configured(self, self.tasks.read(self))
+
+    def _activate(self) -> None:
+        if self.configured is None:
+            raise PerceptionError('it is not configured')
+        self.problems.clear()
+        self.session = self.configured.open_session(self._failed)
+        self.configured.publish_latched()
+
+    def _attempt(
+        self, name: str, step: Callable[[], None], stage: str
+    ) -> TransitionCallbackReturn:
+        try:
+            step()
+        except Exception as error:
+            self.failure = f'{name} failed: {" ".join(str(error).split()) or repr(error)}'
+            self.get_logger().error(self.failure)
+            if not isinstance(error, PerceptionError):
+                self.get_logger().error(traceback.format_exc())
+            if name == 'configure':
+                self._close_all()
+            self.publish_diagnostics()
+            return FAILURE
+        self.failure, self.stage = '', stage
+        return SUCCESS
+
+    def _autostart(self) -> None:
+        """Once, when the executor spins: so a service can be answered in between."""
+        self.destroy_timer(self._autostart_timer)
+        if self.stage == 'unconfigured' and self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
+
+    def _failed(self, error: Exception) -> None:
+        """Note what the worker met; it goes on with the next frame."""
+        if not self.context.ok():
+            return  # the process is ending under it
+        self.statistics.count('bad')
+        if isinstance(error, PerceptionError):
+            self.problems.add(re.sub(r'[\d.]+', '#', str(error)), str(error))
+            return
+        where = traceback.extract_tb(error.__traceback__)[-1:]
+        place = f' ({where[0].name}, line {where[0].lineno})' if where else ''
+        self.problems.add(type(error).__name__ + place, f'{error!r}{place}')
+
+    def _check_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
+        reason = parameters.refusal(self, self.tasks.configs(), changes)
+        mine = self.tasks.parameter_names()
+        late = [
+            change.name for change in changes
+            if change.name in mine and change.name.split('.')[-1] not in LIVE
+        ]
+        if not reason and late and self.configured is not None:
+            reason = f'{", ".join(late)}: read in configure; clean the node up first'
+        return SetParametersResult(successful=not reason, reason=reason)
+
+    def _close_session(self) -> None:
+        session, self.session = self.session, None
+        if session is not None:
+            session.close()
+
+    def _close_all(self) -> None:
+        self._close_session()
+        configured, self.configured = self.configured, None
+        if configured is not None:
+            configured.close()

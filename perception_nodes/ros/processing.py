@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a node's worker does with a frame: decode, run, encode, publish."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from perception_nodes.messages.encode import ENCODERS, Context
+from perception_nodes.messages.factory import MessageFactory
+from perception_nodes.pipelines.perception import (
+    TASKS,
+    MonoFrame,
+    Perception,
+    Results,
+    StereoFrame,
+)
+from perception_nodes.ros.assembler import RawFrame
+from perception_nodes.ros.frames import FrameDecoder, decode_companions
+from perception_nodes.ros.loading import Loaded
+from perception_nodes.ros.outputs import Outputs
+from perception_nodes.ros.statistics import Statistics
+
+# They remember: what they say tomorrow depends on every frame of today.
+ALWAYS = ('visual_odometry', 'place_recognition')
+# Whose results a task takes when both run here; computed then even if nobody listens to them, so
+# that what a node says does not depend on who listens.
+FEEDS: dict[str, tuple[str, ...]] = {
+    'segmentation': ('optical_flow',),
+    'visual_odometry': ('stereo_depth', 'segmentation'),
+    'place_recognition': ('visual_odometry', 'stereo_depth'),
+}
+
+Before = Callable[[StereoFrame | MonoFrame], bool]
+After = Callable[[Results], None]
+
+
+def needed_tasks(wanted: Mapping[str, set[str]], perception: Perception) -> set[str]:
+    """Tasks to run on the next frame.
+
+    Parameters
+    ----------
+    wanted : by task, its topics that somebody listens to.
+    """
+    needed = {
+        task for task in perception.tasks if wanted.get(task) or task in ALWAYS
+    }
+    for task in reversed(TASKS):  # who feeds stands before whom it feeds, but for the flow
+        if task in needed:
+            needed.update(_feeders(task, perception))
+    return needed
+
+
+def _feeders(task: str, perception: Perception) -> set[str]:
+    if task == 'segmentation' and not perception.segmentation.config.temporal:  # type: ignore[union-attr]
+        return set()
+    return {feeder for feeder in FEEDS.get(task, ()) if feeder in perception.tasks}
+
+
+class Processing:
+    """Runs in the worker's thread; called with each frame.
+
+    Parameters
+    ----------
+    context : what encoders want besides the results (palette, trajectory, frames).
+    before : look at a frame first; a False lets it go by (no transform known yet).
+    after : told the results (to broadcast transforms).
+    """
+
+    def __init__(
+        self, loaded: Loaded, outputs: Outputs, factory: MessageFactory, statistics: Statistics,
+        decode: FrameDecoder, context: Context, before: tuple[Before, ...] = (),
+        after: tuple[After, ...] = (),
+    ) -> None:
+        self._loaded, self._outputs = loaded, outputs
+        self._factory, self._statistics = factory, statistics
+        self._decode, self._context = decode, context
+        self._before, self._after = before, after
+
+    def __call__(self, raw: RawFrame) -> None:
+        """Answer one frame; PerceptionError if it is bad."""
+        tasks = self._loaded.perception.tasks
+        wanted = {task: self._outputs.wanted(task) for task in tasks}
+        needed = needed_tasks(wanted, self._loaded.perception)
+        if not needed:
+            self._statistics.count('nobody listens')
+            return
+        frame = self._decode(raw)
+        if not all(check(frame) for check in self._before):
+            return
+        results = self._loaded.perception(frame, needed, decode_companions(raw))
+        if self._context.trajectory is not None and results.visual_odometry is not None:
+            self._context.trajectory.append(results.visual_odometry)
+        image = frame.left if isinstance(frame, StereoFrame) else frame.image
+        context = replace(self._context, image=image)
+        for task in tasks:
+            result = getattr(results, task) if task in needed else None
+            if result is not None:
+                self._publish(task, result, wanted[task], context)
+        for told in self._after:
+            told(results)
+        self._statistics.count('out')
+        self._statistics.latency((time.monotonic() - raw.arrived_s) * 1e3)
+
+    def _publish(self, task: str, result: Any, topics: set[str], context: Context) -> None:
+        if topics:
+            self._outputs.publish(task, ENCODERS[task](result, self._factory, topics, context))

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a task brings to its node beside its topics: services, transforms, waiting for them."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.lifecycle import LifecycleNode
+from std_srvs.srv import Trigger
+
+from perception_nodes.pipelines.perception import MonoFrame, Results, StereoFrame
+from perception_nodes.ros.diagnostics import Finding
+
+# Does a job between two frames, when nobody else touches the pipelines; gives (done, message).
+OnWorker = Callable[[Callable[[], str]], Awaitable[tuple[bool, str]]]
+
+
+class TaskInterface(Protocol):
+    """Lives from configure to cleanup. ``before`` and ``after`` run in the worker's thread."""
+
+    def before(self, frame: StereoFrame | MonoFrame) -> bool:
+        """Look at a frame first; False lets it go by unanswered."""
+        ...
+
+    def after(self, results: Results) -> None:
+        """Take the results of a frame."""
+        ...
+
+    def went_back(self) -> None:
+        """Time went back; the pipelines are reset too."""
+        ...
+
+    def findings(self) -> list[Finding]:
+        """What diagnostics should say."""
+        ...
+
+    def close(self) -> None:
+        """Destroy services and subscriptions."""
+        ...
+
+
+class ServiceSet:
+    """Trigger services of a task; each runs its job on the worker and answers when it is done."""
+
+    def __init__(self, node: LifecycleNode, prefix: str, on_worker: OnWorker) -> None:
+        self._node, self._prefix, self._on_worker = node, prefix, on_worker
+        # Awaiting blocks a callback group for others unless it is reentrant.
+        self._group = ReentrantCallbackGroup()
+        self._services: list[Any] = []
+
+    def add(self, name: str, job: Callable[[], str]) -> None:
+        """Offer a service; the job gives what the response's message says."""
+        async def answer(request: Any, response: Any) -> Any:
+            response.success, response.message = await self._on_worker(job)
+            return response
+
+        self._services.append(self._node.create_service(
+            Trigger, self._prefix + name, answer, callback_group=self._group
+        ))
+
+    def close(self) -> None:
+        """Destroy them."""
+        for service in self._services:
+            self._node.destroy_service(service)
+        self._services.clear()
