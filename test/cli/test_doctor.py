@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from perception_nodes.cli import doctor, models
+from perception_nodes.cli.doctor_checks import MALLOC, middleware_checks, profile_check
+from perception_nodes.inference.model_card import ModelCard, write_card
+from perception_nodes.types import PerceptionError
+
+PROFILE = '<profiles xmlns="x"><transport><segment_size>{}</segment_size></transport></profiles>'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with one whole model, and no other model to be found before it."""
+    content = b'not a graph, but with the right hash'
+    (tmp_path / 'toy.onnx').write_bytes(content)
+    card = ModelCard('toy', 'segmentation', summary='says nothing', classes=('a', 'b'),
+                     sha256=hashlib.sha256(content).hexdigest())
+    write_card(card, tmp_path / 'toy.json')
+    monkeypatch.setenv('PERCEPTION_MODELS', str(tmp_path))
+    return tmp_path
+
+
+def findings(status: int) -> dict[str, dict[str, str]]:
+    result = CliRunner().invoke(doctor.command, ['--json'])
+    assert result.exit_code == status, result.output
+    content = json.loads(result.output)
+    assert content['healthy'] == (status == 0)
+    return {check['name']: check for check in content['checks']}
+
+
+def test_a_whole_model_is_well_and_a_cut_one_is_status_1(folder: Path) -> None:
+    found = findings(0)
+    assert found['toy']['status'] == 'ok'
+    assert found['onnxruntime']['status'] == 'ok'
+    assert 'CPUExecutionProvider' in found['onnxruntime']['found']
+    (folder / 'toy.onnx').write_bytes(b'not a gra')
+    found = findings(1)
+    assert found['toy']['status'] == 'broken'
+    assert 'cut short or changed' in found['toy']['advice']
+    text = CliRunner().invoke(doctor.command).output
+    assert 'BROKEN  toy' in text
+
+
+def test_what_is_missing_says_what_it_costs(folder: Path) -> None:
+    for check in findings(0).values():
+        assert (check['status'] == 'ok') == (check['advice'] == ''), check
+
+
+def test_the_profile_is_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / 'profile.xml'
+    for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
+        monkeypatch.delenv(name, raising=False)
+    assert profile_check().found == 'not set'
+    monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', str(path))
+    assert 'unreadable' in profile_check().found
+    path.write_text(PROFILE.format(524288))
+    assert 'no segment_size' in profile_check().found
+    path.write_text(PROFILE.format(67108864))
+    assert profile_check().status == 'ok'
+    assert '64 MB' in profile_check().found
+
+
+def test_malloc_settings_and_other_middleware(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in MALLOC:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv('RMW_IMPLEMENTATION', 'rmw_cyclonedds_cpp')
+    checks = {check.name: check for check in middleware_checks()}
+    assert set(checks) == {'rmw', 'malloc'}
+    assert checks['malloc'].status == 'missing'
+    for name, value in MALLOC.items():
+        assert f'{name}={value}' in checks['malloc'].advice
+        monkeypatch.setenv(name, str(value))
+    assert {check.name: check.status for check in middleware_checks()}['malloc'] == 'ok'
+
+
+def test_models_lists_and_shows(folder: Path) -> None:
+    listed = CliRunner().invoke(models.command, catch_exceptions=False)
+    assert 'toy' in listed.output
+    assert 'says nothing' in listed.output
+    shown = CliRunner().invoke(models.command, ['toy'], catch_exceptions=False)
+    assert 'classes      a, b' in shown.output
+    content = json.loads(CliRunner().invoke(models.command, ['toy', '--json']).output)
+    assert content['toy']['path'] == str(folder / 'toy.onnx')
+    (folder / 'toy.onnx').write_bytes(b'')
+    with pytest.raises(PerceptionError, match='cut short'):
+        CliRunner().invoke(models.command, ['toy'], catch_exceptions=False)
+    with pytest.raises(PerceptionError, match="no model 'none'"):
+        CliRunner().invoke(models.command, ['none'], catch_exceptions=False)
