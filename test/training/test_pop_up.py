@@ -76,17 +76,17 @@ def test_nothing_moves_without_a_shift(street):
     assert np.abs(other.astype(int) - image).max() <= 1 and seen.all()
 
 
-def test_crops_keep_disparity_and_scale_together(street):
+def test_crops_of_any_scale_keep_the_ground_a_plane_under_the_horizon(street):
     folded, judged = fold(*street), 0
-    for seed in range(8):
-        part = crop(np.random.default_rng(seed), folded, (64, 96), (2.0, 2.0))
-        # a row further down, the ground is a row closer, at any magnification (roll is small)
-        road = part.rows[-20:, 40:60]
-        if (road > 30).all() and np.ptp(road) < 60:
-            slope = np.median(np.diff(road, axis=0)[np.diff(road, axis=0) > 0])
-            assert slope == pytest.approx(2.0, rel=0.15)
+    for seed in range(12):
+        part = crop(np.random.default_rng(seed), folded, (64, 96), (1.0, 2.5))
+        under = np.arange(64)[:, None] - part.horizon
+        ground = np.abs(part.rows - under) < 8  # the roll tilts it a little
+        if part.horizon < 30:
+            assert ground[-16:].mean() > 0.6
+            assert abs(np.median((part.rows - under)[-16:])) < 4
             judged += 1
-    assert judged >= 2
+    assert judged >= 3
 
 
 def test_blobs_are_pieces_of_their_own(street):

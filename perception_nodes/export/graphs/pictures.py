@@ -21,5 +21,5 @@ def unit_picture(image: Tensor, size: Tensor) -> Tensor:
     -------
     float B 3 h w, 0..1.
     """
-    planes = image.permute(0, 3, 1, 2).float() * (1 / 255)
+    planes = image.float().permute(0, 3, 1, 2) * (1 / 255)  # TensorRT only casts uint8
     return F.avg_pool2d(resize(planes, size * 2), 2)
