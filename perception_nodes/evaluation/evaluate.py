@@ -6,19 +6,20 @@ The result is what ``perception evaluate --json`` writes.
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from perception_nodes.evaluation.peers import PEERS
+from perception_nodes.evaluation.peers.two_way_flow import TwoWayFlowPipeline
 from perception_nodes.evaluation.predictions import Predictions
 from perception_nodes.evaluation.report import Picture
 from perception_nodes.evaluation.samples import Source
 from perception_nodes.evaluation.scorers import SCORERS, Scorer
 from perception_nodes.evaluation.sources import open_source
-from perception_nodes.pipelines.build import PIPELINES, build_pipeline
+from perception_nodes.pipelines.build import NO_MODEL, PIPELINES, build_pipeline
 from perception_nodes.pipelines.mono_depth import MonoDepthConfig
 from perception_nodes.pipelines.optical_flow import OpticalFlowConfig
 from perception_nodes.types import PerceptionError
@@ -44,6 +45,7 @@ class MethodResult:
     ----------
     metrics : finite numbers by name. metric : the object behind them, for plots.
     call_ms : [frames] wall time of the pipeline's calls.
+    pictures : a few frames'.
     frame_values : [frames] the scorer's frame metric, NaN where a frame has none; empty if off.
     """
 
@@ -53,7 +55,7 @@ class MethodResult:
     metric: Any
     call_ms: tuple[float, ...]
     frame_values: tuple[float, ...] = ()
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[tuple[Picture, ...], ...] = ()
 
     @property
     def ms_per_frame(self) -> dict[str, float]:
@@ -134,13 +136,15 @@ def evaluate(
             f"no peer '{unknown[0]}' of {task}; there are: {', '.join(known_peers) or 'none'}"
         )
     scorer = SCORERS[task](source)
+    config = _on_vehicle(_CONFIGS.get(task, PIPELINES[task].config()), source)
+    if model is None and getattr(config, 'front_end', 'learned') != 'learned':
+        model = NO_MODEL
     pipeline = build_pipeline(
-        task, model=model, config=_CONFIGS.get(task), backend=backend, precision=precision,
-        threads=threads,
-    )  # fmt: skip
+        task, model=model, config=config, backend=backend, precision=precision, threads=threads
+    )
     ours = _run('ours', pipeline, scorer, source.samples, details, progress)
     rivals = tuple(
-        _run(name, PEERS[task][name](), scorer, source.samples, details, progress)
+        _run(name, _peer(task, name, source), scorer, source.samples, details, progress)
         for name in known_peers
         if name in peers
     )
@@ -153,6 +157,24 @@ def evaluate(
 def peers_of(task: str) -> tuple[str, ...]:
     """Names of the classical methods that a task is measured against."""
     return tuple(PEERS.get(task, {}))
+
+
+def _peer(task: str, name: str, source: Source) -> Any:
+    """Make a peer that, like ours, gives every pixel and knows where the camera is."""
+    peer = PEERS[task][name]()
+    if isinstance(peer, TwoWayFlowPipeline):
+        peer.config = _CONFIGS['optical_flow']
+    elif source.base_from_camera is not None:
+        peer = type(peer)(_on_vehicle(peer.config, source))
+    return peer
+
+
+def _on_vehicle(config: Any, source: Source) -> Any:
+    """Put the camera where the source says it is, if the task cares."""
+    if source.base_from_camera is None or not hasattr(config, 'base_from_camera'):
+        return config
+    rows = tuple(tuple(float(value) for value in row) for row in source.base_from_camera)
+    return replace(config, base_from_camera=rows)
 
 
 def _run(
@@ -177,7 +199,7 @@ def _run(
                 scorer.score(frame_metric, sample, arrays)
                 frame_values.append(frame_metric.compute()[scorer.frame_metric])
             if index in shown:
-                pictures.extend(scorer.pictures(sample, arrays))
+                pictures.append(scorer.pictures(sample, arrays))
     metrics = {key: value for key, value in metric.compute().items() if math.isfinite(value)}
     runner = getattr(pipeline, 'runner', None)
     return MethodResult(

@@ -4,40 +4,19 @@
 import json
 
 from perception_nodes.evaluation.evaluate import Evaluation, MethodResult
+from perception_nodes.evaluation.metrics_table import metrics_table
 from perception_nodes.evaluation.plots import lines
 from perception_nodes.evaluation.report import (
     Bars,
     Details,
+    Gallery,
     Part,
     Report,
     Section,
-    Table,
     format_number,
 )
 
-__all__ = ['better_direction', 'evaluation_report', 'metrics_table']
-
-_HIGH = ('miou', 'iou_', 'accuracy', 'delta', 'auroc', 'recall', 'ap', 'valid_', 'tracked_')
-_NEITHER = ('coverage', 'median_scale', 'path_m')
-
-
-def better_direction(metric: str) -> str:
-    """Tell whether 'high' or 'low' values of a metric are better; '' if neither."""
-    if metric.startswith(_NEITHER):
-        return ''
-    return 'high' if metric.startswith(_HIGH) else 'low'
-
-
-def metrics_table(methods: dict[str, dict[str, float]], caption: str = '') -> Table:
-    """Set the metrics of several methods side by side, a row a metric, the best set off."""
-    names = list(dict.fromkeys(name for metrics in methods.values() for name in metrics))
-    return Table(
-        ('metric', *methods),
-        [(name, *(metrics.get(name) for metrics in methods.values())) for name in names],
-        caption,
-        [better_direction(name) for name in names],
-    )
-
+__all__ = ['evaluation_report']
 
 def evaluation_report(evaluation: Evaluation) -> Report:
     """Lay an evaluation out; made with ``details`` it has frames, too."""
@@ -56,7 +35,7 @@ def evaluation_report(evaluation: Evaluation) -> Report:
     ]
     if evaluation.ours.pictures:
         sections.append(
-            Section('Frames', evaluation.ours.pictures, 'Spread over the set, not chosen.')
+            Section('Frames', _galleries(evaluation.ours), 'Spread over the set, not chosen.')
         )
     sections.append(
         Section('Result', (Details('JSON', json.dumps(evaluation.result(), indent=2)),))
@@ -70,6 +49,13 @@ def evaluation_report(evaluation: Evaluation) -> Report:
         headline=figures,
         sections=[section for section in sections if section.parts],
     )  # fmt: skip
+
+
+def _galleries(ours: MethodResult) -> list[Part]:
+    """One row a frame; frames with one picture share a row."""
+    if all(len(pictures) == 1 for pictures in ours.pictures):
+        return [Gallery([pictures[0] for pictures in ours.pictures], 2)]
+    return [Gallery(pictures, len(pictures)) for pictures in ours.pictures]
 
 
 def _metrics_parts(evaluation: Evaluation, methods: tuple[MethodResult, ...]) -> list[Part]:

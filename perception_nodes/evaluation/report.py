@@ -13,8 +13,8 @@ Say what it holds with the dataclasses below and write it::
     )
     write_report(Path('report.html'), report)
 
-Neighbouring pictures form a grid and neighbouring plots a row. Plots come from
-:mod:`perception_nodes.evaluation.plots`.
+Neighbouring pictures form a grid (a Gallery one with so many columns) and neighbouring plots a
+row. Plots come from :mod:`perception_nodes.evaluation.plots`.
 """
 
 import base64
@@ -33,8 +33,20 @@ from perception_nodes.evaluation.report_style import CSS
 from perception_nodes.inference.atomic_file import write_atomically
 from perception_nodes.types import Array, PerceptionError
 
-__all__ = ['Bars', 'Details', 'Picture', 'Plot', 'Report', 'Section', 'Table', 'Text']
-__all__ += ['format_number', 'write_report']
+__all__ = [
+    'Bars',
+    'Details',
+    'Gallery',
+    'Picture',
+    'Plot',
+    'Report',
+    'Section',
+    'Table',
+    'Text',
+    'format_number',
+    'render_report',
+    'write_report',
+]
 
 Cell = str | int | float | None
 _NOTHING = '\N{EN DASH}'
@@ -111,7 +123,15 @@ class Plot:
     wide: bool = False
 
 
-Part = Text | Details | Table | Bars | Picture | Plot
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures in rows of so many columns; what belongs together stands in one row."""
+
+    pictures: Sequence[Picture]
+    columns: int
+
+
+Part = Text | Details | Table | Bars | Picture | Gallery | Plot
 
 
 @dataclass(frozen=True)
@@ -257,6 +277,11 @@ def _bars(bars: Bars) -> str:
     return f'<div class="bars"><h3>{_text(bars.title)} · {direction}</h3>{rows}</div>\n'
 
 
+def _gallery(gallery: Gallery) -> str:
+    columns = f'style="grid-template-columns: repeat({gallery.columns}, minmax(0, 1fr))"'
+    return f'<div class="pictures" {columns}>{"".join(map(_picture, gallery.pictures))}</div>\n'
+
+
 def _picture(picture: Picture) -> str:
     image = picture.image
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or 0 in image.shape:
@@ -295,4 +320,10 @@ def _text(text: str) -> str:
     return html.escape(str(text))
 
 
-_RENDERERS = {Text: _paragraph, Details: _details, Table: _table, Bars: _bars}
+_RENDERERS = {
+    Text: _paragraph,
+    Details: _details,
+    Table: _table,
+    Bars: _bars,
+    Gallery: _gallery,
+}

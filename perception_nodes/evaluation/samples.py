@@ -71,12 +71,14 @@ class Source:
     classes : of segmentation's labels; empty else.
     settings : of the metric, for example a depth range.
     note : what a reader of the figures must know.
+    base_from_camera : float64 [4, 4] where the camera is on the vehicle; None = not known.
     """
 
     samples: Sequence[Any]
     classes: tuple[str, ...] = ()
     settings: dict[str, Any] | None = None
     note: str = ''
+    base_from_camera: FloatArray | None = None
 
 
 def step_of_pair(pair: FlowPair) -> FlowStep:

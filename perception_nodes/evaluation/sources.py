@@ -17,6 +17,13 @@ from perception_nodes.datasets.middlebury_stereo import MiddleburyStereo
 from perception_nodes.datasets.samples import DepthImage, FlowPair, PosedImage
 from perception_nodes.datasets.sequence import SampleSequence
 from perception_nodes.datasets.seven_scenes import SevenScenes
+from perception_nodes.evaluation.bag_sources import (
+    bag_flow,
+    bag_labels,
+    bag_mono_depth,
+    bag_odometry,
+    bag_stereo,
+)
 from perception_nodes.evaluation.samples import FlowStep, PlaceQuery, Source, step_of_pair
 from perception_nodes.geometry.se3 import inverse, rotation_angle_rad
 from perception_nodes.types import Array, Camera, Image, PerceptionError
@@ -151,11 +158,23 @@ def _no_split(dataset: str, split: str | None) -> None:
 
 
 SOURCES: dict[str, dict[str, Opener]] = {
-    'segmentation': {'camvid': _camvid},
-    'stereo_depth': {'kitti_stereo': _kitti_stereo, 'middlebury_stereo': _middlebury_stereo},
-    'mono_depth': {'kitti_depth': _kitti_depth, 'seven_scenes': _seven_scenes_depth},
-    'optical_flow': {'middlebury_flow': _middlebury_flow, 'kitti_flow': _kitti_flow},
-    'visual_odometry': {},
+    'segmentation': {'camvid': _camvid, 'bag': bag_labels},
+    'stereo_depth': {
+        'kitti_stereo': _kitti_stereo,
+        'middlebury_stereo': _middlebury_stereo,
+        'bag': bag_stereo,
+    },
+    'mono_depth': {
+        'kitti_depth': _kitti_depth,
+        'seven_scenes': _seven_scenes_depth,
+        'bag': bag_mono_depth,
+    },
+    'optical_flow': {
+        'middlebury_flow': _middlebury_flow,
+        'kitti_flow': _kitti_flow,
+        'bag': bag_flow,
+    },
+    'visual_odometry': {'bag': bag_odometry},
     'place_recognition': {'loop_matrix': _loop_matrix, 'seven_scenes': _seven_scenes_places},
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from perception_nodes.evaluation.evaluation_report import metrics_table
+from perception_nodes.evaluation.metrics_table import metrics_table
 from perception_nodes.evaluation.plots import lines, trajectory
 from perception_nodes.evaluation.recordings.scores import Scores
 from perception_nodes.evaluation.report import (
