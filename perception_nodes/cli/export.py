@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``perception export``: from a checkpoint to a released model."""
+"""``perception export``: from a checkpoint to a released model, or to another precision of it."""
 
 from pathlib import Path
 
 import click
 
+from perception_nodes.inference.models import model_path
 from perception_nodes.types import PerceptionError
 
 
@@ -17,8 +18,22 @@ from perception_nodes.types import PerceptionError
               help='Folder that holds the data sets: for calibration.')
 @click.option('--out', type=click.Path(path_type=Path), default='models', show_default=True,
               help='Folder for NAME.onnx and NAME.json.')
-def command(name: str, checkpoint: Path | None, data: Path, out: Path) -> None:
+@click.option('--precision', type=click.Choice(('fp32', 'fp16', 'int8')), default='fp32',
+              show_default=True,
+              help='fp16, int8: NAME_fp16.onnx, NAME_int8.onnx from NAME.onnx; needs no torch.')
+@click.option('--calibration', type=click.Path(path_type=Path),
+              help='Bag or folder of pictures of your own camera that int8 measures on.')
+def command(
+    name: str, checkpoint: Path | None, data: Path, out: Path, precision: str,
+    calibration: Path | None,
+) -> None:
     """Write NAME.onnx and its card; refuse if ONNX Runtime and torch differ."""
+    if precision != 'fp32':
+        from perception_nodes.export.precision import export_precision
+
+        path = export_precision(model_path(name), precision, out, calibration)
+        click.echo(f'{path}: {path.stat().st_size / 1e6:.1f} MB')
+        return
     from perception_nodes.export.onnx_export import export_release
     from perception_nodes.export.releases import RELEASES
     from perception_nodes.training.checkpoint import FILE_NAME
