@@ -8,9 +8,13 @@ into datagrams, and most are lost under load. The profile in ``config/fastdds.xm
 import os
 import re
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+# Until Jazzy the middleware looks at the older name, from Kilted on it warns of it.
+OLDER_DISTROS = ('humble', 'iron', 'jazzy')
+OLDER_RCLPY = ('3', '4', '5', '6', '7')
 PROFILE = Path('config') / 'fastdds.xml'
 ENOUGH_BYTES = 16 << 20
 # glibc returns and asks back the memory of every image unless told otherwise; the three go
@@ -36,8 +40,20 @@ def profile_path() -> Path | None:
 def environment() -> dict[str, str]:
     """Variables that a process needs before it starts so that no image is lost."""
     path = profile_path()
-    profile = {} if path is None else dict.fromkeys(PROFILE_VARIABLES, str(path))
+    names = PROFILE_VARIABLES if _older() else PROFILE_VARIABLES[:1]
+    profile = {} if path is None else dict.fromkeys(names, str(path))
     return {**profile, **MALLOC}
+
+
+def _older() -> bool:
+    """Tell whether this is Jazzy or older: by its name, or by the version of its wheels."""
+    distro = os.environ.get('ROS_DISTRO')
+    if distro:
+        return distro in OLDER_DISTROS
+    try:
+        return version('ros-rclpy').split('.')[0] in OLDER_RCLPY
+    except PackageNotFoundError:
+        return False
 
 
 def complaint(rmw: str, env: Mapping[str, str] = os.environ) -> str:
@@ -53,7 +69,7 @@ def complaint(rmw: str, env: Mapping[str, str] = os.environ) -> str:
     if not told:
         return (
             'no Fast DDS profile: images between processes will be lost; set '
-            f'{" and ".join(PROFILE_VARIABLES)} to config/fastdds.xml of perception_nodes'
+            f'{PROFILE_VARIABLES[_older()]} to config/fastdds.xml of perception_nodes'
         )
     try:
         text = Path(told[0]).read_text(encoding='utf-8')
