@@ -80,7 +80,10 @@ def crop(
                'borderMode': cv2.BORDER_REFLECT_101}
     rows = cv2.warpAffine(folded.rows, transform, **nearest) * np.float32(scale)
     piece = cv2.warpAffine(folded.piece.astype(np.int16), transform, **nearest)
-    horizon = float(transform[1, 1] * folded.horizon + transform[1, 2])
+    # A rolled horizon has many rows: take the one in the middle of the crop.
+    middle = np.array([size[1] / 2, size[0] / 2]) - transform[:, 2]
+    middle_x = np.linalg.solve(transform[:, :2], middle)[0]
+    horizon = float(transform[1] @ [middle_x, folded.horizon, 1.0])
     return Folded(warp_image(folded.image, transform, size), rows, piece.astype(np.int32), horizon)
 
 
