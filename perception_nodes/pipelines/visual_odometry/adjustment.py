@@ -19,10 +19,13 @@ from perception_nodes.pipelines.visual_odometry.motion import (
     CAUCHY_SQUARED,
     CHI2_GATE_3,
     CHI2_MEDIAN_3,
+    VARIANCE_FLOOR,
     motion_derivative,
 )
 from perception_nodes.pipelines.visual_odometry.window import Window
 from perception_nodes.types import FloatArray
+
+_STEADY_OFFSET_PX = 0.03  # the offset is never held for better known: rigs warm up
 
 
 def adjust(window: Window, iterations: int = 3) -> None:
@@ -120,8 +123,9 @@ def _normal_equations(window: Window, sightings: _Sightings) -> _System:
     full, full_right = flat.T @ flat, flat.T @ residual.reshape(-1)
     prior = variance * window.offset_information
     full[-1, -1] += prior
-    full_right[-1] -= prior * window.disparity_offset_px
-    cost += prior * window.disparity_offset_px**2
+    surplus_px = window.disparity_offset_px - window.offset_mean_px
+    full_right[-1] -= prior * surplus_px
+    cost += prior * surplus_px**2
     turned = by_landmark.transpose(0, 2, 1)
     square = np.add.reduceat(turned @ by_landmark, sightings.first) + 1e-9 * np.eye(3)
     cross = np.add.reduceat(by_pose.transpose(0, 2, 1) @ by_landmark, sightings.first)
@@ -133,6 +137,7 @@ def _normal_equations(window: Window, sightings: _Sightings) -> _System:
 
     inner = np.where(scaled < CHI2_GATE_3, worth, 0.0)
     factor = float((inner * chi2).sum()) / max(3 * float(inner.sum()) * freedom, 1.0)
+    factor = max(factor, VARIANCE_FLOOR)
     return _System(cost, factor, reduced, right, cross, inverse, landmark_right)
 
 
@@ -205,4 +210,22 @@ def _spread_covariances(window: Window, rows: Indices, system: _System) -> None:
         own = covariance[6 * number : 6 * number + 6, 6 * number : 6 * number + 6]
         carry = se3.adjoint(se3.inverse(keyframe.odom_from_camera) @ oldest.odom_from_camera)
         keyframe.covariance = carry @ oldest.covariance @ carry.T + own
+    _remember_offset(window, float(covariance[-1, -1]))
     window.landmark_covariance[rows] = system.landmark_inverse * system.variance_factor
+
+
+def _remember_offset(window: Window, variance_px2: float) -> None:
+    """Carry what this window told of the disparity offset over to the next ones.
+
+    Windows overlap, so each tells only its share: one over its number of keyframes.
+    """
+    before = window.offset_information
+    told = max(1.0 / max(variance_px2, 1e-12) - before, 0.0) / len(window.keyframes)
+    total = min(before + told, max(before, 1.0 / _STEADY_OFFSET_PX**2))
+    gain = told / max(before + told, 1e-12)
+    own = len(window.keyframes) * told
+    seen_px = window.disparity_offset_px
+    if own > 0:  # take the prior's pull out of the adjusted value again
+        seen_px += (seen_px - window.offset_mean_px) * before / own
+    window.offset_mean_px += gain * (seen_px - window.offset_mean_px)
+    window.offset_information = total

@@ -44,8 +44,8 @@ class VisualOdometryConfig:
     drift_floor : deviation of the calibration errors that no residual shows: relative error of the
         scale, and angle (rad) between the camera's true axes and base_from_camera.
     turn_floor_rad_per_m : deviation of the rotation that such errors add on each metre of path.
-    disparity_offset_prior_px : deviation of the pair's common disparity error, which is estimated
-        on the way; 0 believes the calibration.
+    rig_yaw_sigma_rad : deviation of the error in the angle between the two cameras; it shifts all
+        disparities alike and is estimated on the way. 0 believes the calibration.
     seed : of the random samples.
     """
 
@@ -73,7 +73,7 @@ class VisualOdometryConfig:
     pixel_sigma_floor: float = 0.2
     drift_floor: float = 0.005
     turn_floor_rad_per_m: float = 1e-4
-    disparity_offset_prior_px: float = 0.2
+    rig_yaw_sigma_rad: float = 4e-4
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -97,7 +97,7 @@ class VisualOdometryConfig:
             if not 0 <= getattr(self, name) <= 1:
                 raise PerceptionError(f'{name} must lie in 0..1, not {getattr(self, name)}')
         for name in (
-            'coast_s', 'drift_floor', 'turn_floor_rad_per_m', 'disparity_offset_prior_px',
+            'coast_s', 'drift_floor', 'turn_floor_rad_per_m', 'rig_yaw_sigma_rad',
         ):
             if not getattr(self, name) >= 0:
                 raise PerceptionError(f'{name} must not be negative, not {getattr(self, name)}')

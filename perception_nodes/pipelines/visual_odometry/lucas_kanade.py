@@ -30,7 +30,7 @@ class LucasKanade:
     """
 
     def __init__(
-        self, *, window_px: int = 15, levels: int = 3, cell_px: int = 24, quality: float = 0.02,
+        self, *, window_px: int = 11, levels: int = 3, cell_px: int = 24, quality: float = 0.02,
         round_trip_px: float = 0.7, sigma_floor_px: float = 0.1,
     ) -> None:
         self.window_px = window_px
@@ -90,7 +90,8 @@ class LucasKanade:
             criteria=_TERMINATION, flags=cv2.OPTFLOW_USE_INITIAL_FLOW, minEigThreshold=1e-4,
         )
         points1, seen, error = (np.asarray(array)[:, 0] for array in found)
-        return points1.astype(np.float32), seen > 0, error.astype(np.float64)
+        with np.errstate(invalid='ignore'):  # where nothing was found, anything may stand
+            return points1.astype(np.float32), seen > 0, error.astype(np.float64)
 
     def _covariance(self, grey: Grey, points_px: FloatArray, error: FloatArray) -> FloatArray:
         """Residual variance times the inverse structure tensor, plus the floor, [N, 2, 2]."""

@@ -19,6 +19,7 @@ from perception_nodes.types import FloatArray
 
 CHI2_MEDIAN_3 = 2.366  # of the chi-square distribution with three degrees of freedom
 CHI2_GATE_3 = 16.3  # its 99.9 % quantile
+VARIANCE_FLOOR = 0.5  # residuals of one feature are alike, so they look better than they are
 CAUCHY_SQUARED = 6.0  # squared residual (over variance, three degrees) where the loss bends
 
 
@@ -113,7 +114,7 @@ def _summary(
     weight = np.where(inliers, sightings.weights, 0.0)
     normal = np.einsum('nri,nrj->ij', jacobian * weight[:, None, None], jacobian)
     factor = float((weight * np.where(inliers, chi2, 0.0)).sum() / max(3 * weight.sum() - 6, 1.0))
-    covariance = np.linalg.pinv(normal, hermitian=True) * factor
+    covariance = np.linalg.pinv(normal, hermitian=True) * max(factor, VARIANCE_FLOOR)
     return Motion(motion, covariance, inliers, factor)
 
 

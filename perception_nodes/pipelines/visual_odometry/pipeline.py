@@ -9,6 +9,7 @@ from perception_nodes.pipelines.images import grey, require_size
 from perception_nodes.pipelines.visual_odometry.config import VisualOdometryConfig
 from perception_nodes.pipelines.visual_odometry.dead_reckoning import DeadReckoning
 from perception_nodes.pipelines.visual_odometry.front_end import FrontEnd, View
+from perception_nodes.pipelines.visual_odometry.learned import LearnedFeatures
 from perception_nodes.pipelines.visual_odometry.lucas_kanade import LucasKanade
 from perception_nodes.pipelines.visual_odometry.measuring import Measuring, Pair
 from perception_nodes.pipelines.visual_odometry.projection import StereoProjection
@@ -173,7 +174,6 @@ def _front_end(runner: Runner | None, config: VisualOdometryConfig) -> FrontEnd:
         raise PerceptionError(
             "front_end 'learned' needs the features model; give it or use 'lucas_kanade'"
         )
-    from perception_nodes.pipelines.visual_odometry.learned import LearnedFeatures
     return LearnedFeatures(runner, sigma_floor_px=config.pixel_sigma_floor)
 
 

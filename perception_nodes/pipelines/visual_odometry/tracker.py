@@ -55,10 +55,11 @@ class Tracker:
         self._measuring = measuring
         self._projection = projection
         self._config = config
-        self.window = Window(config.window, projection, config.disparity_offset_prior_px)
+        self.window = Window(config.window, projection, config.rig_yaw_sigma_rad * projection.fx)
         self._index: Indices = np.zeros(0, dtype=np.intp)  # landmarks that are followed
         self._points_px: FloatArray = np.zeros((0, 2))  # where they are in self._pair
         self._keyframe_points_px: FloatArray = np.zeros((0, 2))  # and were in the keyframe
+        self._drift_px2: FloatArray = np.zeros((0, 2, 2))  # covariance since it was detected
         self._keyframe_count = 0
         self._newest: Measured | None = None
         self._pair = self._keyframe_pair = pair
@@ -115,6 +116,9 @@ class Tracker:
             rows, measured.values_px[agree], measured.covariance_px2[agree],
             measured.weights[agree],
         )
+        # A feature is followed from pair to pair, so where it is now has all the steps' errors.
+        self._drift_px2 = self._drift_px2[rows] + self._newest.covariance_px2[:, :2, :2]
+        self._newest.covariance_px2[:, :2, :2] = self._drift_px2
         self._pair = pair
         self._index = self._index[rows]
         self._keyframe_points_px = self._keyframe_points_px[rows]
@@ -153,6 +157,7 @@ class Tracker:
             )
             self._index = np.concatenate([self._index, index])
             self._points_px = np.concatenate([self._points_px, fresh.values_px[:, :2]])
+            self._drift_px2 = np.concatenate([self._drift_px2, np.zeros((len(index), 2, 2))])
         self._keyframe_pair = pair
         self._keyframe_points_px = self._points_px.copy()
         self._keyframe_count = len(self._index)

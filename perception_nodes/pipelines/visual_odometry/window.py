@@ -33,14 +33,15 @@ class Window:
     anchor : int [L] index of that keyframe.
     measured_px : [L, K, 3] (u, v, disparity), NaN where not seen; covariance_px2 [L, K, 3, 3].
     weights : [L] 0..1.
-    disparity_offset_px : measured minus true disparity; disparity_offset_sigma_px of it.
+    disparity_offset_px : measured minus true disparity, as adjusted.
+    offset_mean_px, offset_information : what is known of it from before, px and 1/px².
     """
 
     def __init__(self, size: int, projection: StereoProjection, offset_prior_px: float) -> None:
         self.size = size
         self.projection = projection
-        self.offset_prior_px = offset_prior_px
         self.disparity_offset_px = 0.0
+        self.offset_mean_px = 0.0
         self.offset_information = 1.0 / max(offset_prior_px, 1e-6) ** 2
         self.variance_factor = 1.0
         self.keyframes: list[Keyframe] = []

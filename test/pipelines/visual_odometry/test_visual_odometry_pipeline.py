@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole pipeline in a room whose images, depths and motions are exact."""
+
+import numpy as np
+import pytest
+
+from perception_nodes.geometry import se3
+from perception_nodes.pipelines.visual_odometry import (
+    VisualOdometryConfig,
+    VisualOdometryPipeline,
+)
+from perception_nodes.types import (
+    Camera,
+    Depth,
+    Image,
+    PerceptionError,
+    Segmentation,
+    StereoRig,
+)
+
+STEP_NS = 100_000_000
+BASE_FROM_CAMERA = VisualOdometryConfig().base_from_camera_matrix
+# No calibration error here, so none is claimed.
+EXACT = VisualOdometryConfig(drift_floor=0.0, turn_floor_rad_per_m=0.0)
+
+
+def drive(count, step=(0.02, 0.0, 0.25, 0.0, 0.006, 0.002)):
+    """Poses room_from_camera of a gently turning drive."""
+    poses, motion = [np.eye(4)], se3.exp(np.array(step))
+    for _ in range(count - 1):
+        poses.append(poses[-1] @ motion)
+    return poses
+
+
+def truth_of(poses):
+    """odom_from_base of each pose."""
+    first = BASE_FROM_CAMERA @ se3.inverse(poses[0])
+    return [first @ pose @ se3.inverse(BASE_FROM_CAMERA) for pose in poses]
+
+
+def error_of(odometry, truth):
+    """(x y z, rotation) in odom, as the covariance means it."""
+    pose = odometry.odom_from_base
+    turn = se3.so3_log(pose[:3, :3] @ truth[:3, :3].T)
+    return np.concatenate([pose[:3, 3] - truth[:3, 3], turn])
+
+
+def run(pipeline, room, poses, start=0):
+    """Feed every pose's pair, ten a second."""
+    return [
+        pipeline(*room.pair(pose, (start + i) * STEP_NS), room.rig) for i, pose in enumerate(poses)
+    ]
+
+
+def test_motion_is_recovered_and_the_covariance_means_it(make_room):
+    squared = []
+    for seed in range(3):
+        poses = drive(16)
+        results = run(VisualOdometryPipeline(None, EXACT), make_room(seed), poses)
+        truth = truth_of(poses)
+        assert all(result.tracking for result in results)
+        path = sum(np.linalg.norm(b[:3, 3] - a[:3, 3]) for a, b in zip(truth, truth[1:]))
+        assert np.linalg.norm(error_of(results[-1], truth[-1])[:3]) < 0.005 * path
+        for result, pose in zip(results[3:], truth[3:]):
+            error = error_of(result, pose)
+            squared.append(error @ np.linalg.solve(result.pose_covariance, error))
+    # Six degrees of freedom: the mean of consistent errors is 6; half and five times are let be.
+    assert 1.0 < np.mean(squared) < 20.0
+
+
+def test_twist_is_the_motion_per_second_in_the_vehicle_frame(make_room):
+    result = run(VisualOdometryPipeline(None, EXACT), make_room(0), drive(6))[-1]
+    in_camera = np.array([0.02, 0.0, 0.25, 0.0, 0.006, 0.002]) / 0.1
+    expected = se3.adjoint(BASE_FROM_CAMERA) @ in_camera
+    deviation = np.sqrt(np.diag(result.twist_covariance))
+    assert np.all(np.abs(result.twist - expected) < 5 * deviation + 1e-3)
+    assert expected[0] == pytest.approx(2.5)  # forward is x of base_link
+
+
+def test_black_images_are_lost_and_the_path_goes_on_where_it_is(make_room):
+    room, poses = make_room(1), drive(14)
+    pipeline = VisualOdometryPipeline(None, VisualOdometryConfig())
+    truth = truth_of(poses)
+    black = Image(np.zeros((200, 320), np.uint8))
+    results = []
+    for i, pose in enumerate(poses):
+        left, right = room.pair(pose, i * STEP_NS)
+        if i in (7, 8, 9):
+            left = right = Image(black.data, i * STEP_NS)
+        results.append(pipeline(left, right, room.rig))
+    lost = results[7:10]
+    assert [result.tracking for result in results] == [i not in (7, 8, 9) for i in range(14)]
+    assert all('features' in result.reason for result in lost)
+    growth = [np.trace(result.pose_covariance[:3, :3]) for result in results[6:10]]
+    assert growth == sorted(growth) and growth[-1] > 4 * growth[0]
+    assert np.linalg.norm(error_of(results[10], truth[10])[:3]) < 0.03
+    assert np.trace(results[10].pose_covariance[:3, :3]) < growth[-1]
+
+
+def test_standing_still_does_not_drift(make_room):
+    room = make_room(2)
+    results = run(VisualOdometryPipeline(None, EXACT), room, [np.eye(4)] * 12)
+    assert np.abs(error_of(results[-1], np.eye(4))).max() < 2e-3
+    assert np.abs(results[-1].twist).max() < 0.05
+
+
+def test_lost_for_long_starts_anew_from_the_held_pose_with_a_large_covariance(make_room):
+    room, poses = make_room(1), drive(6)
+    pipeline = VisualOdometryPipeline(None, VisualOdometryConfig(restart_s=0.5, coast_s=0.2))
+    before = run(pipeline, room, poses)[-1]
+    for i in range(6, 12):
+        black = Image(np.zeros((200, 320), np.uint8), i * STEP_NS)
+        held = pipeline(black, black, room.rig)
+        assert not held.tracking
+    again = pipeline(*make_room(9).pair(np.eye(4), 12 * STEP_NS), room.rig)
+    assert again.tracking
+    assert np.linalg.norm(again.odom_from_base[:3, 3] - before.odom_from_base[:3, 3]) < 1.0
+    assert again.pose_covariance[0, 0] > 0.5**2
+
+
+def test_time_that_goes_back_resets_and_repeats_the_same_numbers(make_room):
+    poses = drive(5)
+    pipeline = VisualOdometryPipeline(None, EXACT)
+    pairs = [make_room(3).pair(pose, 0) for pose in poses]
+    rig = make_room(3).rig
+
+    def play():
+        return [
+            pipeline(Image(left.data, i * STEP_NS), Image(right.data, i * STEP_NS), rig)
+            for i, (left, right) in enumerate(pairs)
+        ]
+
+    first, second = play(), play()
+    for one, two in zip(first, second):
+        assert np.array_equal(one.odom_from_base, two.odom_from_base)
+        assert np.array_equal(one.pose_covariance, two.pose_covariance)
+
+
+def test_the_same_stamp_again_is_answered_as_before(make_room):
+    room = make_room(0)
+    pipeline = VisualOdometryPipeline(None, EXACT)
+    pair = room.pair(np.eye(4), 5)
+    assert pipeline(*pair, room.rig) is pipeline(*pair, room.rig)
+
+
+def test_set_pose_moves_what_follows(make_room):
+    room, poses = make_room(4), drive(8)
+    pipeline = VisualOdometryPipeline(None, EXACT)
+    run(pipeline, room, poses[:4])
+    wanted = se3.exp(np.array([10.0, -5.0, 1.0, 0.1, 0.0, 1.2]))
+    covariance = np.diag([0.04, 0.09, 0.01, 1e-4, 2e-4, 3e-4])
+    pipeline.set_pose(wanted, covariance)
+    results = run(pipeline, room, poses[4:], start=4)
+    truth = truth_of(poses)
+    expected = wanted @ se3.inverse(truth[3]) @ truth[-1]
+    assert np.abs(error_of(results[-1], expected)).max() < 0.02
+    assert np.sqrt(results[-1].pose_covariance[0, 0]) == pytest.approx(0.2, rel=0.3)
+    with pytest.raises(PerceptionError, match='finite'):
+        pipeline.set_pose(np.full((4, 4), np.nan))
+
+
+def test_depth_is_taken_when_the_right_image_tells_nothing(make_room):
+    room, poses = make_room(5), drive(6)
+    pipeline = VisualOdometryPipeline(None, EXACT)
+    truth = truth_of(poses)
+    rng = np.random.default_rng(0)
+    for i, pose in enumerate(poses):
+        left, right = room.pair(pose, i * STEP_NS)
+        depth_m = room.depth_m(pose).astype(np.float32)
+        sigma_m = 0.01 * depth_m
+        depth_m = depth_m + sigma_m * rng.normal(size=depth_m.shape).astype(np.float32)
+        depth_m[:, :40] = np.nan
+        depth = Depth(left.stamp_ns, '', room.rig.left, depth_m, sigma_m)
+        black = Image(np.zeros_like(right.data), right.stamp_ns)
+        result = pipeline(left, black, room.rig, depth)
+        assert result.tracking
+    assert np.linalg.norm(error_of(result, truth[-1])[:3]) < 0.02
+
+
+def test_depth_full_of_nan_changes_nothing(make_room):
+    poses = drive(4)
+    nothing = np.full((200, 320), np.nan, np.float32)
+    alone = run(VisualOdometryPipeline(None, EXACT), make_room(0), poses)[-1]
+    room, pipeline = make_room(0), VisualOdometryPipeline(None, EXACT)
+    for i, pose in enumerate(poses):
+        left, right = room.pair(pose, i * STEP_NS)
+        depth = Depth(left.stamp_ns, '', room.rig.left, nothing, nothing)
+        result = pipeline(left, right, room.rig, depth)
+    assert np.array_equal(alone.odom_from_base, result.odom_from_base)
+
+
+def test_a_mask_keeps_features_off_the_sky(make_room):
+    room = make_room(0)
+    left, right = room.pair(np.eye(4), 0)
+    labels = np.ones((200, 320), np.uint8)
+    labels[:150] = 0
+    sure = np.ones((200, 320), np.float32)
+    mask = Segmentation(0, '', labels, sure, np.zeros_like(sure), None, ('sky', 'road'))
+    whole = VisualOdometryPipeline(None, EXACT)(left, right, room.rig)
+    masked = VisualOdometryPipeline(None, EXACT)(left, right, room.rig, segmentation=mask)
+    assert masked.matches < 0.5 * whole.matches
+
+
+def test_wrong_size_is_said_in_one_line(make_room):
+    room = make_room(0)
+    left, right = room.pair(np.eye(4), 0)
+    small = Image(left.data[:100], 0)
+    with pytest.raises(PerceptionError, match='320x100'):
+        VisualOdometryPipeline(None, EXACT)(small, right, room.rig)
+
+
+def test_another_rig_starts_new_features_and_keeps_the_pose(make_room):
+    room, poses = make_room(0), drive(5)
+    pipeline = VisualOdometryPipeline(None, EXACT)
+    before = run(pipeline, room, poses)[-1]
+    left, right = room.pair(poses[-1], 5 * STEP_NS)
+    wide = Camera.pinhole(320, 200, 201.0, 201.0, 159.5, 99.5)
+    right_camera = Camera.pinhole(320, 200, 201.0, 201.0, 159.5, 99.5, baseline_m=0.3)
+    after = pipeline(left, right, StereoRig(wide, right_camera))
+    assert after.tracking
+    moved = after.odom_from_base[:3, 3] - before.odom_from_base[:3, 3]
+    assert np.linalg.norm(moved) < 0.4  # one step of coasting
+
+
+@pytest.mark.parametrize(
+    ('field', 'value'),
+    [('front_end', 'magic'), ('window', 1), ('min_inliers', 3), ('max_features', 0),
+     ('mover_weight', 1.5), ('base_from_camera', ((1, 0), (0, 1)))],
+)
+def test_a_bad_parameter_is_refused(field, value):
+    with pytest.raises(PerceptionError, match=field):
+        VisualOdometryConfig(**{field: value})
