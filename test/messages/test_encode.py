@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every topic of every node: made, sent through CDR, and read back to the same numbers."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from perception_nodes.bags.factory import BagFactory
+from perception_nodes.messages.decode import DECODERS
+from perception_nodes.messages.encode import ENCODERS, Context, latched_messages
+from perception_nodes.messages.image import decode_array, decode_image
+from perception_nodes.messages.points import decode_cloud
+from perception_nodes.messages.primitives import stamp_ns, transform_of_pose
+from perception_nodes.messages.topics import TOPICS, find_topic, full_name
+from perception_nodes.messages.trajectory import Trajectory
+
+_spec = importlib.util.spec_from_file_location('results', Path(__file__).with_name('results.py'))
+assert _spec and _spec.loader
+made = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(made)
+
+Wire = Callable[[Any], Any]
+STAMP_NS = made.STAMP_NS
+
+
+@pytest.fixture
+def published(factory: BagFactory, wire: Wire) -> dict[str, dict[str, Any]]:
+    """Give all topics of all tasks, as they come off the wire."""
+    results = made.results()
+    trajectory = Trajectory(factory)
+    tracked = results['visual_odometry']
+    trajectory.append(tracked)
+    for index in range(3):
+        trajectory.append(type(tracked)(**{
+            **{entry.name: getattr(tracked, entry.name) for entry in fields(tracked)},
+            'tracking': True, 'stamp_ns': STAMP_NS + index,
+        }))
+    context = Context(made.picture(), (), trajectory)
+    topics = {}
+    for task, result in results.items():
+        wanted = {topic.name for topic in TOPICS[task]}
+        messages = ENCODERS[task](result, factory, wanted, context)
+        messages |= latched_messages(task, {'classes': ['road', 'sky']}, factory, STAMP_NS, 'cam')
+        topics[task] = {name: wire(message) for name, message in messages.items()}
+    return topics
+
+
+def test_all_topics_of_the_table_are_made_with_their_types(
+    published: dict[str, dict[str, Any]],
+) -> None:
+    for task, topics in TOPICS.items():
+        assert set(published[task]) == {topic.name for topic in topics}
+        for topic in topics:
+            assert published[task][topic.name].__msgtype__ == topic.type
+
+
+def test_outputs_carry_stamp_and_frame_of_the_image(
+    published: dict[str, dict[str, Any]],
+) -> None:
+    frames = {'odometry': 'odom', 'path': 'odom', 'matches': 'map', 'pose': 'map',
+              'loop_closure': 'place_7'}
+    for topics in published.values():
+        for name, message in topics.items():
+            if hasattr(message, 'header'):
+                assert stamp_ns(message.header.stamp) == STAMP_NS, name
+                assert message.header.frame_id == frames.get(name, 'cam'), name
+
+
+@pytest.mark.parametrize('task', DECODERS)
+def test_results_come_back(published: dict[str, dict[str, Any]], task: str) -> None:
+    result, back = made.results()[task], DECODERS[task](published[task])
+    lost = {
+        'segmentation': {'classes'},
+        'stereo_depth': {'disparity_sigma_px'},
+    }.get(task, set())
+    for entry in fields(result):
+        expected, found = getattr(result, entry.name), getattr(back, entry.name)
+        if entry.name in lost:
+            continue
+        if entry.name == 'camera':
+            for part in fields(expected):
+                np.testing.assert_array_equal(
+                    getattr(found, part.name), getattr(expected, part.name)
+                )
+        elif entry.name == 'confidence':
+            np.testing.assert_allclose(found, expected, atol=0.5 / 255.0 + 1e-6)
+        elif entry.name == 'odom_from_base':
+            np.testing.assert_allclose(found, expected, atol=1e-12)
+        else:
+            np.testing.assert_array_equal(found, expected, err_msg=entry.name)
+
+
+def test_only_what_is_wanted_is_made(factory: BagFactory) -> None:
+    for task, result in made.results().items():
+        assert ENCODERS[task](result, factory, (), Context(made.picture())) == {}
+        for topic in TOPICS[task]:
+            only = ENCODERS[task](
+                result, factory, {topic.name},
+                Context(made.picture(), (), Trajectory(factory)),
+            )
+            assert set(only) <= {topic.name}
+
+
+def test_no_epistemic_part_without_sampling(factory: BagFactory) -> None:
+    result = made.results()['segmentation']
+    single = type(result)(STAMP_NS, 'cam', result.labels, result.confidence, result.entropy)
+    wanted = {topic.name for topic in TOPICS['segmentation']}
+    assert 'epistemic' not in ENCODERS['segmentation'](single, factory, wanted)
+
+
+def test_disparity_image_says_how_to_get_depth(published: dict[str, dict[str, Any]]) -> None:
+    message, depth = published['stereo_depth']['disparity'], made.results()['stereo_depth']
+    disparity = decode_array(message.image)
+    np.testing.assert_array_equal(disparity, depth.disparity_px)
+    assert (message.f, message.t) == (10.0, 0.25)
+    assert message.image.encoding == '32FC1'
+    assert message.min_disparity == np.nanmin(disparity)
+    assert message.max_disparity == np.nanmax(disparity)
+    assert (message.valid_window.width, message.valid_window.height) == (8, 6)
+    assert message.delta_d > 0.0
+    assert message.header == message.image.header
+
+
+def test_points_lift_the_depth(published: dict[str, dict[str, Any]]) -> None:
+    depth, image = made.results()['stereo_depth'], made.picture()
+    for task in ('stereo_depth', 'mono_depth'):
+        message = published[task]['points']
+        cloud = decode_cloud(message)
+        assert cloud.dtype.names == ('x', 'y', 'z', 'rgb', 'sigma')
+        assert not message.is_dense
+        assert cloud.shape == depth.depth_m.shape
+        v, u = 4, 6
+        z = depth.depth_m[v, u]
+        assert cloud['z'][v, u] == z
+        assert cloud['x'][v, u] == pytest.approx((u - 3.5) / 10.0 * z, rel=1e-6)
+        assert cloud['y'][v, u] == pytest.approx((v - 2.5) / 11.0 * z, rel=1e-6)
+        assert np.isnan(cloud['x'][0, 0])
+        np.testing.assert_array_equal(cloud['sigma'], depth.sigma_m)
+        red, green, blue = (int(c) for c in image.data[v, u])
+        assert cloud['rgb'][v, u:u + 1].view(np.uint32)[0] == red << 16 | green << 8 | blue
+
+
+def test_flow_interval_names_the_previous_image(published: dict[str, dict[str, Any]]) -> None:
+    message = published['optical_flow']['flow/interval']
+    assert stamp_ns(message.time_ref) == STAMP_NS - 10**8
+
+
+def test_a_lost_pose_says_why(published: dict[str, dict[str, Any]]) -> None:
+    status = published['visual_odometry']['status']
+    assert (status.level, status.message) == (1, 'lost: too few features')
+    values = {entry.key: entry.value for entry in status.values}
+    assert (values['inliers'], values['matches'], values['tracking']) == ('12', '40', 'false')
+
+
+def test_the_path_leaves_lost_poses_out(published: dict[str, dict[str, Any]]) -> None:
+    poses = published['visual_odometry']['path'].poses
+    assert [stamp_ns(pose.header.stamp) - STAMP_NS for pose in poses] == [0, 1, 2]
+
+
+def test_candidates_stand_where_they_were_recorded(
+    published: dict[str, dict[str, Any]],
+) -> None:
+    topics, result = published['place_recognition'], made.results()['place_recognition']
+    cloud = decode_cloud(topics['matches'])[0]
+    assert cloud.dtype.names == (
+        'x', 'y', 'z', 'id', 'stamp', 'similarity', 'probability', 'inliers'
+    )
+    best = result.matches[1]
+    np.testing.assert_allclose([cloud[n][1] for n in 'xyz'], best.map_from_place[:3, 3])
+    assert (cloud['id'].tolist(), cloud['inliers'].tolist()) == ([3, 7], [0, 33])
+    assert cloud['stamp'][1] == pytest.approx(best.place_stamp_ns / 1e9, abs=1e-6)
+    map_from_base = best.map_from_place @ best.place_from_base
+    np.testing.assert_allclose(
+        transform_of_pose(topics['pose'].pose.pose), map_from_base, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        transform_of_pose(topics['loop_closure'].pose.pose), best.place_from_base, atol=1e-12
+    )
+    np.testing.assert_array_equal(
+        topics['loop_closure'].pose.covariance.reshape(6, 6), best.covariance
+    )
+    turned = topics['pose'].pose.covariance.reshape(6, 6)
+    np.testing.assert_allclose(np.trace(turned), np.trace(best.covariance))
+    turn = best.map_from_place[:3, :3]
+    np.testing.assert_allclose(turned[:3, :3], turn @ best.covariance[:3, :3] @ turn.T)
+
+
+def test_an_unverified_place_closes_no_loop(factory: BagFactory) -> None:
+    result = made.results()['place_recognition']
+    unverified = type(result)(STAMP_NS, 'cam', result.matches[:1])
+    wanted = {topic.name for topic in TOPICS['place_recognition']}
+    assert set(ENCODERS['place_recognition'](unverified, factory, wanted)) == {'matches'}
+
+
+def test_no_candidate_is_an_empty_cloud(factory: BagFactory, wire: Wire) -> None:
+    empty = type(made.results()['place_recognition'])(STAMP_NS, 'cam', ())
+    message = ENCODERS['place_recognition'](empty, factory, {'matches'})['matches']
+    assert decode_cloud(wire(message)).shape == (1, 0)
+
+
+def test_labels_have_names(published: dict[str, dict[str, Any]]) -> None:
+    names = {c.class_id: c.class_name for c in published['segmentation']['label_info'].class_map}
+    assert names == {0: 'road', 1: 'sky'}
+    assert json.loads(published['segmentation']['model_info'].data)['classes'] == ['road', 'sky']
+
+
+def test_without_vision_msgs_there_is_no_label_info(factory: BagFactory) -> None:
+    class Bare(BagFactory):
+        def has(self, type_name: str) -> bool:
+            return not type_name.startswith('vision_msgs') and super().has(type_name)
+
+    assert set(latched_messages('segmentation', {}, Bare(), 0)) == {'model_info'}
+
+
+def test_pictures_are_for_eyes(published: dict[str, dict[str, Any]]) -> None:
+    for task, name in (('segmentation', 'overlay'), ('optical_flow', 'flow/color')):
+        assert published[task][name].encoding == 'rgb8'
+        assert decode_image(published[task][name]).data.shape == (6, 8, 3)
+        assert find_topic(task, name).on_demand
+
+
+def test_names_of_topics() -> None:
+    assert full_name('segmentation', 'mask') == '/segmentation_node/mask'
+    with pytest.raises(KeyError):
+        find_topic('segmentation', 'depth/image_rect')
