@@ -96,6 +96,7 @@ class _Run:
         self._save(path)
         began = time.monotonic() - self.state.seconds
         saved = evaluated = logged_at = self.state.seconds
+        logged_step = self.state.step
         shown: dict[str, float] = {}
         with interruptible() as interrupted:
             while (share := self._share()) < 1.0:
@@ -108,8 +109,9 @@ class _Run:
                     raise KeyboardInterrupt
                 if self.state.step % LOG_STEPS == 0:
                     shown = {key: float(value) for key, value in logged.items()}
-                    rate = LOG_STEPS / max(self.state.seconds - logged_at, 1e-9)
-                    logged_at = self.state.seconds
+                    passed = max(self.state.seconds - logged_at, 1e-9)
+                    rate = (self.state.step - logged_step) / passed
+                    logged_at, logged_step = self.state.seconds, self.state.step
                     self._log(log_path, shown | {'steps_per_second': rate, 'share': share})
                 if self.state.seconds - saved > SAVE_SECONDS:
                     self._save(path)
