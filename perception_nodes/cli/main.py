@@ -7,7 +7,7 @@ import sys
 import click
 
 from perception_nodes import __version__
-from perception_nodes.cli import build_engine, doctor, engines, export, models, train
+from perception_nodes.cli import build_engine, doctor, engines, evaluate, export, models, train
 from perception_nodes.types import PerceptionError
 
 USER_MISTAKE = 2
@@ -24,7 +24,7 @@ def perception() -> None:
     """
 
 
-for _module in (train, export, build_engine, engines, models, doctor):
+for _module in (evaluate, train, export, build_engine, engines, models, doctor):
     perception.add_command(_module.command)
 
 

@@ -201,7 +201,9 @@ def format_number(value: float) -> str:
         return _NOTHING
     if isinstance(value, int) or (value == int(value) and abs(value) < 1e6):
         return f'{int(value)}'
-    return f'{value:.4g}' if 1e-4 <= abs(value) < 1e6 else f'{value:.2e}'
+    if 1e3 <= abs(value) < 1e6:
+        return f'{value:.0f}'
+    return f'{value:.4g}' if 1e-4 <= abs(value) < 1e3 else f'{value:.2e}'
 
 
 def _section(index: int, section: Section) -> str:
