@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """``perception export``: from a checkpoint to a released model, or to another precision of it."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from perception_nodes.inference.model_card import write_card
 from perception_nodes.inference.models import model_path
 from perception_nodes.types import PerceptionError
+
+if TYPE_CHECKING:
+    from perception_nodes.export.release import Release
 
 
 @click.command('export')
@@ -43,5 +49,27 @@ def command(
         raise PerceptionError(f'no released model {name}; there are: {", ".join(RELEASES)}')
     checkpoint = checkpoint or Path('runs') / name / FILE_NAME
     card = export_release(RELEASES[name], RECIPES[name], checkpoint, data, out)
+    for judged, metrics in measure(RELEASES[name], data, out / f'{name}.onnx').items():
+        card = replace(card, results={**card.results, judged: metrics})
+        write_card(card, out / f'{name}.json')
+        click.echo(f'{judged}: ' + ', '.join(f'{key} {v:.4g}' for key, v in metrics.items()))
     click.echo(f'{out / name}.onnx: {card.parameters} parameters, sha256 {card.sha256[:12]}, '
                f'torch = ONNX within {card.training["parity_with_torch"]:.1e}')
+
+
+def measure(release: 'Release', data: Path, model: Path) -> dict[str, dict[str, float]]:
+    """Evaluate a model on those of its data sets that are there: data set and split -> metrics."""
+    from perception_nodes.evaluation.evaluate import evaluate
+
+    results = {}
+    for dataset, folder, split in release.judged_on:
+        name = ' '.join(part for part in (dataset, split) if part)
+        if not (data / folder).is_dir():
+            click.echo(f'{name}: not measured, {data / folder} is missing')
+            continue
+        judged = evaluate(
+            release.task, dataset, data / folder, split=split, model=model,
+            backend='onnxruntime', precision='fp32', threads=1,
+        )
+        results[name] = {key: round(value, 4) for key, value in judged.ours.metrics.items()}
+    return results

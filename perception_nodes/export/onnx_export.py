@@ -3,6 +3,7 @@
 
 import hashlib
 import io
+import subprocess
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -59,13 +60,23 @@ def export_release(
         training={
             'recipe': recipe.name, 'data': recipe.data, 'data_licence': recipe.data_licence,
             'steps': state.step, 'minutes': round(state.seconds / 60, 1), 'seed': recipe.seed,
-            'parity_with_torch': float(f'{difference:.1e}'), **release.notes,
+            'commit': source_commit(), 'parity_with_torch': float(f'{difference:.1e}'),
+            **release.notes,
         },
         sha256=hashlib.sha256(content).hexdigest(),
     )
     write_atomically(out / f'{release.name}.onnx', content)
     write_card(card, out / f'{release.name}.json')
     return card
+
+
+def source_commit() -> str:
+    """Commit of the checkout that this file is in; empty if it is in none."""
+    command = ['git', '-C', str(Path(__file__).parent), 'rev-parse', '--short=12', 'HEAD']
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ''
 
 
 def to_onnx(release: Release, graph: nn.Module) -> bytes:

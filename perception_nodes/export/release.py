@@ -28,6 +28,8 @@ class Release:
     network_pixels : largest area the network works at.
     tolerance : largest difference between torch and ONNX Runtime that is let pass, in the unit
         of each output.
+    judged_on : (data set, its folder under the data root, split or None): what the figures on the
+        card are measured on.
     non_commercial : whether the terms of the training data forbid commercial use.
     """
 
@@ -39,6 +41,7 @@ class Release:
     outputs: tuple[TensorSpec, ...]
     network_pixels: int
     calibrate: Callable[[nn.Module, Path], Calibration] | None = None
+    judged_on: tuple[tuple[str, str, str | None], ...] = ()
     classes: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] = ()
     tolerance: float = 1e-3

@@ -95,7 +95,7 @@ SEGMENTATION = Release(
     name='segmentation', task='segmentation', graph=build_graph, calibrate=calibrate,
     summary='11 classes of road scenes with calibrated confidence and Bayesian uncertainty',
     network_pixels=NETWORK_PIXELS, classes=CLASSES, palette=PALETTE, licence='CC-BY-NC-4.0',
-    non_commercial=True,
+    non_commercial=True, judged_on=(('camvid', 'camvid', 'val'),),
     inputs=(
         TensorSpec('image', 'uint8', (1, ANY, ANY, 3), '1', 'RGB picture'),
         TensorSpec('dropout_masks', 'float32', (ANY, 96), '1',
