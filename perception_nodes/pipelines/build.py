@@ -46,8 +46,8 @@ class PipelineKind:
 def _visual_odometry(
     open_model: Open, model: str | Path, config: VisualOdometryConfig
 ) -> VisualOdometryPipeline:
-    runner = None if model == NO_MODEL else open_model(model)
-    return VisualOdometryPipeline(runner, config)
+    learned = config.front_end == 'learned' and model != NO_MODEL
+    return VisualOdometryPipeline(open_model(model) if learned else None, config)
 
 
 def _place_recognition(

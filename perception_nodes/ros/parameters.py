@@ -41,7 +41,7 @@ def declare(node: Node, defaults: Any, prefix: str = '') -> None:
     PerceptionError
         If what the user gave is of a type that the field cannot take.
     """
-    descriptions = field_descriptions(type(defaults))
+    descriptions = field_descriptions(defaults)
     for field in dataclasses.fields(defaults):
         name, default = prefix + field.name, getattr(defaults, field.name)
         descriptor = ParameterDescriptor(
@@ -106,7 +106,7 @@ def to_parameter(value: Any) -> Any:
     """Give a field's value as a parameter's."""
     if not isinstance(value, tuple):
         return value
-    if len(value) == 4 and isinstance(value[0], tuple):
+    if _is_transform(value):
         a_from_b = np.array(value, np.float64)
         return [*a_from_b[:3, 3].tolist(), *se3.to_quaternion_xyzw(a_from_b).tolist()]
     return list(value) or ['']
@@ -134,22 +134,28 @@ def from_parameter(name: str, value: Any, default: Any) -> Any:
     return value
 
 
-def field_descriptions(config: type[Any]) -> dict[str, str]:
+def field_descriptions(defaults: Any) -> dict[str, str]:
     """Read one text for each field off the Attributes section of a NumPy-style docstring."""
-    text = (config.__doc__ or '').partition('Attributes\n')[2]
+    text = (type(defaults).__doc__ or '').partition('Attributes\n')[2]
     found: dict[str, str] = {}
     for entry in re.split(r'\n(?=    \w)', text):
         names, colon, meaning = entry.strip().partition(' : ')
-        if colon:
-            meaning = ' '.join(meaning.split())
-            found.update({name.strip(): meaning for name in names.split(',')})
+        for name in names.split(',') if colon else ():
+            found[name.strip()] = ' '.join(meaning.split())
+    for name in found:
+        if _is_transform(getattr(defaults, name, None)):
+            found[name] += ' Here as x y z qx qy qz qw.'
     return found
+
+
+def _is_transform(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 4 and isinstance(value[0], tuple)
 
 
 def _sequence(name: str, value: Any, default: tuple[Any, ...]) -> Any:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise PerceptionError(f'parameter {name} is {value!r}; it takes a list')
-    if len(default) == 4 and isinstance(default[0], tuple):
+    if _is_transform(default):
         return _transform(name, value)
     if not default or isinstance(default[0], str):
         if not all(isinstance(entry, str) for entry in value):
