@@ -2,6 +2,7 @@
 """perception evaluate: judge a task on a data set or a bag with ground truth."""
 
 import json
+import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from perception_nodes.inference import BACKENDS, PRECISIONS
 from perception_nodes.inference.atomic_file import write_atomically
+from perception_nodes.types import PerceptionError
 
 __all__ = ['command']
 
@@ -67,8 +69,8 @@ def command(
     from perception_nodes.evaluation.report import write_report
 
     for path in (json_path, report_path):
-        if path is not None and not path.parent.is_dir():
-            raise click.BadParameter(f'folder {path.parent} does not exist')
+        if path is not None:
+            _require_writable(path)
     with ExitStack() as stack:
         evaluation = evaluate(
             task, dataset, root, split=split, model=model, backend=backend, precision=precision,
@@ -81,6 +83,13 @@ def command(
     if report_path is not None:
         write_report(report_path, evaluation_report(evaluation))
     click.echo(_screen(result))
+
+
+def _require_writable(path: Path) -> None:
+    """Find out before the work, not after it, that the result could not be written."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise PerceptionError(f'cannot write {path}: {folder} is not a folder that can be written')
 
 
 class _Bars:
@@ -105,13 +114,14 @@ def _screen(result: dict[str, Any]) -> str:
     milliseconds = {f'ms_{name}': value for name, value in result['ms_per_frame'].items()}
     methods['ours'] = {**methods['ours'], **milliseconds}
     names = list(dict.fromkeys(name for metrics in methods.values() for name in metrics))
+    width = max(12, *(len(method) + 2 for method in methods))
     split = f', {result["split"]}' if result['split'] else ''
     lines = [
         f'{result["task"]} on {result["dataset"]}{split}: {result["frames"]} frames, '
         f'{result["model"]} on {result["backend"]}',
-        f'{"":26}' + ''.join(f'{method:>14}' for method in methods),
+        f'{"":26}' + ''.join(f'{method:>{width}}' for method in methods),
     ]
     for name in names:
         values = (metrics.get(name, float('nan')) for metrics in methods.values())
-        lines.append(f'{name:26}' + ''.join(f'{format_number(value):>14}' for value in values))
+        lines.append(f'{name:26}' + ''.join(f'{format_number(v):>{width}}' for v in values))
     return '\n'.join(lines)
