@@ -44,5 +44,6 @@ def command(
             chosen, data, out, resume=resume, warm_start=warm_start, device=device,
             progress=lambda share, _: bar.update(int(share * 1000) - bar.pos),
         )
+        bar.update(1000 - bar.pos)
     for name, value in metrics.items():
         click.echo(f'{name} {value:.4f}')

@@ -27,6 +27,8 @@ from perception_nodes.types import PerceptionError
 
 SAVE_SECONDS = 45.0
 LOG_STEPS = 50
+# An evaluation that fails shall not be found out at the end.
+FIRST_EVALUATION_SECONDS = 60.0
 
 
 def train(
@@ -95,7 +97,8 @@ class _Run:
         """Step, log, save and evaluate until the budget is spent."""
         self._save(path)
         began = time.monotonic() - self.state.seconds
-        saved = evaluated = logged_at = self.state.seconds
+        saved = logged_at = self.state.seconds
+        evaluation_due = self.state.seconds + FIRST_EVALUATION_SECONDS
         logged_step = self.state.step
         shown: dict[str, float] = {}
         with interruptible() as interrupted:
@@ -116,9 +119,9 @@ class _Run:
                 if self.state.seconds - saved > SAVE_SECONDS:
                     self._save(path)
                     saved = self.state.seconds
-                if self.state.seconds - evaluated > 60 * self.recipe.evaluate_minutes:
+                if self.state.seconds > evaluation_due:
                     shown = self._evaluate(log_path)
-                    evaluated = self.state.seconds
+                    evaluation_due = self.state.seconds + 60 * self.recipe.evaluate_minutes
                 if progress is not None:
                     progress(share, shown)
         self._save(path)
