@@ -14,6 +14,7 @@ import numpy as np
 from perception_nodes.bags.model_inputs import InputFrame, read_input_frames
 from perception_nodes.cli.image_size import ImageSize
 from perception_nodes.datasets.synthetic.layers import random_stereo_pair
+from perception_nodes.evaluation.evaluate import evaluate
 from perception_nodes.evaluation.peers import PEERS
 from perception_nodes.evaluation.speed import SpeedCase, SpeedResult, differences, measure
 from perception_nodes.inference import BACKENDS, PRECISIONS
@@ -25,6 +26,11 @@ from perception_nodes.types import PerceptionError
 FRAMES = 8
 STEP_PX = 6
 BAYESIAN_SAMPLES = 8
+HEADLINE = {
+    'segmentation': 'miou', 'stereo_depth': 'd1', 'mono_depth': 'abs_rel',
+    'optical_flow': 'epe_px', 'visual_odometry': 'end_error_percent',
+    'place_recognition': 'recall1',
+}
 NETWORK_PEERS = {'segmentation': ('segnet',)}
 
 
@@ -42,16 +48,22 @@ NETWORK_PEERS = {'segmentation': ('segnet',)}
               help='Measured calls of each, after three to warm up.')
 @click.option('--input', 'source', type=click.Path(path_type=Path),
               help='Bag or folder of pictures to run on [rendered layers].')
+@click.option('--dataset', help="Also score each backend's answers on this data set (one task).")
+@click.option('--root', type=click.Path(path_type=Path), help='Folder of the data set, or a bag.')
+@click.option('--split', help='train, val or test, where the data set has splits.')
 @click.option('--json', 'json_path', type=click.Path(dir_okay=False, path_type=Path),
               help='Write the table here.')
 def command(
     tasks: tuple[str, ...], backends: str, peers: bool, size: tuple[int, int], threads: int,
-    calls: int, source: Path | None, json_path: Path | None,
+    calls: int, source: Path | None, dataset: str | None, root: Path | None, split: str | None,
+    json_path: Path | None,
 ) -> None:
     """Measure TASKS (or 'all'): latency, throughput, memory, difference from fp32 ONNX Runtime.
 
     Every line is measured in a process of its own, one after the other.
     """
+    if (dataset is None) != (root is None) or (dataset and len(tasks) > 1):
+        raise PerceptionError('give --dataset and --root together, for one task')
     frames = take_frames(source, size)
     table: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +71,10 @@ def command(
             cases = list(task_cases(task, parse_backends(backends), threads))
             if peers:
                 cases += peer_cases(task, threads, frames[0], Path(folder))
-            table += measure_all(task, cases, frames, calls)
+            rows = measure_all(task, cases, frames, calls)
+            if dataset is not None and root is not None:
+                score_all(task, cases, rows, dataset, root, split, threads)
+            table += rows
     if json_path is not None:
         content = {'size': list(size), 'threads': threads, 'calls': calls, 'rows': table}
         json_path.write_text(json.dumps(content, indent=1) + '\n')
@@ -136,7 +151,7 @@ def measure_all(
     height, width = frames[0].left.shape[:2]
     click.echo(f'{task}, images {width}x{height}')
     click.echo(f'  {"what":<28} {"backend":<28} {"p50 ms":>8} {"p99 ms":>8} {"per s":>7} '
-               f'{"MB":>6} {"load s":>7}  largest difference')
+               f'{"MB":>6} {"load s":>7}  mean (largest) difference')
     rows: list[dict[str, Any]] = []
     reference: SpeedResult | None = None
     for case in cases:
@@ -150,12 +165,34 @@ def measure_all(
         reference = reference or result
         gaps = {} if case.kind != 'model' or case.samples > 1 else differences(reference, result)
         rows.append(_row(result, gaps))
-        shown = ', '.join(f'{name} {value:.2g}' for name, value in gaps.items() if value)
+        shown = ', '.join(f'{name} {mean:.1g} ({largest:.1g})'
+                          for name, (mean, largest) in gaps.items() if largest)
         click.echo(
             f'  {case.name:<28} {result.backend:<28} {result.p50_ms:8.1f} {result.p99_ms:8.1f} '
             f'{result.per_second:7.1f} {result.memory_mb:6.0f} {result.load_s:7.1f}  {shown}'
         )
     return rows
+
+
+def score_all(
+    task: str, cases: Sequence[SpeedCase], rows: Sequence[dict[str, Any]], dataset: str,
+    root: Path, split: str | None, threads: int,
+) -> None:
+    """Score every model case on a data set; its metrics go into its row."""
+    name = HEADLINE[task]
+    click.echo(f'  {name} on {dataset}')
+    first: float | None = None
+    for case, row in zip(cases, rows, strict=True):
+        if case.kind != 'model' or case.samples > 1 or 'not_run' in row:
+            continue
+        row['metrics'] = evaluate(
+            task, dataset, root, split=split, model=case.model, backend=case.backend,
+            precision=case.precision, threads=threads,
+        ).result()['metrics']
+        value = row['metrics'][name]
+        first = value if first is None else first
+        change = (value / first - 1) * 100 if first else 0.0
+        click.echo(f'  {case.name:<28} {row["backend"]:<28} {value:8.4f}  {change:+.2f} %')
 
 
 def take_frames(source: Path | None, size: tuple[int, int]) -> list[InputFrame]:
@@ -173,12 +210,13 @@ def take_frames(source: Path | None, size: tuple[int, int]) -> list[InputFrame]:
             for window in windows]
 
 
-def _row(result: SpeedResult, gaps: dict[str, float]) -> dict[str, Any]:
+def _row(result: SpeedResult, gaps: dict[str, tuple[float, float]]) -> dict[str, Any]:
     case = result.case
     return {
         'task': case.task, 'kind': case.kind, 'name': case.name, 'backend': result.backend,
         'precision': case.precision, 'samples': case.samples,
         'p50_ms': round(result.p50_ms, 3), 'p99_ms': round(result.p99_ms, 3),
         'per_second': round(result.per_second, 2), 'memory_mb': round(result.memory_mb, 1),
-        'load_s': round(result.load_s, 2), 'difference': gaps,
+        'load_s': round(result.load_s, 2), 'difference': {name: {'mean': mean, 'largest': largest}
+                       for name, (mean, largest) in gaps.items()},
     }

@@ -2,7 +2,6 @@
 """How fast something answers, and how much memory it takes; each in a process of its own."""
 
 import multiprocessing
-import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import numpy as np
 from perception_nodes.bags.model_inputs import InputFrame, model_inputs
 from perception_nodes.evaluation.peers import PEERS
 from perception_nodes.inference import open_runner
+from perception_nodes.inference.memory import memory_mb, peak_memory_mb
 from perception_nodes.inference.onnx_runner import default_threads
 from perception_nodes.inference.switching_runner import SwitchingRunner
 from perception_nodes.pipelines.build import build_pipeline
@@ -60,7 +60,7 @@ class SpeedResult:
     backend : what answered, in its own words.
     call_ms : [frames] wall time of each call after the warm-up.
     load_s : until the first answer (of an engine: until it is built and loaded).
-    memory_mb : growth of the process's peak memory from before loading.
+    memory_mb : peak memory of the process beyond what it had before loading.
     outputs : of the first inputs, to compare (kind 'model' only).
     """
 
@@ -113,7 +113,7 @@ def measure(case: SpeedCase, frames: Sequence[InputFrame], calls: int) -> SpeedR
 
 def run_case(case: SpeedCase, frames: Sequence[InputFrame], calls: int) -> SpeedResult:
     """Measure in this process."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before_mb = memory_mb()
     start = time.perf_counter()
     call, backend, keep = _set_up(case, frames)
     first = [call(index) for index in range(WARM_UP)]
@@ -123,18 +123,19 @@ def run_case(case: SpeedCase, frames: Sequence[InputFrame], calls: int) -> Speed
         begin = time.perf_counter()
         call(index)
         call_ms.append(1e3 * (time.perf_counter() - begin))
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return SpeedResult(case, backend(), tuple(call_ms), load_s, grown / 1024,
+    return SpeedResult(case, backend(), tuple(call_ms), load_s, peak_memory_mb() - before_mb,
                        tuple(first[:KEPT_OUTPUTS]) if keep else ())
 
 
-def differences(reference: SpeedResult, other: SpeedResult) -> dict[str, float]:
-    """Largest absolute difference of each output; of integers the share that differs."""
-    worst: dict[str, float] = {}
-    for mine, theirs in zip(reference.outputs, other.outputs, strict=False):
-        for name, expected in mine.items():
-            worst[name] = max(worst.get(name, 0.0), _difference(expected, theirs[name]))
-    return worst
+def differences(reference: SpeedResult, other: SpeedResult) -> dict[str, tuple[float, float]]:
+    """Mean and largest absolute difference of each output; of integers the share that differs."""
+    found: dict[str, tuple[float, float]] = {}
+    for name in reference.outputs[0] if reference.outputs else ():
+        pairs = [_difference(mine[name], theirs[name])
+                 for mine, theirs in zip(reference.outputs, other.outputs, strict=True)]
+        means, largest = zip(*pairs, strict=True)
+        found[name] = (float(np.mean(means)), max(largest))
+    return found
 
 
 def stereo_frames(frames: Sequence[InputFrame]) -> list[StereoFrame]:
@@ -217,10 +218,12 @@ def _child(
         sender.send(f'{case.name}: {" ".join(str(error).split()) or repr(error)}')
 
 
-def _difference(expected: Array, found: Array) -> float:
+def _difference(expected: Array, found: Array) -> tuple[float, float]:
     if expected.shape != found.shape:
-        return float('inf')
+        return float('inf'), float('inf')
     if expected.dtype.kind in 'ui':
-        return float(np.mean(expected != found))
+        share = float(np.mean(expected != found))
+        return share, share
     gap = np.abs(expected.astype(np.float64) - found.astype(np.float64))
-    return float(np.nanmax(gap)) if np.isfinite(gap).any() else 0.0
+    known = gap[np.isfinite(gap)]
+    return (float(known.mean()), float(known.max())) if known.size else (0.0, 0.0)

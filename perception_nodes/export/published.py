@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks as published, untrained, as plain ONNX files: only to measure our speed beside."""
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def export_published(name: str, width: int, height: int, folder: Path) -> Path:
     path = folder / f'{name}_{sides[1]}x{sides[0]}.onnx'
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter('ignore')
+        logging.disable(logging.WARNING)
         try:
             program = torch.onnx.export(
                 network, (torch.zeros(1, 3, *sides),), dynamo=True, verbose=False
@@ -40,4 +42,6 @@ def export_published(name: str, width: int, height: int, folder: Path) -> Path:
         except Exception as error:  # the exporter's own classes share no base
             reason = (str(error).strip().splitlines() or [repr(error)])[0]
             raise PerceptionError(f'{name} cannot be exported: {reason[:200]}') from None
+        finally:
+            logging.disable(logging.NOTSET)
     return path

@@ -2,7 +2,6 @@
 """From an ONNX file to an engine in the cache, with NVIDIA's parser and builder."""
 
 import dataclasses
-import resource
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from perception_nodes.inference.atomic_file import write_atomically
 from perception_nodes.inference.engine_cache import EngineCache, StaleEngineError
 from perception_nodes.inference.engine_key import EngineKey, make_key
 from perception_nodes.inference.gpu import Gpu, probe_gpu
+from perception_nodes.inference.memory import peak_memory_mb
 from perception_nodes.inference.model_card import ModelCard, load_model
 from perception_nodes.inference.static_model import fix_shapes
 from perception_nodes.inference.tensorrt_library import (
@@ -124,7 +124,7 @@ def ensure_engine(
         content, timings = build(plan, progress, timing.read_bytes() if timing.is_file() else b'')
         facts = {
             'build_s': round(time.monotonic() - start, 2),
-            'peak_memory_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+            'peak_memory_mb': round(peak_memory_mb()),
         }
         path = cache.store(plan.key, content, facts)
         if timings:
