@@ -10,11 +10,14 @@ from perception_nodes.evaluation.report import (
     Bars,
     Details,
     Gallery,
+    Legend,
     Part,
     Report,
     Section,
     format_number,
 )
+from perception_nodes.evaluation.scorers import Scorer
+from perception_nodes.evaluation.scorers.segmentation import SegmentationScorer
 
 __all__ = ['evaluation_report']
 
@@ -35,7 +38,11 @@ def evaluation_report(evaluation: Evaluation) -> Report:
     ]
     if evaluation.ours.pictures:
         sections.append(
-            Section('Frames', _galleries(evaluation.ours), 'Spread over the set, not chosen.')
+            Section(
+                'Frames',
+                _galleries(evaluation.ours, evaluation.scorer),
+                'Spread over the set, not chosen.',
+            )
         )
     sections.append(
         Section('Result', (Details('JSON', json.dumps(evaluation.result(), indent=2)),))
@@ -51,11 +58,14 @@ def evaluation_report(evaluation: Evaluation) -> Report:
     )  # fmt: skip
 
 
-def _galleries(ours: MethodResult) -> list[Part]:
+def _galleries(ours: MethodResult, scorer: Scorer) -> list[Part]:
     """One row a frame; frames with one picture share a row."""
+    legend: list[Part] = []
+    if isinstance(scorer, SegmentationScorer):
+        legend = [Legend(list(zip(scorer.classes, scorer.palette, strict=True)))]
     if all(len(pictures) == 1 for pictures in ours.pictures):
         return [Gallery([pictures[0] for pictures in ours.pictures], 2)]
-    return [Gallery(pictures, len(pictures)) for pictures in ours.pictures]
+    return [*legend, *(Gallery(pictures, len(pictures)) for pictures in ours.pictures)]
 
 
 def _metrics_parts(evaluation: Evaluation, methods: tuple[MethodResult, ...]) -> list[Part]:

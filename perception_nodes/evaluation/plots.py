@@ -77,8 +77,8 @@ def sparsification(curve: SparsificationCurve, caption: str) -> Plot:
     axes.plot(curve.removed, curve.by_error, color=_COLOURS[1], label='by error (oracle)')
     axes.axhline(1.0, color=_INK, linewidth=0.9, linestyle=(0, (4, 3)), alpha=0.6)
     axes.set(xlim=(0, 1), xlabel='fraction removed', ylabel='error left / error of all')
-    axes.set_ylim(bottom=0.0)
-    axes.legend(loc='lower left')
+    axes.set_ylim(0.0, max(1.05, float(np.max(curve.by_uncertainty))) * 1.2)
+    axes.legend(loc='upper right')
     return _plot(figure, caption)
 
 

@@ -37,6 +37,7 @@ __all__ = [
     'Bars',
     'Details',
     'Gallery',
+    'Legend',
     'Picture',
     'Plot',
     'Report',
@@ -131,7 +132,14 @@ class Gallery:
     columns: int
 
 
-Part = Text | Details | Table | Bars | Picture | Gallery | Plot
+@dataclass(frozen=True)
+class Legend:
+    """What the colours of the pictures mean: (name, (R, G, B)) each."""
+
+    entries: Sequence[tuple[str, tuple[int, int, int]]]
+
+
+Part = Text | Details | Table | Bars | Picture | Gallery | Legend | Plot
 
 
 @dataclass(frozen=True)
@@ -284,6 +292,14 @@ def _gallery(gallery: Gallery) -> str:
     return f'<div class="pictures" {columns}>{"".join(map(_picture, gallery.pictures))}</div>\n'
 
 
+def _legend(legend: Legend) -> str:
+    entries = ''.join(
+        f'<span><i style="background:rgb({red},{green},{blue})"></i>{_text(name)}</span>'
+        for name, (red, green, blue) in legend.entries
+    )
+    return f'<div class="legend">{entries}</div>\n'
+
+
 def _picture(picture: Picture) -> str:
     image = picture.image
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or 0 in image.shape:
@@ -328,4 +344,5 @@ _RENDERERS = {
     Table: _table,
     Bars: _bars,
     Gallery: _gallery,
+    Legend: _legend,
 }

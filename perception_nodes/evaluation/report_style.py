@@ -69,6 +69,10 @@ td.best { color: var(--best); font-weight: 650; }
   grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr));
 }
 .pictures.one { grid-template-columns: minmax(0, 1fr); }
+.legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin: 12px 0 0; font-size: 13px; }
+.legend span { color: var(--soft); }
+.legend i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; }
+.legend i { margin-right: 6px; vertical-align: -1px; }
 figure { margin: 0; min-width: 0; }
 figure img { display: block; width: 100%; height: auto; border-radius: 8px; }
 figcaption { color: var(--soft); font-size: 13px; line-height: 1.4; margin-top: 5px; }

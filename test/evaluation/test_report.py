@@ -17,6 +17,7 @@ from perception_nodes.evaluation.report import (
     Bars,
     Details,
     Gallery,
+    Legend,
     Picture,
     Report,
     Section,
@@ -87,6 +88,7 @@ def make_report() -> Report:
             Section('Pictures', (
                 Picture(image, 'colour'), Picture(image[..., 0], 'mono', exact=True),
                 Gallery([Picture(image, 'left'), Picture(image, 'right')], 2),
+                Legend([('Sky', (1, 2, 3))]),
                 Details('JSON', '{"a": "<script>"}'),
             )),
         ),
@@ -105,6 +107,7 @@ def test_the_page_is_well_formed_and_loads_nothing() -> None:
     assert '<script' not in page
     assert '&lt;of&gt; &quot;walls&quot; &amp; floors' in page
     assert '&lt;b&gt;plain' in page
+    assert 'background:rgb(1,2,3)' in page
 
 
 def test_pictures_come_out_as_they_went_in() -> None:

@@ -13,7 +13,12 @@ from perception_nodes.evaluation.report import Picture, Plot
 from perception_nodes.evaluation.samples import Source
 from perception_nodes.evaluation.scorers.scorer import Headline
 from perception_nodes.evaluation.scorers.timing import timed
-from perception_nodes.messages.pictures import class_color, overlay, sigma_color
+from perception_nodes.messages.pictures import (
+    class_color,
+    class_palette,
+    overlay,
+    sigma_color,
+)
 from perception_nodes.metrics.segmentation import SegmentationMetric
 from perception_nodes.types import (
     UNLABELLED,
@@ -39,11 +44,13 @@ class SegmentationScorer:
 
     def __init__(self, source: Source) -> None:
         self.classes = source.classes
+        self.palette = class_palette(len(source.classes))
 
     def predict(self, pipeline: Any, sample: LabelledImage) -> tuple[dict[str, Array], float]:
         """Run the pipeline, then (not timed) ask its model for the probability of the truth."""
         result, elapsed_ms = timed(lambda: pipeline(sample.image))
         table = class_table(result.classes, self.classes)
+        self._take_palette(pipeline, table)
         arrays = {
             'labels': table[result.labels],
             'confidence': result.confidence,
@@ -78,11 +85,19 @@ class SegmentationScorer:
         wrong = (arrays['labels'] != sample.labels) & (sample.labels != UNLABELLED)
         errors = np.where(wrong[..., None], np.uint8([235, 64, 52]), np.uint8([28, 36, 46]))
         return (
-            Picture(overlay(sample.image, mask), f'{sample.name}: prediction'),
-            Picture(class_color(sample.labels), 'truth', exact=True),
+            Picture(overlay(sample.image, mask, self.palette), f'{sample.name}: prediction'),
+            Picture(class_color(sample.labels, self.palette), 'truth', exact=True),
             Picture(sigma_color(arrays['entropy'], 1.0), 'entropy, 0 to 1'),
             Picture(errors.astype(np.uint8), 'wrong pixels', exact=True),
         )
+
+    def _take_palette(self, pipeline: Any, table: Array) -> None:
+        """Show the classes in the colours of the model's card."""
+        card = getattr(getattr(pipeline, 'runner', None), 'card', None)
+        for model_class, colour in enumerate(card.palette if card else ()):
+            if table[model_class] != UNLABELLED:
+                index = int(table[model_class])
+                self.palette = (*self.palette[:index], colour, *self.palette[index + 1 :])
 
     def plots(self, metrics: Mapping[str, SegmentationMetric]) -> tuple[Plot, ...]:
         """Draw confidence against accuracy, and sparsification by entropy."""
