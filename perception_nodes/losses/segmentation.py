@@ -91,21 +91,25 @@ def lovasz_softmax(probabilities: Tensor, labels: Tensor) -> Tensor:
     ----------
     probabilities : B K H W, softmax; labels : int64 B H W, 255 = not counted.
     """
-    known = labels != UNLABELLED
-    flat = probabilities.permute(0, 2, 3, 1)[known]
-    truth = labels[known]
-    losses = []
-    for class_id in truth.unique().tolist():
-        is_class = (truth == class_id).to(flat.dtype)
-        errors, order = (is_class - flat[:, class_id]).abs().sort(descending=True)
-        losses.append(errors @ lovasz_gradient(is_class[order]))
-    return torch.stack(losses).mean() if losses else probabilities.sum() * 0
+    known = labels.flatten() != UNLABELLED
+    flat = probabilities.transpose(0, 1).flatten(1)
+    classes = labels.flatten()[known].unique()
+    if not len(classes):
+        return probabilities.sum() * 0
+    is_class = (labels.flatten() == classes[:, None]).to(flat.dtype)
+    # An error of 0 is worth nothing wherever it is sorted to: so void pixels do not count.
+    errors = (is_class - flat[classes]).abs() * known
+    with torch.no_grad():
+        order = errors.argsort(1, descending=True)
+        sorted_slope = lovasz_gradient(is_class.gather(1, order))
+        slope = torch.empty_like(errors).scatter_(1, order, sorted_slope)
+    return (errors * slope).sum(1).mean()
 
 
 def lovasz_gradient(is_class: Tensor) -> Tensor:
-    """What each further error adds to the Jaccard loss, N; is_class: 0 or 1, worst first."""
-    total = is_class.sum()
-    intersection = total - is_class.cumsum(0)
-    union = total + (1 - is_class).cumsum(0)
+    """What each further error adds to the Jaccard loss, C N; is_class: 0 or 1, worst first."""
+    total = is_class.sum(1, keepdim=True)
+    intersection = total - is_class.cumsum(1)
+    union = total + (1 - is_class).cumsum(1)
     jaccard = 1 - intersection / union
-    return torch.cat([jaccard[:1], jaccard[1:] - jaccard[:-1]])
+    return torch.cat([jaccard[:, :1], jaccard[:, 1:] - jaccard[:, :-1]], 1)

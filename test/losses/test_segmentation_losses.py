@@ -113,8 +113,8 @@ def test_focal_loss_damps_what_is_easy() -> None:
 
 def test_lovasz_gradient_of_a_small_case() -> None:
     # Worst first: foreground, background, foreground. Jaccard losses 1/2, 2/3, 1.
-    gradient = lovasz_gradient(torch.tensor([1.0, 0.0, 1.0]))
-    assert gradient.tolist() == pytest.approx([1 / 2, 1 / 6, 1 / 3])
+    gradient = lovasz_gradient(torch.tensor([[1.0, 0.0, 1.0]]))
+    assert gradient[0].tolist() == pytest.approx([1 / 2, 1 / 6, 1 / 3])
 
 
 def test_lovasz_of_hard_predictions_is_one_minus_mean_iou() -> None:
@@ -123,3 +123,15 @@ def test_lovasz_of_hard_predictions_is_one_minus_mean_iou() -> None:
     probabilities = torch.nn.functional.one_hot(predicted, 2).T[None, :, None].float()
     loss = lovasz_softmax(probabilities, labels_of(0, 0, 1, 1, 255))
     assert loss.item() == pytest.approx(1 - (1 / 2 + 2 / 3) / 2)
+
+
+def test_lovasz_descends_along_its_gradient() -> None:
+    # One pixel of class 0 (p 0.6) and one of class 1 (p 0.8): both classes have the errors 0.4 and
+    # 0.2 in this order; sorted, the slopes are 1/2, 1/2 for the one and 1, 0 for the other.
+    probabilities = torch.tensor([[0.6, 0.2], [0.4, 0.8]])[None, :, None].requires_grad_()
+    loss = lovasz_softmax(probabilities, labels_of(0, 1))
+    by_hand = ((0.4 * 1 + 0.2 * 0) + (0.4 * 0.5 + 0.2 * 0.5)) / 2
+    assert loss.item() == pytest.approx(by_hand)
+    loss.backward()
+    expected = torch.tensor([[-0.5, 0.0], [0.25, -0.25]])
+    torch.testing.assert_close(probabilities.grad[0, :, 0], expected)
