@@ -3,21 +3,18 @@
 
 from collections.abc import Iterator
 
-from perception_nodes.bags.cameras import COMPRESSED, CameraTopics, StereoTopics
+from perception_nodes.bags.cameras import CameraTopics, StereoTopics
 from perception_nodes.bags.reader import BagMessage, BagReader
 from perception_nodes.messages.camera import camera_from_info, rectified
 from perception_nodes.messages.image import decode_image
 from perception_nodes.messages.pairing import StampPairer
 from perception_nodes.messages.primitives import stamp_ns
-from perception_nodes.messages.topics import IMAGE
 from perception_nodes.pipelines.perception import MonoFrame, StereoFrame
 from perception_nodes.pipelines.rectification import Rectifier
 from perception_nodes.types import Camera, Image, PerceptionError, StereoRig
 
 # Images that wait for their partner: a second of a fast camera.
 WAITING = 60
-
-Rectified = tuple[Image, Camera | None]
 
 
 class _CameraStream:
@@ -32,7 +29,7 @@ class _CameraStream:
         """Remember a CameraInfo."""
         self._camera = camera_from_info(message.message)
 
-    def rectify(self, message: BagMessage) -> Rectified:
+    def rectify(self, message: BagMessage) -> tuple[Image, Camera | None]:
         """Decode and rectify an image."""
         image = decode_image(message.message)
         if self._camera is None:
@@ -77,7 +74,7 @@ class BagFrames:
         stream = _CameraStream(topics)
         for message in self.bag.messages(_names(topics)):
             with _Telling(self.bag, message):
-                if message.type not in (IMAGE, COMPRESSED):
+                if message.topic == topics.info:
                     stream.take_info(message)
                     continue
                 frame = MonoFrame(*stream.rectify(message))
@@ -93,10 +90,8 @@ class BagFrames:
                     continue
                 add = self.pairer.left if message.topic == topics.left.image else self.pairer.right
                 pair = add(stamp_ns(message.message.header.stamp), message)
-                if pair is None:
-                    continue
-                frame = _stereo_frame(left.rectify(pair[0]), right.rectify(pair[1]))
-            yield frame
+            if pair is not None:
+                yield self._stereo_frame(left, pair[0], right, pair[1])
         self.pairer.clear()
         if not self.pairer.paired:
             gap = self.pairer.nearest_gap_ns
@@ -105,6 +100,19 @@ class BagFrames:
                 f'no stamps of {topics.left.image} and {topics.right.image} belong together'
                 f'{apart}; raise --tolerance-ms or synchronise the cameras'
             )
+
+
+    def _stereo_frame(
+        self, left: _CameraStream, left_message: BagMessage, right: _CameraStream,
+        right_message: BagMessage,
+    ) -> StereoFrame:
+        with _Telling(self.bag, left_message):
+            left_image, left_camera = left.rectify(left_message)
+        with _Telling(self.bag, right_message):
+            right_image, right_camera = right.rectify(right_message)
+            if left_camera is None or right_camera is None:
+                raise PerceptionError('a stereo pair needs camera_info of both cameras')
+            return StereoFrame(left_image, right_image, StereoRig(left_camera, right_camera))
 
 
 class _Telling:
@@ -127,9 +135,3 @@ class _Telling:
 def _names(topics: CameraTopics) -> list[str]:
     return [topics.image, topics.info] if topics.info else [topics.image]
 
-
-def _stereo_frame(left: Rectified, right: Rectified) -> StereoFrame:
-    (left_image, left_camera), (right_image, right_camera) = left, right
-    if left_camera is None or right_camera is None:
-        raise PerceptionError('a stereo pair needs camera_info of both cameras')
-    return StereoFrame(left_image, right_image, StereoRig(left_camera, right_camera))

@@ -149,7 +149,8 @@ def cannot_write(path: Path, error: Exception) -> str:
 
 
 def _qos(latched: bool) -> Qos:
-    never = QosTime(0x7FFFFFFF, 0xFFFFFFFF)
+    # RMW_DURATION_INFINITE: 2**63 - 1 nanoseconds.
+    never = QosTime(9_223_372_036, 854_775_807)
     return Qos(
         QosHistory.KEEP_LAST, 1 if latched else 10, QosReliability.RELIABLE,
         QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE, never, never,

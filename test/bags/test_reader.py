@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bags in every form that rosbag2 writes, and damaged in every way that disks do it."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from rosbags.rosbag2 import CompressionMode, StoragePlugin
+
+from perception_nodes.bags.factory import BagFactory
+from perception_nodes.bags.reader import full_type, open_bag
+from perception_nodes.bags.storage import zstd
+from perception_nodes.messages.image import decode_image
+from perception_nodes.messages.primitives import stamp_ns
+from perception_nodes.types import PerceptionError
+
+MCAP, SQLITE = StoragePlugin.MCAP, StoragePlugin.SQLITE3
+FORMS = [
+    (MCAP, CompressionMode.NONE), (MCAP, CompressionMode.FILE), (MCAP, CompressionMode.MESSAGE),
+    (MCAP, CompressionMode.STORAGE), (SQLITE, CompressionMode.NONE),
+    (SQLITE, CompressionMode.FILE), (SQLITE, CompressionMode.MESSAGE),
+]
+SUFFIX = {MCAP: '.mcap', SQLITE: '.db3'}
+
+
+def _same(found: Any, written: list[Any]) -> None:
+    """Compare read messages with what was written: order, times, pixels."""
+    assert [(m.topic, m.recorded_ns) for m in found] == [(t, n) for t, n, _ in written]
+    for entry, (_, _, message) in zip(found, written, strict=True):
+        assert entry.type == message.__msgtype__
+        if entry.type.endswith('/Image'):
+            np.testing.assert_array_equal(entry.message.data, message.data)
+            assert entry.message.encoding == message.encoding
+        assert stamp_ns(entry.message.header.stamp) == stamp_ns(message.header.stamp)
+
+
+@pytest.mark.parametrize(('storage', 'compression'), FORMS)
+def test_every_form_reads_the_same(
+    write_bag: Any, stereo: Any, storage: StoragePlugin, compression: CompressionMode
+) -> None:
+    written = stereo(3)
+    with open_bag(write_bag(written, storage=storage, compression=compression)) as bag:
+        _same(list(bag.messages()), written)
+        assert bag.topics()['/stereo/left/image_rect'].count == 3
+        only = [t for t in written if t[0] == '/stereo/right/camera_info']
+        _same(list(bag.messages(['/stereo/right/camera_info'])), only)
+
+
+@pytest.mark.parametrize(('storage', 'compression'), FORMS)
+def test_a_bare_file_needs_no_metadata(
+    write_bag: Any, stereo: Any, storage: StoragePlugin, compression: CompressionMode
+) -> None:
+    written = stereo(2)
+    folder = write_bag(written, storage=storage, compression=compression)
+    (file,) = (path for path in folder.iterdir() if path.name != 'metadata.yaml')
+    (folder / 'metadata.yaml').unlink()
+    for path in (file, folder):
+        with open_bag(path) as bag:
+            _same(list(bag.messages()), written)
+
+
+@pytest.mark.parametrize('storage', [MCAP, SQLITE])
+@pytest.mark.parametrize('compression', [CompressionMode.NONE, CompressionMode.FILE])
+def test_splits_follow_each_other(
+    write_bag: Any, stereo: Any, tmp_path: Path, storage: StoragePlugin,
+    compression: CompressionMode,
+) -> None:
+    """bag_2 comes before bag_10, by the metadata and without it."""
+    written = stereo(4)
+    folder = tmp_path / 'split'
+    folder.mkdir()
+    names = []
+    for number, part in ((2, written[:8]), (10, written[8:])):
+        single = write_bag(part, f'part_{number}', storage=storage, compression=compression)
+        (file,) = (path for path in single.iterdir() if path.name != 'metadata.yaml')
+        shutil.copy(file, folder)
+        names.append(file.name)
+    with open_bag(folder) as bag:
+        _same(list(bag.messages()), written)
+    content = yaml.safe_load((tmp_path / 'part_2' / 'metadata.yaml').read_text())
+    content['rosbag2_bagfile_information']['relative_file_paths'] = names
+    (folder / 'metadata.yaml').write_text(yaml.safe_dump(content))
+    with open_bag(folder) as bag:
+        _same(list(bag.messages()), written)
+        assert bag.topics()['/stereo/left/image_rect'].count == 4
+    (folder / names[1]).unlink()
+    with pytest.raises(PerceptionError, match=f'1 of its 2 files are missing \\({names[1]}\\)'):
+        open_bag(folder)
+
+
+def test_type_names_of_old(write_bag: Any, stereo: Any) -> None:
+    folder = write_bag(stereo(1), storage=SQLITE)
+    (file,) = folder.glob('*.db3')
+    with sqlite3.connect(file) as database:
+        database.execute("UPDATE topics SET type = replace(type, '/msg/', '/')")
+    with open_bag(file) as bag:
+        assert {summary.type for summary in bag.topics().values()} == {
+            'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
+        }
+        assert len(list(bag.messages())) == 4
+    assert full_type('a/msg/B') == 'a/msg/B'
+
+
+def test_raw_messages_are_the_bytes(write_bag: Any, stereo: Any) -> None:
+    with open_bag(write_bag(stereo(1))) as bag:
+        raw = list(bag.raw_messages(['/stereo/left/image_rect']))
+        assert [(r.topic, r.type) for r in raw] == [
+            ('/stereo/left/image_rect', 'sensor_msgs/msg/Image')
+        ]
+        assert bytes(raw[0].data[:4]) == b'\x00\x01\x00\x00'
+
+
+def test_first_of_a_topic(write_bag: Any, stereo: Any) -> None:
+    with open_bag(write_bag(stereo(2))) as bag:
+        assert bag.first('/stereo/left/image_rect').topic == '/stereo/left/image_rect'
+        assert bag.first('/none') is None
+
+
+@pytest.mark.parametrize('storage', [MCAP, SQLITE])
+@pytest.mark.parametrize('part', [0.0, 0.02, 0.3, 0.6, 0.9, 0.999])
+def test_a_file_that_was_cut_off(
+    write_bag: Any, stereo: Any, storage: StoragePlugin, part: float
+) -> None:
+    folder = write_bag(stereo(3), storage=storage)
+    (file,) = folder.glob(f'*{SUFFIX[storage]}')
+    content = file.read_bytes()
+    file.write_bytes(content[:int(part * len(content))])
+    with pytest.raises(PerceptionError, match=r'damaged|cannot read') as caught, \
+            open_bag(folder) as bag:
+        list(bag.messages())
+    assert '\n' not in str(caught.value)
+
+
+def test_noise_anywhere_is_one_clear_error(write_bag: Any, stereo: Any) -> None:
+    """Bytes overwritten at random: the bag reads, or says that it is damaged; nothing else."""
+    folder = write_bag(stereo(2), compression=CompressionMode.STORAGE)
+    (file,) = folder.glob('*.mcap')
+    content, rng, refused = file.read_bytes(), np.random.default_rng(0), 0
+    for _ in range(60):
+        noisy = np.frombuffer(content, np.uint8).copy()
+        place = int(rng.integers(0, len(noisy) - 16))
+        noisy[place:place + 16] = rng.integers(0, 256, 16)
+        file.write_bytes(noisy.tobytes())
+        try:
+            with open_bag(folder) as bag:
+                for entry in bag.messages():
+                    if entry.type.endswith('/Image'):
+                        decode_image(entry.message)
+        except PerceptionError:
+            refused += 1
+    assert refused > 20
+
+
+def test_a_message_of_another_type(write_bag: Any, stereo: Any) -> None:
+    folder = write_bag(stereo(1), storage=SQLITE)
+    (file,) = folder.glob('*.db3')
+    with sqlite3.connect(file) as database:
+        database.execute('UPDATE messages SET data = substr(data, 1, 60)')
+    with open_bag(folder) as bag, pytest.raises(PerceptionError, match='not a valid sensor_msgs'):
+        list(bag.messages())
+
+
+def test_an_unknown_type_hurts_only_who_asks_for_it(write_bag: Any, stereo: Any) -> None:
+    folder = write_bag(stereo(1), storage=SQLITE)
+    (file,) = folder.glob('*.db3')
+    with sqlite3.connect(file) as database:
+        database.execute(
+            "UPDATE topics SET type = 'my_msgs/msg/Own' WHERE name LIKE '%right/camera_info'"
+        )
+    with open_bag(file) as bag:
+        assert len(list(bag.messages(['/stereo/left/image_rect']))) == 1
+        with pytest.raises(PerceptionError, match='unknown type my_msgs/msg/Own'):
+            list(bag.messages(['/stereo/right/camera_info']))
+
+
+def test_ros1_serialization_is_refused(write_bag: Any, stereo: Any) -> None:
+    folder = write_bag(stereo(1), storage=SQLITE)
+    (file,) = folder.glob('*.db3')
+    with sqlite3.connect(file) as database:
+        database.execute("UPDATE topics SET serialization_format = 'rosmsg_v2'")
+    with pytest.raises(PerceptionError, match="serialized as 'rosmsg_v2'"):
+        open_bag(file)
+
+
+def test_what_is_no_bag(tmp_path: Path) -> None:
+    with pytest.raises(PerceptionError, match='no bag at'):
+        open_bag(tmp_path / 'nothing')
+    with pytest.raises(PerceptionError, match=r'is not a rosbag2: it holds no metadata\.yaml'):
+        open_bag(tmp_path)
+    text = tmp_path / 'notes.txt'
+    text.write_text('hello')
+    with pytest.raises(PerceptionError, match='is not a rosbag2 file'):
+        open_bag(text)
+
+
+@pytest.mark.parametrize(
+    ('content', 'reason'),
+    [
+        ('', 'cannot be read'), ('[1, 2', 'cannot be read'), ('a: 1', 'cannot be read'),
+        ('rosbag2_bagfile_information: {relative_file_paths: 7}', 'cannot be read'),
+        ('rosbag2_bagfile_information: {relative_file_paths: []}', 'names no files'),
+    ],
+)
+def test_metadata_that_says_nothing(tmp_path: Path, content: str, reason: str) -> None:
+    (tmp_path / 'metadata.yaml').write_text(content)
+    with pytest.raises(PerceptionError, match=reason):
+        open_bag(tmp_path)
+
+
+def test_zstd_that_is_not(tmp_path: Path) -> None:
+    file = tmp_path / 'a.mcap.zstd'
+    file.write_bytes(zstd.compress(b'not an mcap at all, nor ever was one'))
+    with pytest.raises(PerceptionError, match='damaged'):
+        open_bag(file)
+    file.write_bytes(b'not even zstd')
+    with pytest.raises(PerceptionError, match='damaged'):
+        open_bag(file)
+
+
+def test_the_bag_of_2019_is_served(shared: Path) -> None:
+    """Type names without /msg/, sqlite3 without metadata: its Image and CompressedImage decode."""
+    with open_bag(shared / 'bags' / 'foreign' / 'klintan_sample.db3') as bag:
+        images = [
+            decode_image(entry.message) for entry in bag.messages(['/image', '/image/compressed'])
+        ]
+    assert [image.data.shape for image in images] == [(480, 640, 3)] * 2
+    assert all(image.data.std() > 10.0 for image in images)
+
+
+def test_the_bag_without_its_splits_is_refused(shared: Path) -> None:
+    with pytest.raises(PerceptionError, match='12 of its 13 files are missing'):
+        open_bag(shared / 'bags' / 'foreign' / 'amber')
+
+
+def test_messages_compressed_one_by_one_in_a_lone_split(shared: Path) -> None:
+    file = shared / 'bags' / 'foreign' / 'amber' / 'soccer_goal_12.mcap'
+    with open_bag(file) as bag:
+        images = [decode_image(entry.message) for entry in bag.messages()]
+    assert [image.data.shape for image in images] == [(480, 640, 3)] * 2
+
+
+@pytest.fixture
+def entry_of_a_string() -> Callable[[str], Any]:
+    """Make a std_msgs/String."""
+    return lambda text: BagFactory().make('std_msgs/msg/String', data=text)
+
+
+def test_one_topic_with_two_types(
+    write_bag: Any, stereo: Any, entry_of_a_string: Callable[[str], Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / 'two'
+    folder.mkdir()
+    topic, recorded_ns, image = stereo(1)[1]
+    for number, message in enumerate((image, entry_of_a_string('x'))):
+        single = write_bag([(topic, recorded_ns, message)], f'part_{number}')
+        shutil.copy(next(single.glob('*.mcap')), folder)
+    with open_bag(folder) as bag, pytest.raises(PerceptionError, match='has two types'):
+        bag.topics()

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The camera's place on the vehicle, through whatever tree /tf_static holds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from perception_nodes.bags.factory import BagFactory
+from perception_nodes.bags.reader import open_bag
+from perception_nodes.bags.transforms import base_from_frame
+from perception_nodes.geometry import se3
+from perception_nodes.messages.primitives import header
+from perception_nodes.types import PerceptionError
+
+A = se3.exp(np.array([1.0, 2.0, 3.0, 0.1, 0.0, 0.2]))
+B = se3.exp(np.array([0.0, -1.0, 0.5, 0.0, 0.3, 0.0]))
+C = se3.exp(np.array([4.0, 0.0, 0.0, 0.0, 0.0, -0.7]))
+
+
+@pytest.fixture
+def tf_bag(write_bag: Callable[..., Path]) -> Callable[..., Any]:
+    """Write a bag of static transforms (parent, child, parent_from_child)."""
+
+    def write(*transforms: tuple[str, str, np.ndarray]) -> Any:
+        factory = BagFactory()
+
+        def transform(parent: str, child: str, matrix: np.ndarray) -> Any:
+            x, y, z, w = (float(v) for v in se3.to_quaternion_xyzw(matrix))
+            return factory.make(
+                'geometry_msgs/msg/TransformStamped', header=header(factory, 0, parent),
+                child_frame_id=child,
+                transform=factory.make(
+                    'geometry_msgs/msg/Transform',
+                    translation=factory.make(
+                        'geometry_msgs/msg/Vector3',
+                        **dict(zip('xyz', (float(v) for v in matrix[:3, 3]), strict=True)),
+                    ),
+                    rotation=factory.make('geometry_msgs/msg/Quaternion', x=x, y=y, z=z, w=w),
+                ),
+            )
+
+        entries = [
+            ('/tf_static', index, factory.make(
+                'tf2_msgs/msg/TFMessage', transforms=[transform(*entry)]
+            ))
+            for index, entry in enumerate(transforms)
+        ]
+        return open_bag(write_bag(entries))
+
+    return write
+
+
+def test_down_a_chain(tf_bag: Any) -> None:
+    with tf_bag(('base_link', 'mast', A), ('mast', 'optical', B)) as bag:
+        np.testing.assert_allclose(base_from_frame(bag, 'optical'), A @ B, atol=1e-12)
+
+
+def test_over_a_common_ancestor(tf_bag: Any) -> None:
+    with tf_bag(('/body', '/base_link', A), ('/body', '/mast', B), ('mast', 'optical', C)) as bag:
+        found = base_from_frame(bag, 'optical')
+    np.testing.assert_allclose(found, se3.inverse(A) @ B @ C, atol=1e-12)
+
+
+def test_frames_that_are_not_connected(tf_bag: Any) -> None:
+    with tf_bag(('base_link', 'mast', A)) as bag:
+        assert base_from_frame(bag, 'optical') is None
+
+
+def test_a_bag_without_transforms(write_bag: Any, stereo: Any) -> None:
+    with open_bag(write_bag(stereo(1))) as bag:
+        assert base_from_frame(bag, 'left_optical') is None
+
+
+def test_a_loop_is_refused(tf_bag: Any) -> None:
+    with tf_bag(('a', 'b', A), ('b', 'a', B)) as bag, \
+            pytest.raises(PerceptionError, match='loop'):
+        base_from_frame(bag, 'a')
+
+
+def test_the_kitti_rig_looks_forward(shared: Path) -> None:
+    with open_bag(shared / 'bags' / 'kitti_06_stereo') as bag:
+        found = base_from_frame(bag, 'stereo_left_optical_frame')
+    forward = [[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]]
+    np.testing.assert_allclose(found, forward, atol=1e-12)
