@@ -34,6 +34,28 @@ def left_right_consistency(left: Tensor, right: Tensor, weight: Tensor | None = 
     return weighted_mean((left - sample_row(right, left)).abs(), weight)
 
 
+def level_cross_entropy(scores: Tensor, level: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Cross-entropy of a cost volume against the two levels that the true one lies between.
+
+    The softmax gets one sharp peak, which the mean of the soft-argmin alone does not ask for
+    (Zhang et al. 2020, AcfNet, in its plainest form).
+
+    Parameters
+    ----------
+    scores : B D H W. level : B 1 H W, true level; outside 0 .. D - 1 it does not count.
+    weight : B 1 H W.
+    """
+    last = scores.shape[1] - 1
+    counted = ((level >= 0) & (level <= last)).float()
+    lower = level.clamp(0, last - 1).floor()
+    upper_share = level.clamp(0, last) - lower
+    log_p = scores.float().log_softmax(1)
+    at_lower = log_p.gather(1, lower.long())
+    at_upper = log_p.gather(1, lower.long() + 1)
+    loss = -(1 - upper_share) * at_lower - upper_share * at_upper
+    return weighted_mean(loss, counted if weight is None else counted * weight)
+
+
 def smooth_l1_disparity(disparity: Tensor, truth: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean of Huber's loss with its corner at 1 px; truth that is NaN does not count."""
     known = torch.isfinite(truth)

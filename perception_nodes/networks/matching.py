@@ -29,9 +29,14 @@ def luminance_and_contrast(image: Tensor, window: int = 9) -> Tensor:
     grey = 0.299 * red + 0.587 * green + 0.114 * blue
     pad = window // 2
     padded = F.pad(grey, (pad, pad, pad, pad), mode='replicate')
-    mean = F.avg_pool2d(padded, window, 1)
-    spread = (F.avg_pool2d(padded * padded, window, 1) - mean * mean).clamp(min=0.0)
+    mean = box_mean(padded, window)
+    spread = (box_mean(padded * padded, window) - mean * mean).clamp(min=0.0)
     return torch.cat([2 * grey - 1, (grey - mean) / torch.sqrt(spread + 4e-4)], 1)
+
+
+def box_mean(image: Tensor, window: int) -> Tensor:
+    """Mean of a window x window box, rows first, then columns: B C H W shrinks by window - 1."""
+    return F.avg_pool2d(F.avg_pool2d(image, (window, 1), 1), (1, window), 1)
 
 
 class MatchingEncoder(nn.Module):
@@ -99,14 +104,19 @@ def local_correlation(features: Tensor, other: Tensor, radius: int) -> Tensor:
     -------
     B (2r+1)^2 H W, cosines -1..1, rows of the window first; 0 where the partner lies outside.
     """
-    height, width = features.shape[2:]
+    batch, _, height, width = features.shape
     side = 2 * radius + 1
+    wide = width + 2 * radius
     padded = F.pad(other, (radius, radius, radius, radius))
-    cosines = [
-        (features * padded[:, :, dy:dy + height, dx:dx + width]).sum(1, keepdim=True)
-        for dy in range(side) for dx in range(side)
-    ]
-    return torch.cat(cosines, 1)
+    rows = torch.stack([padded[:, :, dy:dy + height] for dy in range(side)], 1)
+    # All pairs within a row, then the band that is near: one matrix product for each of side
+    # rows is faster than side^2 products of shifted maps, and few nodes in the graph.
+    pairs = features.permute(0, 2, 3, 1)[:, None] @ rows.permute(0, 1, 3, 2, 4)
+    column = torch.arange(width, device=features.device)[:, None]
+    near = column * wide + column + torch.arange(side, device=features.device)[None, :]
+    band = pairs.reshape(batch, side, height, width * wide).index_select(3, near.reshape(-1))
+    band = band.reshape(batch, side, height, width, side)
+    return band.permute(0, 1, 4, 2, 3).reshape(batch, side * side, height, width)
 
 
 def pixel_grid(like: Tensor) -> Tensor:

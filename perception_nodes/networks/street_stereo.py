@@ -14,12 +14,14 @@ from perception_nodes.networks.matching import (
 )
 
 
-def soft_argmin(scores: Tensor) -> tuple[Tensor, Tensor]:
+def soft_argmin(scores: Tensor, reach: int = 0) -> tuple[Tensor, Tensor]:
     """Mean and deviation of the level under the softmax of the scores (GC-Net, eq. 1).
 
     Parameters
     ----------
     scores : B D H W, larger is better.
+    reach : if given, the mean is taken over the best level and as many on either side: between
+        two surfaces that are both likely there is none. The deviation is over all levels.
 
     Returns
     -------
@@ -28,7 +30,12 @@ def soft_argmin(scores: Tensor) -> tuple[Tensor, Tensor]:
     probability = scores.float().softmax(1)
     level = torch.arange(scores.shape[1], device=scores.device, dtype=torch.float32)
     level = level[None, :, None, None]
-    mean = (probability * level).sum(1, keepdim=True)
+    if reach:
+        best = probability.detach().argmax(1, keepdim=True).float()
+        near = probability * ((level - best).abs() <= reach).float()
+        mean = (near * level).sum(1, keepdim=True) / near.sum(1, keepdim=True)
+    else:
+        mean = (probability * level).sum(1, keepdim=True)
     spread = (probability * (level - mean) ** 2).sum(1, keepdim=True)
     return mean, torch.sqrt(spread + 1e-4)
 
@@ -94,13 +101,14 @@ class StreetStereo(nn.Module):
         Returns
         -------
         disparity_px, log_scale : B 1 H W, pixels of this size and the log of the Laplace scale in
-        pixels; coarse_px : B 1 H/4 W/4, the soft-argmin alone, in pixels of the full size.
+        pixels; scores : B levels H/4 W/4 of the disparities 0, 4, 8, ... px, before the softmax.
         """
         both = self.encoder(torch.cat([left, right]))[0]
         own, other = both.chunk(2)
         volume = row_correlation(unit(own), unit(other), self.levels)
         x = self.aggregate(torch.cat([volume, own], 1))
-        level, spread = soft_argmin(volume * self.sharpness.exp() + self.scores(x))
+        scores = volume * self.sharpness.exp() + self.scores(x)
+        level, spread = soft_argmin(scores, reach=2)
         x = self.refine(torch.cat([x, own, (level / self.levels).to(x), spread.log().to(x)], 1))
         change = self.residual(x).float()
         disparity = F.relu(level + change[:, :1])
@@ -109,5 +117,5 @@ class StreetStereo(nn.Module):
         return {
             'disparity_px': 4 * fine[:, :1],
             'log_scale': fine[:, 1:] + 1.3863,  # log 4: levels to pixels
-            'coarse_px': 4 * level,
+            'scores': scores,
         }

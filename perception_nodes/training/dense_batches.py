@@ -95,14 +95,9 @@ def add_blobs(
     height, width = rows.shape
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
     for _ in range(int(rng.integers(0, most + 1))):
-        centre = rng.uniform(0, [width, height])
-        radius = np.exp(rng.uniform(np.log(5), np.log(0.3 * height)))
-        corners = int(rng.integers(3, 9))
-        angle = np.sort(rng.uniform(0, 2 * np.pi, corners))
-        reach = radius * rng.uniform(0.5, 1.5, corners) * np.array([[1], [rng.uniform(0.5, 2)]])
-        outline = centre[:, None] + reach * np.stack([np.cos(angle), np.sin(angle)])
+        outline = _bar(rng, height, width) if rng.random() < 0.4 else _polygon(rng, height, width)
         mask = np.zeros(rows.shape, np.uint8)
-        cv2.fillPoly(mask, [np.rint(outline.T).astype(np.int32)], 1)
+        cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 1)
         inside = mask.astype(bool)
         base = np.exp(rng.uniform(np.log(6), np.log(0.9 * height)))
         slant = 1 + rng.normal(0, 0.15) * x + rng.normal(0, 0.15) * y
@@ -111,6 +106,24 @@ def add_blobs(
         rows[inside] = (base * slant.clip(0.3, 2)).astype(np.float32)[inside]
         piece[inside] = piece.max() + 1
     return Folded(image, rows, piece, folded.horizon)
+
+
+def _polygon(rng: np.random.Generator, height: int, width: int) -> FloatArray:
+    """Draw a star-shaped outline, float64 [N, 2] px."""
+    radius = np.exp(rng.uniform(np.log(5), np.log(0.3 * height)))
+    corners = int(rng.integers(3, 9))
+    angle = np.sort(rng.uniform(0, 2 * np.pi, corners))[:, None]
+    reach = radius * rng.uniform(0.5, 1.5, (corners, 1)) * [[rng.uniform(0.5, 2), 1]]
+    return rng.uniform(0, [width, height]) + reach * np.hstack([np.cos(angle), np.sin(angle)])
+
+
+def _bar(rng: np.random.Generator, height: int, width: int) -> FloatArray:
+    """Draw something long, thin and rather upright, float64 [4, 2] px: posts, stems, rails."""
+    lean = rng.normal(0, 0.1) if rng.random() < 0.8 else rng.uniform(0, np.pi)
+    along = rng.uniform(0.1, 0.6) * height * np.array([np.sin(lean), np.cos(lean)])
+    across = rng.uniform(1.0, 5.0) * np.array([np.cos(lean), -np.sin(lean)])
+    centre = rng.uniform(0, [width, height])
+    return centre + np.stack([along + across, along - across, -along - across, across - along])
 
 
 def second_look(rng: np.random.Generator, image: Array) -> Array:
@@ -134,7 +147,7 @@ class Pictures:
 
     folded: list[Folded]
     size: tuple[int, int]
-    scales: tuple[float, float] = (0.75, 2.0)
+    scales: tuple[float, float] = (0.7, 1.7)
 
     def scene(self, rng: np.random.Generator, blobs: int) -> tuple[Folded, Array]:
         """Draw a crop with patches hung in, and another picture to fill holes with."""

@@ -16,6 +16,7 @@ from perception_nodes.losses.photometric import (
 )
 from perception_nodes.losses.stereo_depth import (
     left_right_consistency,
+    level_cross_entropy,
     sample_row,
     smooth_l1_disparity,
 )
@@ -90,3 +91,12 @@ def test_log_gradient_error_of_a_ramp():
     ramp = 0.1 * torch.arange(8.0).expand(1, 1, 8, 8)
     # along x: 0.1 over 1 px and 0.4 over 4 px; along y nothing; mean over the two distances
     assert log_gradient_error(ramp, truth).item() == pytest.approx((0.1 + 0.4) / 2, rel=1e-5)
+
+
+def test_level_cross_entropy_shares_between_neighbours_and_leaves_out_what_is_outside():
+    probability = torch.tensor([0.1, 0.2, 0.3, 0.4])[None, :, None, None].expand(1, 4, 1, 3)
+    level = torch.tensor([[[[1.25, 3.0, 9.0]]]])
+    first = -(0.75 * math.log(0.2) + 0.25 * math.log(0.3))
+    expected = (first - math.log(0.4)) / 2
+    loss = level_cross_entropy(probability.log() + 5.0, level)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)

@@ -86,3 +86,11 @@ def test_the_correlation_of_an_untrained_encoder_matches_already():
         volume = row_correlation(unit(own), unit(other), network.levels)
     best = volume[0, :, 4:-4, 10:-4].argmax(0)
     assert (best == 4).float().mean() > 0.9  # 16 px at 1/4
+
+
+def test_with_a_reach_the_mean_stays_on_the_likelier_surface():
+    scores = torch.full((1, 12, 1, 1), -100.0)
+    scores[0, 2], scores[0, 9], scores[0, 10] = 0.0, 1.0, 1.0
+    assert soft_argmin(scores)[0].item() < 9
+    mean, spread = soft_argmin(scores, reach=2)
+    assert abs(mean.item() - 9.5) < 1e-4 and spread.item() > 2

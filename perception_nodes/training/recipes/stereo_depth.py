@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from perception_nodes.losses.regression import laplace_nll, weighted_mean
+from perception_nodes.losses.regression import laplace_nll
+from perception_nodes.losses.stereo_depth import level_cross_entropy
 from perception_nodes.training.dense_batches import (
     DenseBatches,
     Pictures,
@@ -21,23 +22,25 @@ from perception_nodes.training.recipe import Batch, Recipe, Task
 
 SIZE = (192, 448)
 HIDDEN_WEIGHT = 0.3
-COARSE_WEIGHT = 0.3
+ENTROPY_WEIGHT = 0.5
 HELD_OUT = 24
 LAYERS = 0.25
 
 
 def stereo_loss(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    """Laplace likelihood of the disparity + the plain error of the soft-argmin at 1/4."""
+    """Laplace likelihood of the disparity + cross-entropy of the scores at 1/4."""
     out = network(batch['left'], batch['right'])
     truth, seen = batch['disparity_px'], batch['seen']
     weight = HIDDEN_WEIGHT + (1 - HIDDEN_WEIGHT) * seen
     error = out['disparity_px'].float() - truth
     nll = laplace_nll(error, out['log_scale'].float(), weight)
-    # Nearest, not averaged: a mean over an edge is a disparity that nothing has.
-    coarse = (out['coarse_px'] - truth[:, :, 2::4, 2::4]).abs().clamp(max=20)
-    plain = weighted_mean(coarse, weight[:, :, 2::4, 2::4])
-    logged = {'nll': nll.detach(), 'epe_px': error.detach().abs().mean()}
-    return nll + COARSE_WEIGHT * 0.25 * plain, logged
+    # One pixel of each cell, not their mean: over an edge that is a disparity nothing has.
+    level = truth[:, :, 2::4, 2::4] / 4
+    entropy = level_cross_entropy(out['scores'], level, weight[:, :, 2::4, 2::4])
+    logged = {
+        'nll': nll.detach(), 'entropy': entropy.detach(), 'epe_px': error.detach().abs().mean(),
+    }
+    return nll + ENTROPY_WEIGHT * entropy, logged
 
 
 class StereoEvaluation:
