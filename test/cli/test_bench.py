@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from perception_nodes.bags.model_inputs import InputFrame
+from perception_nodes.cli import bench
+from perception_nodes.evaluation.speed import (
+    SpeedCase,
+    SpeedResult,
+    differences,
+    measure,
+    stereo_frames,
+)
+from perception_nodes.inference.memory import memory_mb, peak_memory_mb
+from perception_nodes.types import PerceptionError
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(bench.command, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_task_is_measured_beside_its_peers(tmp_path: Path) -> None:
+    path = tmp_path / 'table.json'
+    text = run('stereo_depth', '--peers', '--backends', 'onnxruntime', '--size', '192x96',
+               '--calls', '3', '--json', str(path))
+    content = json.loads(path.read_text())
+    assert (content['size'], content['threads'], content['calls']) == ([192, 96], 1, 3)
+    rows = {row['name']: row for row in content['rows']}
+    assert set(rows) == {'stereo_depth', 'stereo_depth pipeline', 'sgbm', 'block_matching'}
+    for name, row in rows.items():
+        assert 0 < row['p50_ms'] <= row['p99_ms']
+        assert row['per_second'] == pytest.approx(1e3 / row['p50_ms'], rel=0.9)
+        assert name in text
+    assert rows['stereo_depth']['memory_mb'] > 3, 'the weights alone are more than that'
+    assert rows['stereo_depth']['difference'] == {
+        name: {'mean': 0.0, 'largest': 0.0} for name in ('disparity_px', 'sigma_px')
+    }
+
+
+def test_a_backend_that_cannot_run_is_told_and_the_rest_measured(tmp_path: Path) -> None:
+    path = tmp_path / 'table.json'
+    text = run('stereo_depth', '--backends', 'onnxruntime:int8,openvino', '--size', '96x64',
+               '--calls', '2', '--json', str(path))
+    rows = json.loads(path.read_text())['rows']
+    if not Path('models/stereo_depth_int8.onnx').exists():
+        assert 'not run' in text
+        assert 'stereo_depth_int8' in rows[1]['not_run']
+    if 'not_run' not in rows[2]:
+        assert rows[2]['backend'].startswith('openvino')
+        assert rows[2]['difference']['disparity_px']['mean'] < 1e-2
+
+
+def test_differences_are_hand_computed() -> None:
+    def result(disparity: list[float], labels: list[int]) -> SpeedResult:
+        outputs = {'disparity': np.array(disparity, np.float32),
+                   'labels': np.array(labels, np.uint8)}
+        return SpeedResult(SpeedCase('model', 't', 'n'), 'b', (1.0, 3.0), 0.0, 0.0, (outputs,))
+
+    one, two = result([1.0, 2.0, np.nan], [1, 2, 3, 4]), result([1.5, 2.1, 7.0], [1, 2, 3, 5])
+    found = differences(one, two)
+    assert found['disparity'] == pytest.approx((0.3, 0.5), abs=1e-6)
+    assert found['labels'] == (0.25, 0.25)
+    assert (one.p50_ms, one.per_second) == (2.0, 500.0)
+
+
+def test_the_process_that_measures_tells_what_is_wrong() -> None:
+    frame = InputFrame(np.zeros((8, 8, 3), np.uint8), None, 8.0)
+    with pytest.raises(PerceptionError, match=r"nothing: no model 'nothing'"):
+        measure(SpeedCase('model', 'segmentation', 'nothing', 'nothing'), [frame, frame], 2)
+
+
+def test_memory_is_of_this_process() -> None:
+    before = memory_mb()
+    block = np.ones(40 << 20, np.uint8)
+    assert memory_mb() - before > 30
+    assert peak_memory_mb() >= memory_mb()
+    assert block.any()
+
+
+def test_frames_come_from_pictures_in_the_asked_size(tmp_path: Path) -> None:
+    for index in range(3):
+        cv2.imwrite(str(tmp_path / f'{index}.png'), np.full((60, 80, 3), 20 * index, np.uint8))
+    frames = bench.take_frames(tmp_path, (40, 30))
+    assert [frame.left.shape for frame in frames] == [(30, 40, 3)] * 3
+    made = stereo_frames(frames)
+    assert made[2].left.data[0, 0, 0] == 40
+    assert made[0].rig.baseline_m == pytest.approx(0.5)
+    assert made[0].rig.focal_px == pytest.approx(40)
+    rendered = bench.take_frames(None, (64, 48))
+    assert rendered[0].left.shape == (48, 64, 3)
+    np.testing.assert_array_equal(
+        rendered[0].left[:, bench.STEP_PX:], rendered[1].left[:, :-bench.STEP_PX]
+    )
+
+
+@pytest.mark.parametrize(('arguments', 'told'), [
+    (('juggling',), 'no task juggling'),
+    (('stereo_depth', '--backends', 'tpu'), "'tpu'"),
+    (('stereo_depth', '--backends', 'onnxruntime:fp8'), 'precision one of'),
+    (('stereo_depth', '--dataset', 'kitti_stereo'), '--dataset and --root together'),
+    (('stereo_depth', '--input', '/nowhere'), '/nowhere'),
+])
+def test_mistakes_are_one_line(arguments: tuple[str, ...], told: str) -> None:
+    with pytest.raises(PerceptionError) as error:
+        run(*arguments)
+    assert told in str(error.value)
+    assert '\n' not in str(error.value)
