@@ -11,7 +11,7 @@ help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: $(VENV)/.demo  ## render a drive, run the six nodes on it over ROS 2, open the report
-	@$(BIN)/perception demo
+	@$(BIN)/perception demo --overwrite
 
 test: $(VENV)/.test  ## the whole suite
 	@$(BIN)/python -m pytest

@@ -7,7 +7,18 @@ import sys
 import click
 
 from perception_nodes import __version__
-from perception_nodes.cli import build_engine, doctor, engines, evaluate, export, models, train
+from perception_nodes.cli import (
+    bench,
+    build_engine,
+    demo,
+    doctor,
+    engines,
+    evaluate,
+    export,
+    models,
+    replay,
+    train,
+)
 from perception_nodes.types import PerceptionError
 
 USER_MISTAKE = 2
@@ -24,7 +35,9 @@ def perception() -> None:
     """
 
 
-for _module in (evaluate, train, export, build_engine, engines, models, doctor):
+for _module in (
+    demo, replay, evaluate, bench, train, export, build_engine, engines, models, doctor,
+):
     perception.add_command(_module.command)
 
 

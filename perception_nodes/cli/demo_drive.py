@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo does: render a drive, keep the six nodes alive, play to them, record them."""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from perception_nodes.bags.cameras import StereoTopics, find_cameras
+from perception_nodes.bags.reader import open_bag
+from perception_nodes.bags.transforms import base_from_frame
+from perception_nodes.geometry.se3 import to_quaternion_xyzw
+from perception_nodes.messages.topics import node_name
+from perception_nodes.pipelines.perception import STEREO_TASKS, TASKS
+from perception_nodes.types import PerceptionError
+
+START_S = 60.0
+Progress = Callable[[int, int], None]
+
+
+def require_ros() -> None:
+    """Refuse kindly where there is no rclpy, and keep to this machine where nobody chose.
+
+    Raises
+    ------
+    PerceptionError
+        If rclpy does not import.
+    """
+    try:
+        import rclpy  # noqa: F401
+    except ImportError as error:
+        raise PerceptionError(
+            f'the demo needs ROS 2 ({error}): source a ROS 2 installation, or '
+            "pip install 'perception_nodes[ros]'"
+        ) from None
+    from perception_nodes.ros import image_delivery
+
+    os.environ.setdefault('ROS_DOMAIN_ID', str(random.randrange(1, 100)))
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    for name, value in image_delivery.environment().items():
+        os.environ.setdefault(name, value)
+
+
+def rendered_drive(path: Path, frames: int, seed: int, progress: Progress) -> Path:
+    """Render a drive into a rosbag2 with its ground truth."""
+    from perception_nodes.bags.rendered import write_rendered_bag
+
+    write_rendered_bag(path, seed, frames, progress=progress)
+    return path
+
+
+@contextmanager
+def live_nodes(bag: Path, logs: Path) -> Iterator[StereoTopics]:
+    """Run the six nodes as processes on the stereo camera of a bag.
+
+    Raises
+    ------
+    PerceptionError
+        If the bag has no stereo pair.
+    """
+    from perception_nodes.ros.processes import NodeProcess
+
+    with open_bag(bag) as reader:
+        cameras = find_cameras(reader)
+        if not isinstance(cameras, StereoTopics):
+            raise PerceptionError(f'{bag} has no stereo pair; the demo shows all six nodes')
+        mount = _mount(reader, cameras)
+    logs.mkdir()
+    with ExitStack() as stack:
+        nodes = [
+            stack.enter_context(NodeProcess(
+                node_name(task), parameters=_parameters(task, mount),
+                remappings=_remappings(task, cameras), log=logs / f'{task}.log',
+            ))
+            for task in TASKS
+        ]
+        try:
+            yield cameras
+        except PerceptionError as error:
+            ended = [node.executable for node in nodes if node.process.poll() is not None]
+            if not ended:
+                raise
+            told = (logs / f'{ended[0].removesuffix("_node")}.log').read_text(errors='replace')
+            last = (told.strip().splitlines() or ['it said nothing'])[-1]
+            raise PerceptionError(f'{error}; {", ".join(ended)} ended: {last}') from None
+
+
+def play_and_record(
+    bag: Path, outputs: Path, cameras: StereoTopics, rate: float, progress: Progress
+) -> None:
+    """Play the cameras of a bag once everybody listens; record the nodes' topics meanwhile."""
+    from perception_nodes.ros.play import play
+    from perception_nodes.ros.record import Recorder, node_topics
+
+    topics = (
+        cameras.left.image, cameras.left.info, cameras.right.image,
+        cameras.right.info,
+    )
+    listeners = {topic: len(STEREO_TASKS) for topic in topics[2:]}
+    listeners |= {topic: len(TASKS) for topic in topics[:1]}
+    with Recorder(outputs, node_topics(TASKS)) as recorder:
+        recorder.wait_for_publishers(START_S)
+        play(
+            bag, rate=rate, topics=topics, subscribers=listeners, wait_s=START_S,
+            progress=progress,
+        )
+        recorder.settle()
+
+
+def _mount(reader: Any, cameras: StereoTopics) -> list[float] | None:
+    """Where the left camera sits, x y z qx qy qz qw in base_link; None if the bag does not say."""
+    frame = reader.first(cameras.left.image).message.header.frame_id
+    base_from_camera = base_from_frame(reader, frame)
+    if base_from_camera is None:
+        return None
+    return [
+        *base_from_camera[:3, 3].tolist(), *to_quaternion_xyzw(base_from_camera).tolist()
+    ]
+
+
+def _parameters(task: str, mount: list[float] | None) -> dict[str, Any]:
+    """One thread a node, since all six share the machine; masks with their epistemic part."""
+    parameters: dict[str, Any] = {'threads': 1}
+    if task == 'segmentation':
+        parameters['mc_samples'] = 4
+    if task == 'visual_odometry':
+        parameters['mount'] = 'parameter'
+    if task in ('visual_odometry', 'place_recognition') and mount is not None:
+        parameters['base_from_camera'] = mount
+    return parameters
+
+
+def _remappings(task: str, cameras: StereoTopics) -> dict[str, str]:
+    """Wire a node to the cameras, and place recognition to odometry and depth."""
+    left, right = cameras.left, cameras.right
+    if task in STEREO_TASKS:
+        return {
+            'left/image_rect': left.image, 'left/camera_info': left.info,
+            'right/image_rect': right.image, 'right/camera_info': right.info,
+        }
+    wires = {'image': left.image, 'camera_info': left.info}
+    if task == 'place_recognition':
+        wires['odometry'] = '/visual_odometry_node/odometry'
+        for topic in ('depth/image_rect', 'depth/stddev', 'depth/camera_info'):
+            wires[topic] = f'/stereo_depth_node/{topic}'
+    return wires
