@@ -23,7 +23,14 @@ from perception_nodes.evaluation.recordings.ground_truth import (
     TruePath,
     TruthImages,
 )
-from perception_nodes.evaluation.samples import FlowStep, OdometryFrame, Source
+from perception_nodes.evaluation.samples import (
+    NEIGHBOURS,
+    FlowStep,
+    OdometryFrame,
+    PlaceQuery,
+    Source,
+)
+from perception_nodes.geometry.se3 import inverse, rotation_angle_rad
 from perception_nodes.pipelines.perception import MonoFrame, StereoFrame
 from perception_nodes.types import FloatArray, Image, PerceptionError
 
@@ -32,10 +39,13 @@ __all__ = [
     'bag_labels',
     'bag_mono_depth',
     'bag_odometry',
+    'bag_places',
     'bag_stereo',
 ]
 
 _PAIR_TOLERANCE_NS = 5_000_000
+_SAME_PLACE_M = 3.0
+_SAME_PLACE_RAD = float(np.radians(45.0))
 _NOTE = 'Frames of the bag that have truth, in order.'
 
 
@@ -158,6 +168,38 @@ class OdometrySamples(BagSamples):
                 yield OdometryFrame(_name(pair.left), pair.left, pair.right, pair.rig, pose)
 
 
+class PlaceSamples(BagSamples):
+    """Images of a drive with the earlier ones that were taken at the same place."""
+
+    truth = '/ground_truth/odometry'
+
+    def samples(
+        self, frames: BagFrames, truth: TruthImages, path: TruePath
+    ) -> Iterator[PlaceQuery]:
+        """Give the queries."""
+        seen: list[tuple[int, FloatArray]] = []
+        for frame in frames:
+            image = _image(frame)
+            camera = frame.rig.left if isinstance(frame, StereoFrame) else frame.camera
+            pose = path.at(image.stamp_ns)
+            if pose is None:
+                continue
+            recent_ns = image.stamp_ns - NEIGHBOURS * 10**9
+            seen.append((image.stamp_ns, pose))
+            old = [n for n, (stamp, _) in enumerate(seen) if stamp < recent_ns]
+            same = frozenset(n for n in old if _one_place(seen[n][1], pose))
+            yield PlaceQuery(
+                _name(image), len(seen) - 1, image, camera, same,
+                frozenset(range(len(old), len(seen))),
+            )  # fmt: skip
+
+
+def _one_place(odom_from_first: FloatArray, odom_from_second: FloatArray) -> bool:
+    step = inverse(odom_from_first) @ odom_from_second
+    near = float(np.linalg.norm(step[:3, 3])) <= _SAME_PLACE_M
+    return near and rotation_angle_rad(step) <= _SAME_PLACE_RAD
+
+
 def bag_labels(root: Path, split: str | None) -> Source:
     """Open a bag for segmentation; its labels are CamVid's classes."""
     return Source(LabelSamples(_bag(root, split)), classes=CLASSES, note=_NOTE)
@@ -190,6 +232,21 @@ def bag_odometry(root: Path, split: str | None) -> Source:
         'forward from its origin.'
     )
     return Source(samples, note=note, base_from_camera=base_from_camera)
+
+
+def bag_places(root: Path, split: str | None) -> Source:
+    """Open a bag for place recognition; the drive must come back to some place."""
+    samples = PlaceSamples(_bag(root, split))
+    if not any(query.same for query in samples):
+        raise PerceptionError(
+            f'{root}: the drive never comes back within {_SAME_PLACE_M:g} m after more than '
+            f'{NEIGHBOURS} s, so there is no place to recognise'
+        )
+    note = (
+        'Frames within 3 m and 45 degrees show one place; those of the '
+        f'{NEIGHBOURS} s before a query do not count.'
+    )
+    return Source(samples, note=note)
 
 
 def _base_from_camera(cameras: StereoTopics | CameraTopics, bag: Any) -> FloatArray | None:

@@ -16,23 +16,27 @@ from perception_nodes.evaluation.peers import PEERS
 from perception_nodes.evaluation.peers.two_way_flow import TwoWayFlowPipeline
 from perception_nodes.evaluation.predictions import Predictions
 from perception_nodes.evaluation.report import Picture
-from perception_nodes.evaluation.samples import Source
+from perception_nodes.evaluation.samples import NEIGHBOURS, Source
 from perception_nodes.evaluation.scorers import SCORERS, Scorer
 from perception_nodes.evaluation.sources import open_source
 from perception_nodes.pipelines.build import NO_MODEL, PIPELINES, build_pipeline
 from perception_nodes.pipelines.mono_depth import MonoDepthConfig
 from perception_nodes.pipelines.optical_flow import OpticalFlowConfig
+from perception_nodes.pipelines.place_recognition import PlaceRecognitionConfig
 from perception_nodes.types import PerceptionError
 
 __all__ = ['Evaluation', 'MethodResult', 'evaluate', 'peers_of']
 
 Progress = Callable[[str, int, int], None]
 
-# A benchmark scores every pixel: what a robot would rather not use is not hidden from it. (The
-# depth metric clips to the data set's range itself, as the literature does.)
+# A benchmark scores every pixel and every image: what a robot would rather not use is not hidden
+# from it. (The depth metric clips to the data set's range itself, as the literature does.)
 _CONFIGS: dict[str, Any] = {
     'mono_depth': MonoDepthConfig(min_depth_m=0.0, max_depth_m=1e4),
     'optical_flow': OpticalFlowConfig(keep_leaving=True),
+    'place_recognition': PlaceRecognitionConfig(
+        min_similarity=-1.0, recency_s=float(NEIGHBOURS), add_interval_s=0.0, add_similarity=1.0
+    ),
 }
 _SHOWN_FRAMES = 4
 
@@ -69,6 +73,7 @@ class Evaluation:
 
     task: str
     dataset: str
+    root: Path
     split: str | None
     model: str
     ours: MethodResult
@@ -149,7 +154,7 @@ def evaluate(
         if name in peers
     )
     return Evaluation(
-        task, dataset, split or ('val' if dataset == 'camvid' else None),
+        task, dataset, Path(root), split or ('val' if dataset == 'camvid' else None),
         str(model or PIPELINES[task].model), ours, rivals, scorer, source,
     )  # fmt: skip
 

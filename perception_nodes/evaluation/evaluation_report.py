@@ -48,7 +48,7 @@ def evaluation_report(evaluation: Evaluation) -> Report:
         Section('Result', (Details('JSON', json.dumps(evaluation.result(), indent=2)),))
     )
     return Report(
-        title=f'{evaluation.task.replace("_", " ").capitalize()} on {evaluation.dataset}{split}',
+        title=f'{evaluation.task.replace("_", " ").capitalize()} on {_data_name(evaluation)}{split}',
         subtitle=f'{len(evaluation.ours.call_ms)} frames, model {evaluation.model} on '
         f'{evaluation.ours.backend}'
         + (f', beside {", ".join(peer.name for peer in evaluation.peers)}' if evaluation.peers
@@ -56,6 +56,11 @@ def evaluation_report(evaluation: Evaluation) -> Report:
         headline=figures,
         sections=[section for section in sections if section.parts],
     )  # fmt: skip
+
+
+def _data_name(evaluation: Evaluation) -> str:
+    """Name the data set; a bag by its folder."""
+    return evaluation.root.name if evaluation.dataset == 'bag' else evaluation.dataset
 
 
 def _galleries(ours: MethodResult, scorer: Scorer) -> list[Part]:

@@ -134,7 +134,7 @@ def lines(
     if from_zero:
         axes.set_ylim(bottom=0.0)
     if len(series) > 1:
-        axes.legend(loc='best', ncols=3)
+        axes.legend(loc='best', ncol=3)
     return _plot(figure, caption, wide=True)
 
 

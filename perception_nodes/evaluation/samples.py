@@ -11,7 +11,19 @@ from typing import Any
 from perception_nodes.datasets.samples import FlowPair
 from perception_nodes.types import Camera, FloatArray, Flow, Image, StereoRig
 
-__all__ = ['FlowStep', 'OdometryFrame', 'PlaceQuery', 'Source', 'step_of_pair']
+__all__ = [
+    'NEIGHBOURS',
+    'FlowStep',
+    'OdometryFrame',
+    'PlaceQuery',
+    'Source',
+    'flow_of',
+    'step_of_pair',
+]
+
+# Images this close before a query, in images of a walk or seconds of a drive, are neighbours:
+# neither right nor wrong as an answer.
+NEIGHBOURS = 10
 
 _FRAME_NS = 100_000_000
 

@@ -2,6 +2,7 @@
 """Which data sets can judge which task, and how each is read for it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,9 +23,16 @@ from perception_nodes.evaluation.bag_sources import (
     bag_labels,
     bag_mono_depth,
     bag_odometry,
+    bag_places,
     bag_stereo,
 )
-from perception_nodes.evaluation.samples import FlowStep, PlaceQuery, Source, step_of_pair
+from perception_nodes.evaluation.samples import (
+    NEIGHBOURS,
+    FlowStep,
+    PlaceQuery,
+    Source,
+    step_of_pair,
+)
 from perception_nodes.geometry.se3 import inverse, rotation_angle_rad
 from perception_nodes.types import Array, Camera, Image, PerceptionError
 
@@ -34,8 +42,8 @@ Opener = Callable[[Path, str | None], Source]
 Given = TypeVar('Given')
 Wanted = TypeVar('Wanted')
 
-# Images this close in the walk are neighbours, neither right nor wrong as an answer.
-_NEIGHBOURS = 10
+# A walk's images get stamps a second apart, so that "recent" means the same to every method.
+_STEP_NS = 1_000_000_000
 _INDOOR_MAX_M = 10.0
 _SAME_PLACE_M = 0.5
 _SAME_PLACE_RAD = np.radians(30.0)
@@ -115,7 +123,7 @@ def _loop_matrix(root: Path, split: str | None) -> Source:
     walk = LoopMatrix(root)
     return Source(
         _Turned(walk, lambda n, place: _query(n, place.name, place.image, None, walk.same_place)),
-        note=f'An image asks for earlier ones; the {_NEIGHBOURS} before it do not count.',
+        note=f'An image asks for earlier ones; the {NEIGHBOURS} before it do not count.',
     )
 
 
@@ -126,7 +134,7 @@ def _seven_scenes_places(root: Path, split: str | None) -> Source:
     return Source(
         _Turned(frames, lambda n, f: _query(n, f.name, f.image, f.camera, same)),
         note='Two frames show one place if they are within 0.5 m and 30 degrees; '
-        f'the {_NEIGHBOURS} frames before a query do not count.',
+        f'the {NEIGHBOURS} frames before a query do not count.',
     )
 
 
@@ -139,9 +147,10 @@ def _one_place(world_from_first: Any, world_from_second: Any) -> bool:
 def _query(
     number: int, name: str, image: Image, camera: Camera | None, same_place: Array
 ) -> PlaceQuery:
-    first_neighbour = max(number - _NEIGHBOURS, 0)
+    first_neighbour = max(number - NEIGHBOURS, 0)
     earlier = np.flatnonzero(same_place[number, :first_neighbour])
-    # Without calibration: a nominal 60 degrees across.
+    image = replace(image, stamp_ns=number * _STEP_NS)
+    # Without calibration: a nominal 53 degrees across.
     focal = float(image.width)
     nominal = Camera.pinhole(
         image.width, image.height, focal, focal, 0.5 * (image.width - 1), 0.5 * (image.height - 1)
@@ -175,7 +184,11 @@ SOURCES: dict[str, dict[str, Opener]] = {
         'bag': bag_flow,
     },
     'visual_odometry': {'bag': bag_odometry},
-    'place_recognition': {'loop_matrix': _loop_matrix, 'seven_scenes': _seven_scenes_places},
+    'place_recognition': {
+        'loop_matrix': _loop_matrix,
+        'seven_scenes': _seven_scenes_places,
+        'bag': bag_places,
+    },
 }
 
 

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
+from perception_nodes.bags.factory import BagFactory
+from perception_nodes.bags.writer import BagWriter
 from perception_nodes.datasets.files import write_flo
 from perception_nodes.datasets.samples import FlowPair
 from perception_nodes.evaluation import evaluate as evaluation
@@ -25,6 +27,13 @@ from perception_nodes.evaluation.scorers.place_recognition import PlaceRecogniti
 from perception_nodes.evaluation.scorers.segmentation import SegmentationScorer, class_table
 from perception_nodes.evaluation.sources import SOURCES, open_source
 from perception_nodes.geometry.warp import warp_by_flow
+from perception_nodes.messages.camera import info_from_camera
+from perception_nodes.messages.image import image_message
+from perception_nodes.messages.primitives import (
+    header,
+    pose_with_covariance,
+    twist_with_covariance,
+)
 from perception_nodes.types import (
     Camera,
     Image,
@@ -68,6 +77,28 @@ def write_middlebury_flow(root: Path, texture: np.ndarray) -> None:
     folder = root / 'other-gt-flow' / 'Shifted'
     folder.mkdir(parents=True)
     write_flo(folder / 'flow10.flo', np.full((80, 160, 2), (5.0, 2.0), np.float32))
+
+
+def write_poses(path: Path, places_m: list[int]) -> None:
+    """A mono drive along x, a frame a second, blank pictures."""
+    factory = BagFactory()
+    camera = Camera.pinhole(16, 12, 16.0, 16.0, 7.5, 5.5, frame_id='camera')
+    with BagWriter(path) as writer:
+        for second, place_m in enumerate(places_m):
+            stamp, pose = second * 10**9 + 1, np.eye(4)
+            pose[0, 3] = place_m
+            image = Image(np.zeros((12, 16, 3), np.uint8), stamp, 'camera')
+            writer.write('/camera/image_rect', stamp, image_message(image, factory))
+            writer.write('/camera/camera_info', stamp, info_from_camera(camera, factory, stamp))
+            writer.write('/ground_truth/odometry', stamp, odometry_message(factory, stamp, pose))
+
+
+def odometry_message(factory: BagFactory, stamp: int, pose: np.ndarray) -> Any:
+    return factory.make(
+        'nav_msgs/msg/Odometry', header=header(factory, stamp, 'odom'),
+        child_frame_id='base_link', pose=pose_with_covariance(factory, pose, np.eye(6)),
+        twist=twist_with_covariance(factory, np.zeros(6), np.eye(6)),
+    )  # fmt: skip
 
 
 def test_a_pair_is_turned_around_exactly(wall_drive: Any) -> None:
@@ -154,6 +185,19 @@ def test_a_real_drive_without_dense_truth_says_so(shared: Path) -> None:
     assert drive.base_from_camera is not None
     with pytest.raises(PerceptionError, match='no frame has /ground_truth/labels'):
         open_source('segmentation', 'bag', bag, None)
+    with pytest.raises(PerceptionError, match='never comes back within 3 m'):
+        open_source('place_recognition', 'bag', bag, None)
+
+
+def test_a_drive_that_comes_back_has_places(tmp_path: Path) -> None:
+    """One frame a second out and back over 3 m steps: only the way back has answers."""
+    path = tmp_path / 'loop'
+    write_poses(path, [*range(0, 30, 3), *range(27, -3, -3)])
+    queries = list(open_source('place_recognition', 'bag', path, None).samples)
+    assert not any(query.same for query in queries[:11])
+    assert queries[19].same == {0, 1}
+    assert queries[19].ignored == set(range(9, 20))
+    assert queries[19].number == 19
 
 
 def test_sources_name_what_cannot_be(tmp_path: Path) -> None:
