@@ -9,8 +9,10 @@ from perception_nodes.networks.deeplabv3 import DeepLabV3
 from perception_nodes.networks.fcn import FCN
 from perception_nodes.networks.pspnet import PSPNet
 from perception_nodes.networks.segnet import SegNet
+from perception_nodes.networks.street_features import StreetFeatures
 from perception_nodes.networks.street_flow import StreetFlow
 from perception_nodes.networks.street_mono import StreetMono
+from perception_nodes.networks.street_place import StreetPlace
 from perception_nodes.networks.street_segmentation import StreetSegmentation
 from perception_nodes.networks.street_stereo import StreetStereo
 from perception_nodes.networks.unet import UNet
@@ -26,4 +28,6 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     'street_stereo': StreetStereo,
     'street_flow': StreetFlow,
     'street_mono': StreetMono,
+    'street_features': StreetFeatures,
+    'street_place': StreetPlace,
 }
