@@ -28,8 +28,8 @@ from perception_nodes.training.segmentation_batches import (
 BATCH_SIZE = 8
 NOISE_PAIRS = 1
 AUXILIARY_WEIGHT = 0.4
-LOVASZ_WEIGHT = 0.5
-WEIGHT_POWER, LARGEST_WEIGHT = 0.5, 3.0
+LOVASZ_WEIGHT = 1.0
+WEIGHT_POWER, LARGEST_WEIGHT = 0.4, 3.0
 
 
 @dataclass(frozen=True)
