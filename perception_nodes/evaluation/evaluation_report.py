@@ -47,8 +47,9 @@ def evaluation_report(evaluation: Evaluation) -> Report:
     sections.append(
         Section('Result', (Details('JSON', json.dumps(evaluation.result(), indent=2)),))
     )
+    task = evaluation.task.replace('_', ' ').capitalize()
     return Report(
-        title=f'{evaluation.task.replace("_", " ").capitalize()} on {_data_name(evaluation)}{split}',
+        title=f'{task} on {_data_name(evaluation)}{split}',
         subtitle=f'{len(evaluation.ours.call_ms)} frames, model {evaluation.model} on '
         f'{evaluation.ours.backend}'
         + (f', beside {", ".join(peer.name for peer in evaluation.peers)}' if evaluation.peers
