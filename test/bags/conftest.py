@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
@@ -17,7 +18,7 @@ from perception_nodes.types import Camera, Image
 Entry = tuple[str, int, Any]
 WriteBag = Callable[..., Path]
 
-WIDTH, HEIGHT, BASELINE_M = 96, 64, 0.3
+WIDTH, HEIGHT, BASELINE_M, DISPARITY_PX = 192, 96, 0.3, 12
 FRAME_NS = 100_000_000
 START_NS = 1_600_000_000_000_000_000
 
@@ -25,7 +26,7 @@ START_NS = 1_600_000_000_000_000_000
 def camera(side: str, **fields: Any) -> Camera:
     """Left or right camera of the test rig."""
     ideal = Camera.pinhole(
-        WIDTH, HEIGHT, 80.0, 80.0, 47.5, 31.5,
+        WIDTH, HEIGHT, 160.0, 160.0, 95.5, 47.5,
         baseline_m=BASELINE_M if side == 'right' else 0.0, frame_id='left_optical',
     )
     values = {name: getattr(ideal, name) for name in ideal.__dataclass_fields__}
@@ -39,21 +40,24 @@ def texture(seed: int = 0) -> np.ndarray:
     for cell in (4, 8, 16):
         small = rng.uniform(0, 85, (HEIGHT // cell, (WIDTH + 64) // cell))
         picture += np.kron(small, np.ones((cell, cell)))
-    return picture.astype(np.uint8)
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.8), np.uint8)
 
 
 def stereo_entries(
     frames: int = 3, *, namespace: str = '/stereo', image: str = 'image_rect',
-    disparity_px: int = 8, cameras: dict[str, Camera] | None = None, start_ns: int = START_NS,
+    cameras: dict[str, Camera] | None = None, start_ns: int = START_NS,
     mono: bool = True,
 ) -> list[Entry]:
-    """Messages of a pair that looks at a wall sliding to the left by 2 px a frame."""
+    """Messages of a pair that looks at a wall sliding to the left by 2 px a frame.
+
+    Disparity is 12 px: the wall is 4 m away and the cameras move 5 cm to the right a frame.
+    """
     factory, wall = BagFactory(), texture()
     both = cameras or {side: camera(side) for side in ('left', 'right')}
     entries = []
     for frame in range(frames):
         stamp = start_ns + frame * FRAME_NS
-        for side, shift in (('left', 0), ('right', disparity_px)):
+        for side, shift in (('left', 0), ('right', DISPARITY_PX)):
             first = 2 * frame + shift
             pixels = np.ascontiguousarray(wall[:, first:first + WIDTH])
             pixels = pixels if mono else np.repeat(pixels[..., None], 3, axis=2)

@@ -62,7 +62,7 @@ def test_pairs_of_many_habits(bag_of: Open, left: str, right: str, info: str) ->
     assert (found.left.image, found.left.info) == (left, infos[0])
     assert (found.right.image, found.right.info) == (right, infos[1])
     assert found.right.camera is not None
-    assert found.right.camera.p[0, 3] == pytest.approx(-24.0)
+    assert found.right.camera.p[0, 3] == pytest.approx(-48.0)
 
 
 def test_names_without_a_namespace_of_their_own(bag_of: Open) -> None:

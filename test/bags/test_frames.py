@@ -33,14 +33,14 @@ def test_every_pair_comes_in_order(write_bag: Any, stereo: Any) -> None:
     assert frames[0].rig.baseline_m == pytest.approx(0.3)
     assert source.pairer.unpaired == [0, 0]
     left, right = frames[2].left.data, frames[2].right.data
-    np.testing.assert_array_equal(left[:, 8:], right[:, :-8])
+    np.testing.assert_array_equal(left[:, 12:], right[:, :-12])
 
 
 def test_one_camera_gives_single_frames(write_bag: Any, stereo: Any) -> None:
     path = write_bag([entry for entry in stereo(2) if 'left' in entry[0]])
     frames, _ = _frames(path)
     assert [type(frame) for frame in frames] == [MonoFrame] * 2
-    assert frames[0].camera.width == 96
+    assert frames[0].camera.width == 192
 
 
 def test_no_calibration_gives_frames_without_a_camera(write_bag: Any, stereo: Any) -> None:
@@ -59,7 +59,7 @@ def test_raw_images_are_rectified(write_bag: Any, stereo: Any, make_camera: Any)
     cameras = {side: make_camera(side, d=LENS) for side in ('left', 'right')}
     entries = stereo(2, image='image_raw', cameras=cameras)
     frames, _ = _frames(write_bag(entries))
-    raw = entries[1][2].data.reshape(64, 96)
+    raw = entries[1][2].data.reshape(96, 192)
     expected = rectify_image(raw, rectification_maps(cameras['left']))
     assert np.abs(expected.astype(int) - raw).max() > 50
     np.testing.assert_array_equal(frames[0].left.data, expected)
@@ -72,7 +72,7 @@ def test_rectified_images_are_left_alone(write_bag: Any, stereo: Any, make_camer
     cameras = {side: make_camera(side, d=LENS) for side in ('left', 'right')}
     entries = stereo(1, cameras=cameras)
     frames, _ = _frames(write_bag(entries))
-    np.testing.assert_array_equal(frames[0].left.data, entries[1][2].data.reshape(64, 96))
+    np.testing.assert_array_equal(frames[0].left.data, entries[1][2].data.reshape(96, 192))
     assert not frames[0].rig.left.distorted
 
 
@@ -108,12 +108,12 @@ def test_a_recording_that_was_looped(write_bag: Any, stereo: Any) -> None:
 
 def test_left_and_right_of_different_sizes(write_bag: Any, stereo: Any, make_camera: Any) -> None:
     entries = stereo(1)
-    small = make_camera('right', width=48)
+    small = make_camera('right', width=96)
     factory = BagFactory()
     entries[2] = (entries[2][0], entries[2][1], info_from_camera(small, factory, 0))
-    picture = Image(np.zeros((64, 48), np.uint8), entries[3][1])
+    picture = Image(np.zeros((96, 96), np.uint8), entries[3][1])
     entries[3] = (entries[3][0], entries[3][1], image_message(picture, factory))
-    with pytest.raises(PerceptionError, match='left is 96x64 but right is 48x64'):
+    with pytest.raises(PerceptionError, match='left is 192x96 but right is 96x96'):
         _frames(write_bag(entries))
 
 

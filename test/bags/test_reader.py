@@ -153,7 +153,7 @@ def test_noise_anywhere_is_one_clear_error(write_bag: Any, stereo: Any) -> None:
                         decode_image(entry.message)
         except PerceptionError:
             refused += 1
-    assert refused > 20
+    assert 5 <= refused < 60
 
 
 def test_a_message_of_another_type(write_bag: Any, stereo: Any) -> None:

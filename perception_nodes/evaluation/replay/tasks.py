@@ -9,7 +9,7 @@ from typing import Any
 from perception_nodes.bags.cameras import CameraTopics, StereoTopics
 from perception_nodes.bags.reader import BagReader
 from perception_nodes.bags.transforms import base_from_frame
-from perception_nodes.pipelines.build import NO_MODEL, PIPELINES, build_perception
+from perception_nodes.pipelines.build import PIPELINES, build_perception
 from perception_nodes.pipelines.perception import STEREO_TASKS, TASKS, Perception
 from perception_nodes.types import PerceptionError
 
@@ -78,13 +78,8 @@ def make_perception(
             rows = tuple(tuple(float(v) for v in row) for row in base_from_camera)
             config = replace(config, base_from_camera=rows)
         configs[task] = config
-    named = dict(models or {})
-    odometry = configs.get('visual_odometry')
-    if odometry is not None and odometry.front_end != 'learned':
-        # Without learned features it needs no model.
-        named.setdefault('visual_odometry', NO_MODEL)
     perception = build_perception(
-        configs, models=named, backend=backend, precision=precision, threads=threads
+        configs, models=models, backend=backend, precision=precision, threads=threads
     )
     uses_pose = any('base_from_camera' in _names(config) for config in configs.values())
     return perception, notes if uses_pose else ()
@@ -94,7 +89,7 @@ def model_info_of(pipeline: Any) -> dict[str, Any]:
     """Say what ``model_info`` holds: the card of the pipeline's model, and what runs it."""
     runner = getattr(pipeline, 'runner', None)
     if runner is None:
-        return {}
+        return {'name': 'none'}
     return {**asdict(runner.card), 'backend': runner.backend}
 
 
