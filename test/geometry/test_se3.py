@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import expm
 from scipy.spatial.transform import Rotation
@@ -83,7 +83,6 @@ def test_zero_quaternion_is_refused() -> None:
         se3.from_quaternion_xyzw(np.zeros(4), np.zeros(3))
 
 
-@settings(deadline=None)
 @given(motions(np.pi), st.floats(0.1, 10.0), st.integers(0, 10**6))
 def test_umeyama_finds_the_transform_and_the_scale(
     xi: np.ndarray, scale: float, seed: int

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from perception_nodes.metrics.calibration import GaussianCalibration, ReliabilityBins
@@ -20,7 +20,6 @@ def test_auroc_by_hand() -> None:
     assert detection.compute()['auroc_error'] == pytest.approx(4.5 / 6.0)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_auroc_of_a_stream_is_the_rank_statistic(seed: int) -> None:
     generator = np.random.default_rng(seed)
@@ -73,7 +72,6 @@ def test_ause_is_zero_for_the_error_itself_and_known_for_a_constant() -> None:
     assert blind.compute()['ause'] == pytest.approx(area, abs=1e-9)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_ause_of_a_stream_is_the_sorted_one(seed: int) -> None:
     generator = np.random.default_rng(seed)
