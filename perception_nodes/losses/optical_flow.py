@@ -37,6 +37,33 @@ def multi_scale_end_point_error(
     return total
 
 
+def window_cross_entropy(
+    scores: Tensor, offset: Tensor, weight: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy of a window's scores against the four places around the true one.
+
+    Parameters
+    ----------
+    scores : B (2r+1)^2 H W, rows of the window first.
+    offset : B 2 H W (x, y), where in the window the match is; outside -r..r it does not count.
+    weight : B 1 H W.
+    """
+    side = round(scores.shape[1] ** 0.5)
+    at = offset + (side // 2)
+    counted = ((at >= 0) & (at <= side - 1)).all(1, keepdim=True).float()
+    corner = at.clamp(0, side - 1.001).floor()
+    share = at.clamp(0, side - 1) - corner
+    log_p = scores.float().log_softmax(1)
+    loss = torch.zeros_like(counted)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            place = (corner[:, 1:] + dy) * side + corner[:, :1] + dx
+            part_x = share[:, :1] if dx else 1 - share[:, :1]
+            part_y = share[:, 1:] if dy else 1 - share[:, 1:]
+            loss = loss - part_x * part_y * log_p.gather(1, place.long())
+    return weighted_mean(loss, counted if weight is None else counted * weight)
+
+
 def census(image: Tensor, radius: int = 3, softness: float = 0.81) -> Tensor:
     """Soft census transform: how each pixel differs from its neighbours, blind to brightness.
 

@@ -16,23 +16,32 @@ from perception_nodes.networks.matching import (
 
 
 class FlowLevel(nn.Module):
-    """One level of the pyramid: warp, correlate, correct flow and log-scale."""
+    """One level of the pyramid: warp, compare with a window, take the best place, correct.
+
+    As in StreetStereo the learned part corrects scores that begin as plain correlation.
+    """
 
     def __init__(self, features: int, carried: int, width: int, radius: int) -> None:
         super().__init__()
         self.radius = radius
+        places = (2 * radius + 1) ** 2
+        # Features end in ReLU, so all of them look alike; compared is what a projection centres.
+        self.compare = nn.Conv2d(features, features, 1)
+        self.sharpness = nn.Parameter(torch.tensor(2.5))
         self.mix = nn.Sequential(
-            ConvNorm((2 * radius + 1) ** 2 + features + carried + 3, width),
+            ConvNorm(places + features + carried + 3, width),
             ResidualBlock(width, width), ConvNorm(width, width, dilation=2),
             ConvNorm(width, width),
         )
+        self.scores = nn.Conv2d(width, places, 3, padding=1)
         self.change = nn.Conv2d(width, 3, 3, padding=1)
-        nn.init.zeros_(self.change.weight)
-        nn.init.zeros_(self.change.bias)
+        for head in (self.scores, self.change):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
 
     def forward(
         self, newest: Tensor, older: Tensor, state: Tensor, carried: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Correct the state.
 
         Parameters
@@ -43,15 +52,41 @@ class FlowLevel(nn.Module):
 
         Returns
         -------
-        The corrected state, and what is carried on.
+        The corrected state; what is carried on; the scores of the window's places, B places H W.
         """
-        moved = warp(older, state[:, :2]) if carried is not None else older
-        parts = [
-            local_correlation(unit(newest), unit(moved), self.radius), newest,
-            state.to(newest.dtype),
-        ]
+        own, other = unit(self.compare(newest)), unit(self.compare(older))
+        if carried is not None:
+            other = warp(other, state[:, :2])
+        cosines = local_correlation(own, other, self.radius)
+        parts = [cosines, newest, state.to(newest.dtype)]
         x = self.mix(torch.cat(parts if carried is None else [*parts, carried], 1))
-        return state + self.change(x).float(), x
+        scores = cosines * self.sharpness.exp() + self.scores(x)
+        offset, spread = window_mean(scores, self.radius)
+        change = self.change(x).float()
+        # The match lies at p + offset in the warped picture: the point moved by so much less.
+        flow = state[:, :2] - offset + change[:, :2]
+        return torch.cat([flow, spread.log() + change[:, 2:]], 1), x, scores
+
+
+def window_mean(scores: Tensor, radius: int) -> tuple[Tensor, Tensor]:
+    """Mean place and deviation under the softmax over a window's places, in float32.
+
+    Parameters
+    ----------
+    scores : B (2r+1)^2 H W, rows of the window first.
+
+    Returns
+    -------
+    B 2 H W (x, y), -r..r, and B 1 H W, both in pixels.
+    """
+    probability = scores.float().softmax(1)
+    side = torch.arange(-radius, radius + 1, device=scores.device, dtype=torch.float32)
+    x = side.repeat(len(side))[None, :, None, None]
+    y = side.repeat_interleave(len(side))[None, :, None, None]
+    mean_x = (probability * x).sum(1, keepdim=True)
+    mean_y = (probability * y).sum(1, keepdim=True)
+    squared = (probability * ((x - mean_x) ** 2 + (y - mean_y) ** 2)).sum(1, keepdim=True)
+    return torch.cat([mean_x, mean_y], 1), torch.sqrt(0.5 * squared + 1e-4)
 
 
 class StreetFlow(nn.Module):
@@ -87,24 +122,30 @@ class StreetFlow(nn.Module):
         Returns
         -------
         flow_px : B 2 H W, pixels (see types.Flow); log_scale : B 1 H W, log of the Laplace scale
-        in pixels; coarse_px : flows B 2 h w at 1/16, 1/8, 1/4, in pixels of the full size.
+        in pixels. Of the levels 1/16, 1/8, 1/4, each in its own pixels: start and flows,
+        B 2 h w before and after; scores : B places h w of the window between.
         """
         pyramid = self.encoder(torch.cat([image0, image1]))
-        coarse_px: list[Tensor] = []
+        starts: list[Tensor] = []
+        flows: list[Tensor] = []
+        scores: list[Tensor] = []
         state = carried = None
         for level, both in zip(self.levels, reversed(pyramid), strict=True):
             older, newest = both.chunk(2)
             if state is None or carried is None:
                 state = torch.zeros_like(newest[:, :3], dtype=torch.float32)
             else:
-                state = F.interpolate(state, scale_factor=2.0, mode='bilinear')
+                # Each level answers for itself (RAFT detaches likewise).
+                state = F.interpolate(state.detach(), scale_factor=2.0, mode='bilinear')
                 state = torch.cat([2 * state[:, :2], state[:, 2:] + 0.6931], 1)
                 carried = F.interpolate(carried, scale_factor=2.0, mode='bilinear')
-            state, carried = level(newest, older, state, carried)
-            coarse_px.append(state[:, :2] * (image1.shape[3] // state.shape[3]))
+            starts.append(state[:, :2])
+            state, carried, places = level(newest, older, state, carried)
+            flows.append(state[:, :2])
+            scores.append(places)
         fine = convex_upsample(state, self.weights(carried), 4)
         return {
             'flow_px': 4 * fine[:, :2],
             'log_scale': fine[:, 2:].clamp(-5.0, 4.0) + 1.3863,  # log 4: to pixels
-            'coarse_px': coarse_px,
+            'start': starts, 'flows': flows, 'scores': scores,
         }

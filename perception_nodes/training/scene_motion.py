@@ -11,11 +11,11 @@ def scene_motion(rng: np.random.Generator, scene: Folded) -> FloatArray:
     """Draw a motion, float32 [H, W, 2] px: each pixel p was at ``p - flow`` in the older picture.
 
     Two thirds of the scenes are driven through, one third is shifted, turned and zoomed like a
-    hand-held camera; pieces move by themselves in both. Fast and subpixel motion are as frequent.
+    hand-held camera; pieces move by themselves in both. Slow motion is as frequent as fast.
     """
     height, width = scene.rows.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
-    slow = np.exp(rng.uniform(np.log(0.1), 0.0)) if rng.random() < 0.5 else 1.0
+    slow = np.exp(rng.uniform(np.log(0.06), 0.0))
     if rng.random() < 0.67:
         flow = _driven(rng, scene, x, y, slow)
     else:

@@ -10,6 +10,7 @@ from perception_nodes.losses.optical_flow import (
     end_point_error,
     forward_backward_occlusion,
     multi_scale_end_point_error,
+    window_cross_entropy,
 )
 
 
@@ -61,3 +62,14 @@ def test_what_does_not_close_is_hidden():
     # gaps 0, 4, 0.49 against 0.01 * (200, 164, 0.49) + 0.5 = 2.5, 2.14, 0.505
     hidden = forward_backward_occlusion(forward, back)
     assert hidden.flatten().tolist() == [False, True, False]
+
+
+def test_window_cross_entropy_shares_between_the_four_places_around():
+    probability = torch.arange(1.0, 10.0) / 45
+    scores = (probability.log() + 3.0)[None, :, None, None].expand(1, 9, 1, 3)
+    # right and down by a quarter; exactly right; outside
+    offset = vectors((0.25, 0.25), (1, 0), (1.5, 0))
+    p = probability.reshape(3, 3)
+    first = -(9 * p[1, 1].log() + 3 * p[1, 2].log() + 3 * p[2, 1].log() + p[2, 2].log()) / 16
+    expected = (first - p[1, 2].log()) / 2
+    assert window_cross_entropy(scores, offset).item() == pytest.approx(expected.item(), rel=1e-2)

@@ -11,6 +11,7 @@ from perception_nodes.networks.matching import (
     unit,
     warp,
 )
+from perception_nodes.networks.street_flow import FlowLevel, window_mean
 from perception_nodes.networks.street_stereo import StreetStereo, soft_argmin
 
 
@@ -94,3 +95,24 @@ def test_with_a_reach_the_mean_stays_on_the_likelier_surface():
     assert soft_argmin(scores)[0].item() < 9
     mean, spread = soft_argmin(scores, reach=2)
     assert abs(mean.item() - 9.5) < 1e-4 and spread.item() > 2
+
+
+def test_window_mean_is_the_mean_place_x_first():
+    scores = torch.full((1, 25, 1, 1), -100.0)
+    scores[0, 3 * 5 + 4], scores[0, 3 * 5 + 2] = 0.0, 0.0  # y = +1; x = +2 and 0
+    mean, spread = window_mean(scores, 2)
+    assert torch.allclose(mean.flatten(), torch.tensor([1.0, 1.0]), atol=1e-5)
+    assert abs(spread.item() - 0.5**0.5) < 1e-3  # 1 along x, 0 along y
+
+
+def test_a_flow_level_adds_where_the_window_matches():
+    """The newest picture is the older one 2 px further right: flow +2 on every level's grid."""
+    torch.manual_seed(0)
+    level = FlowLevel(16, 0, 24, 3).eval()
+    with torch.no_grad():
+        level.sharpness.fill_(4.0)
+        older = torch.randn(1, 16, 12, 24)
+        state, _, scores = level(older.roll(2, 3), older, torch.zeros(1, 3, 12, 24), None)
+    inner = state[0, :, 3:-3, 5:-5]
+    assert (inner[0] - 2).abs().max() < 0.1 and inner[1].abs().max() < 0.1
+    assert scores.shape == (1, 49, 12, 24)

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from perception_nodes.losses.optical_flow import multi_scale_end_point_error
-from perception_nodes.losses.regression import laplace_nll
+from perception_nodes.losses.optical_flow import window_cross_entropy
+from perception_nodes.losses.regression import laplace_nll, weighted_mean
 from perception_nodes.training.dense_batches import (
     DenseBatches,
     Pictures,
@@ -22,21 +22,30 @@ from perception_nodes.training.recipe import Batch, Recipe, Task
 
 SIZE = (192, 384)
 HIDDEN_WEIGHT = 0.3
-COARSE_WEIGHTS = (0.08, 0.15, 0.3)
+ENTROPY_WEIGHT = 0.3
+ERROR_WEIGHT = 0.5
 HELD_OUT = 24
 LAYERS = 0.25
 
 
 def flow_loss(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    """Laplace likelihood of the flow + the end-point error of every level of the pyramid."""
+    """Laplace likelihood of the flow + of every level its error and its window's cross-entropy."""
     out = network(batch['image0'], batch['image1'])
     truth, seen = batch['flow_px'], batch['seen']
     weight = HIDDEN_WEIGHT + (1 - HIDDEN_WEIGHT) * seen
     error = out['flow_px'].float() - truth
     nll = laplace_nll(error, out['log_scale'].float(), weight)
-    coarse = multi_scale_end_point_error(out['coarse_px'], truth, COARSE_WEIGHTS, weight)
+    total = nll
+    for start, flow, scores in zip(out['start'], out['flows'], out['scores'], strict=True):
+        step = truth.shape[3] // flow.shape[3]
+        centre = slice(step // 2, None, step)
+        wanted, at = truth[:, :, centre, centre] / step, weight[:, :, centre, centre]
+        # Log: a match that is far off must not drown those that are nearly right.
+        far = torch.sqrt(((flow - wanted) ** 2).sum(1, keepdim=True) + 1e-6)
+        total = total + ERROR_WEIGHT * weighted_mean(torch.log1p(far), at)
+        total = total + ENTROPY_WEIGHT * window_cross_entropy(scores, start - wanted, at)
     epe = torch.linalg.vector_norm(error.detach()[:, :, ::4, ::4], dim=1).mean()
-    return nll + coarse, {'nll': nll.detach(), 'epe_px': epe}
+    return total, {'nll': nll.detach(), 'epe_px': epe}
 
 
 class FlowEvaluation:
