@@ -16,7 +16,7 @@ from perception_nodes.cli.image_size import ImageSize
 from perception_nodes.datasets.synthetic.layers import random_stereo_pair
 from perception_nodes.evaluation.evaluate import evaluate
 from perception_nodes.evaluation.peers import PEERS
-from perception_nodes.evaluation.speed import SpeedCase, SpeedResult, differences, measure
+from perception_nodes.evaluation.speed import SpeedCase, SpeedResult, differences, measure, steps
 from perception_nodes.inference import BACKENDS, PRECISIONS
 from perception_nodes.inference.model_card import check_model
 from perception_nodes.inference.models import list_models, model_path
@@ -60,7 +60,7 @@ def command(
 ) -> None:
     """Measure TASKS (or 'all'): latency, throughput, memory, difference from fp32 ONNX Runtime.
 
-    Every line is measured in a process of its own, one after the other.
+    Every line is measured in a process of its own; they take turns, five rounds.
     """
     if (dataset is None) != (root is None) or (dataset and len(tasks) > 1):
         raise PerceptionError('give --dataset and --root together, for one task')
@@ -145,22 +145,22 @@ def peer_cases(
 
 
 def measure_all(
-    task: str, cases: Iterable[SpeedCase], frames: Sequence[InputFrame], calls: int
+    task: str, cases: Sequence[SpeedCase], frames: Sequence[InputFrame], calls: int
 ) -> list[dict[str, Any]]:
-    """Measure and print one line each; a case that cannot run is told and left out."""
+    """Measure side by side and print a line each; a case that cannot run says why."""
     height, width = frames[0].left.shape[:2]
     click.echo(f'{task}, images {width}x{height}')
+    with click.progressbar(length=steps(len(cases)), label=f'  {task}') as bar:
+        results = measure(cases, frames, calls, lambda: bar.update(1))
     click.echo(f'  {"what":<28} {"backend":<28} {"p50 ms":>8} {"p99 ms":>8} {"per s":>7} '
                f'{"MB":>6} {"load s":>7}  mean (largest) difference')
     rows: list[dict[str, Any]] = []
     reference: SpeedResult | None = None
-    for case in cases:
-        try:
-            result = measure(case, frames, calls)
-        except PerceptionError as error:
-            click.echo(f'  {case.name:<28} {case.backend:<28} not run: {error}')
+    for case, result in zip(cases, results, strict=True):
+        if isinstance(result, PerceptionError):
+            click.echo(f'  {case.name:<28} {case.backend:<28} not run: {result}')
             rows.append({'task': task, 'name': case.name, 'backend': case.backend,
-                         'not_run': str(error)})
+                         'not_run': str(result)})
             continue
         reference = reference or result
         gaps = {} if case.kind != 'model' or case.samples > 1 else differences(reference, result)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast something answers, and how much memory it takes; each in a process of its own."""
+"""How fast things answer, and how much memory they take.
+
+Each is measured in a process of its own, and they take turns: a machine that is busy for a while
+then slows all of them, and not the one that happened to be measured.
+"""
 
 import multiprocessing
 import time
@@ -21,6 +25,7 @@ from perception_nodes.pipelines.perception import Perception, StereoFrame
 from perception_nodes.types import Array, Camera, Image, PerceptionError, StereoRig
 
 WARM_UP = 3
+ROUNDS = 5
 KEPT_OUTPUTS = 2
 BASELINE_M = 0.5
 FRAME_NS = 50_000_000
@@ -87,44 +92,107 @@ class SpeedResult:
         return 1e3 * len(self.call_ms) / float(np.sum(self.call_ms))
 
 
-def measure(case: SpeedCase, frames: Sequence[InputFrame], calls: int) -> SpeedResult:
-    """Measure in a fresh process, so that no case warms the other's caches or memory.
+def measure(
+    cases: Sequence[SpeedCase], frames: Sequence[InputFrame], calls: int,
+    progress: Callable[[], None] = lambda: None,
+) -> list[SpeedResult | PerceptionError]:
+    """Measure cases side by side, in rounds; of one that cannot run, why.
 
-    Raises
-    ------
-    PerceptionError
-        If the case cannot be set up or the process dies; the line says why.
+    Parameters
+    ----------
+    calls : measured calls of each case, after those that warm it up.
+    progress : called after every setting up and every turn, ``steps(len(cases))`` times in all.
     """
-    context = multiprocessing.get_context('spawn')
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(sender, case, frames, calls), daemon=True)
-    process.start()
-    sender.close()
+    workers: list[_Worker | PerceptionError] = []
+    results: list[SpeedResult | PerceptionError] = []
     try:
-        answer = receiver.recv()
-    except EOFError:
-        answer = f'the measuring process of {case.name} died'
+        for case in cases:
+            try:
+                workers.append(_Worker(case, frames))
+            except PerceptionError as error:
+                workers.append(error)
+            progress()
+        for turn in range(ROUNDS):
+            share = calls * (turn + 1) // ROUNDS - calls * turn // ROUNDS
+            for index, worker in enumerate(workers):
+                if isinstance(worker, _Worker) and share:
+                    try:
+                        worker.take_turn(share)
+                    except PerceptionError as error:
+                        workers[index] = error
+                progress()
     finally:
-        process.join()
-    if isinstance(answer, SpeedResult):
+        for worker in workers:
+            results.append(worker.finish() if isinstance(worker, _Worker) else worker)
+    return results
+
+
+def steps(cases: int) -> int:
+    """How often ``measure`` tells its progress."""
+    return cases * (1 + ROUNDS)
+
+
+class _Worker:
+    """The process of one case; PerceptionError if it cannot be set up."""
+
+    def __init__(self, case: SpeedCase, frames: Sequence[InputFrame]) -> None:
+        context = multiprocessing.get_context('spawn')
+        self._case, self._call_ms = case, list[float]()
+        self._pipe, other = context.Pipe()
+        self._process = context.Process(target=_child, args=(other, case, frames), daemon=True)
+        self._process.start()
+        other.close()
+        self._backend, self._load_s, self._outputs = self._answer()
+
+    def take_turn(self, calls: int) -> None:
+        """Make it answer some more."""
+        self._pipe.send(calls)
+        self._call_ms += self._answer()
+
+    def finish(self) -> SpeedResult:
+        """End the process; what it measured."""
+        self._pipe.send(0)
+        memory = float(self._answer())
+        self._process.join()
+        return SpeedResult(self._case, self._backend, tuple(self._call_ms), self._load_s, memory,
+                           self._outputs)
+
+    def _answer(self) -> Any:
+        try:
+            answer = self._pipe.recv()
+        except EOFError:
+            answer = PerceptionError(f'the measuring process of {self._case.name} died')
+        if isinstance(answer, PerceptionError):
+            self._process.join()
+            raise answer
         return answer
-    raise PerceptionError(str(answer))
 
 
-def run_case(case: SpeedCase, frames: Sequence[InputFrame], calls: int) -> SpeedResult:
-    """Measure in this process."""
-    before_mb = memory_mb()
-    start = time.perf_counter()
-    call, backend, keep = _set_up(case, frames)
-    first = [call(index) for index in range(WARM_UP)]
-    load_s = time.perf_counter() - start
-    call_ms = []
-    for index in range(calls):
-        begin = time.perf_counter()
-        call(index)
-        call_ms.append(1e3 * (time.perf_counter() - begin))
-    return SpeedResult(case, backend(), tuple(call_ms), load_s, peak_memory_mb() - before_mb,
-                       tuple(first[:KEPT_OUTPUTS]) if keep else ())
+def _child(pipe: Connection, case: SpeedCase, frames: Sequence[InputFrame]) -> None:
+    """Set up and tell; then measure as many calls as asked, until none are."""
+    import cv2
+
+    cv2.setNumThreads(case.threads or default_threads())
+    before_mb, start, done = memory_mb(), time.perf_counter(), 0
+    try:
+        call, backend, keep = _set_up(case, frames)
+        first = [call(index) for index in range(WARM_UP)]
+        pipe.send((backend(), time.perf_counter() - start,
+                   tuple(first[:KEPT_OUTPUTS]) if keep else ()))
+        while calls := pipe.recv():
+            call_ms = []
+            for index in range(done, done + calls):
+                begin = time.perf_counter()
+                call(index)
+                call_ms.append(1e3 * (time.perf_counter() - begin))
+            done += calls
+            pipe.send(call_ms)
+        pipe.send(peak_memory_mb() - before_mb)
+    except EOFError:
+        return  # the other side is gone
+    except Exception as error:
+        text = ' '.join(str(error).split()) or repr(error)
+        pipe.send(PerceptionError(f'{case.name}: {text}'))
 
 
 def differences(reference: SpeedResult, other: SpeedResult) -> dict[str, tuple[float, float]]:
@@ -204,18 +272,6 @@ def _plain_network(
     planes = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
     return (lambda index: session.run(None, {name: planes}),
             lambda: f'onnxruntime {onnxruntime.__version__} cpu', False)
-
-
-def _child(
-    sender: Connection, case: SpeedCase, frames: Sequence[InputFrame], calls: int
-) -> None:
-    try:
-        import cv2
-
-        cv2.setNumThreads(case.threads or default_threads())
-        sender.send(run_case(case, frames, calls))
-    except Exception as error:
-        sender.send(f'{case.name}: {" ".join(str(error).split()) or repr(error)}')
 
 
 def _difference(expected: Array, found: Array) -> tuple[float, float]:
