@@ -11,6 +11,7 @@ from perception_nodes.ros.diagnostics import OK, Finding
 from perception_nodes.ros.frames import FrameDecoder
 from perception_nodes.ros.loading import load
 from perception_nodes.ros.map_interface import MapInterface
+from perception_nodes.ros.mount import MountInterface
 from perception_nodes.ros.odometry_interface import OdometryInterface
 from perception_nodes.ros.outputs import Outputs
 from perception_nodes.ros.processing import Processing
@@ -91,6 +92,10 @@ class Configured:
 
     def _open_interfaces(self) -> None:
         node = self._node
+        if self.settings.mount is not None:
+            self._interfaces['mount'] = MountInterface(
+                node, self.settings.mount, self._base_frames(), self.loaded
+            )
         for task, config in self.settings.ros.items():
             prefix = node.tasks.topic_prefixes()[task]
             if task == 'visual_odometry':
@@ -112,9 +117,17 @@ class Configured:
             context['palette'] = tuple(self.loaded.runners['segmentation'].card.palette)
         if 'place_recognition' in self.settings.ros:
             context['map_frame'] = self.settings.ros['place_recognition'].map_frame
-        if 'visual_odometry' in self.settings.pipelines:
-            context['base_frame'] = self.settings.pipelines['visual_odometry'].base_frame
+            context['base_frame'] = self.settings.ros['place_recognition'].base_frame
         return Context(**context)
+
+    def _base_frames(self) -> dict[str, str]:
+        """By task, what it calls the vehicle."""
+        frames = {}
+        if 'visual_odometry' in self.settings.pipelines:
+            frames['visual_odometry'] = self.settings.pipelines['visual_odometry'].base_frame
+        if 'place_recognition' in self.settings.ros:
+            frames['place_recognition'] = self.settings.ros['place_recognition'].base_frame
+        return frames
 
     def _went_back(self) -> None:
         """In the worker's thread, before the first frame of the earlier time."""

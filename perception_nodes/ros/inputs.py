@@ -138,7 +138,7 @@ class Inputs:
                     take.companion(entry.task, entry.name, message)
             except PerceptionError as error:
                 self._statistics.count('bad')
-                self._problems.add(f'bad {entry.name}', f'{entry.name}: {error}')
+                self._problems.add(f'{entry.name}: {error}')
 
         return received
 

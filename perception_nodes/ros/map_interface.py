@@ -23,11 +23,13 @@ class MapConfig:
     map_path : file that save_map writes and load_map reads; may be changed at any time.
     load_map : load map_path in configure; a file that is not there or not good is a failure.
     map_frame : frame of the places.
+    base_frame : the vehicle's frame.
     """
 
     map_path: str = ''
     load_map: bool = False
     map_frame: str = 'map'
+    base_frame: str = 'base_link'
 
     def __post_init__(self) -> None:
         if self.load_map and not self.map_path:

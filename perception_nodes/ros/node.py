@@ -10,7 +10,6 @@ active                    subscriptions and the worker
 ========================  ======================================================================
 """
 
-import re
 import traceback
 from collections.abc import Callable, Sequence
 
@@ -169,6 +168,9 @@ class PerceptionLifecycleNode(LifecycleNode):
             self.publish_diagnostics()
             return FAILURE
         self.failure, self.stage = '', stage
+        serving = self.configured.loaded.states().values() if self.configured else ()
+        models = ', '.join(sorted({state.serving for state in serving})) or 'no model'
+        self.get_logger().info(f'{stage}: {", ".join(self.tasks.tasks)} on {models}')
         return SUCCESS
 
     def _autostart(self) -> None:
@@ -183,11 +185,11 @@ class PerceptionLifecycleNode(LifecycleNode):
             return  # the process is ending under it
         self.statistics.count('bad')
         if isinstance(error, PerceptionError):
-            self.problems.add(re.sub(r'[\d.]+', '#', str(error)), str(error))
+            self.problems.add(str(error))
             return
         where = traceback.extract_tb(error.__traceback__)[-1:]
         place = f' ({where[0].name}, line {where[0].lineno})' if where else ''
-        self.problems.add(type(error).__name__ + place, f'{error!r}{place}')
+        self.problems.add(f'{error!r}{place}', type(error).__name__ + place)
 
     def _check_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
         reason = parameters.refusal(self, self.tasks.configs(), changes)

@@ -8,6 +8,7 @@ field                       parameter
 ==========================  =====================================================================
 bool, int, float, str       the same; an integer is taken for a float
 tuple of str, float, int    list; for str an empty text is no entry, so ``['']`` is the empty list
+tuple or None               list, '' for None
 4x4 transform (tuple rows)  double list ``[x y z qx qy qz qw]``, metres and unit quaternion
 ==========================  =====================================================================
 """
@@ -104,6 +105,8 @@ def refusal(
 
 def to_parameter(value: Any) -> Any:
     """Give a field's value as a parameter's."""
+    if value is None:
+        return ''
     if not isinstance(value, tuple):
         return value
     if _is_transform(value):
@@ -120,6 +123,8 @@ def from_parameter(name: str, value: Any, default: Any) -> Any:
     PerceptionError
         Naming the parameter, what it holds and what it should.
     """
+    if default is None:
+        return None if value == '' else _sequence(name, value, (0.0,))
     if isinstance(default, tuple):
         return _sequence(name, value, default)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
@@ -161,6 +166,8 @@ def _sequence(name: str, value: Any, default: tuple[Any, ...]) -> Any:
         if not all(isinstance(entry, str) for entry in value):
             raise PerceptionError(f'parameter {name} is {list(value)}; it takes a list of texts')
         return tuple(entry for entry in value if entry)
+    if not all(isinstance(entry, int | float) for entry in value):
+        raise PerceptionError(f'parameter {name} is {list(value)}; it takes a list of numbers')
     return tuple(type(default[0])(entry) for entry in value)
 
 

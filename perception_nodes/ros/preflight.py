@@ -49,6 +49,20 @@ def silent_because(view: View) -> str:
     return _arriving_but_no_frame(view)
 
 
+def taken_for_rectified(view: View) -> str:
+    """Say which raw images are taken for rectified ones; '' if none seem to be."""
+    for entry, subscription in view.subscriptions.items():
+        info = view.assembler.infos.get(entry.side)
+        if entry.kind != 'image' or info is None or 'rect' in subscription.topic_name:
+            continue
+        if any(info.d):
+            return (
+                f'{subscription.topic_name} is taken for rectified but its camera_info tells of '
+                'distortion: set rectify, or take a rectified topic'
+            )
+    return ''
+
+
 def published_companions(view: View) -> set[str]:
     """Tasks whose companion topics all have a publisher now."""
     topics: dict[str, list[str]] = {}

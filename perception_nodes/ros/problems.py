@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What went wrong lately: logged once a kind, counted always, told in the diagnostics."""
 
+import re
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 FRESH_S = 5.0
+MAX_KINDS = 30
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,21 @@ class Problems:
         self._lock = threading.Lock()
         self._problems: dict[str, Problem] = {}
 
-    def add(self, kind: str, message: str) -> None:
-        """Note one; the first of its kind is logged."""
+    def add(self, message: str, kind: str = '') -> None:
+        """Note one; the first of its kind is logged.
+
+        Parameters
+        ----------
+        kind : '' = the message without its numbers.
+        """
         line = ' '.join(message.split())
+        kind = kind or re.sub(r'[\d.]+', '#', line)
         with self._lock:
-            before = self._problems.get(kind)
+            before = self._problems.pop(kind, None)
             count = before.count + 1 if before else 1
             self._problems[kind] = Problem(kind, line, count, time.monotonic())
+            while len(self._problems) > MAX_KINDS:
+                del self._problems[next(iter(self._problems))]
         if count == 1:
             self._log(f'{line} (further ones are counted in /diagnostics)')
 

@@ -62,6 +62,9 @@ def _surroundings(node: PerceptionLifecycleNode) -> list[Finding]:
     lost = image_delivery.complaint(get_rmw_implementation_identifier())
     if lost:
         found.append(Finding(WARN, lost))
+    raw = node.session.taken_for_rectified() if node.session else ''
+    if raw:
+        found.append(Finding(WARN, raw))
     simulated = node.get_parameter('use_sim_time').value
     if simulated and node.get_clock().now().nanoseconds == 0:
         found.append(Finding(WARN, 'use_sim_time is true but nothing came on /clock'))

@@ -8,7 +8,12 @@ from rclpy.lifecycle import LifecycleNode
 from perception_nodes.ros.assembler import Assembler, Companion, RawFrame
 from perception_nodes.ros.config import NodeConfig
 from perception_nodes.ros.inputs import Input, Inputs, needed_infos, needs_pair
-from perception_nodes.ros.preflight import View, published_companions, silent_because
+from perception_nodes.ros.preflight import (
+    View,
+    published_companions,
+    silent_because,
+    taken_for_rectified,
+)
 from perception_nodes.ros.problems import Problems
 from perception_nodes.ros.statistics import Statistics
 from perception_nodes.ros.worker import Worker
@@ -45,7 +50,7 @@ class Session:
         self._view = View(
             node, self._inputs.subscriptions, statistics, self.assembler, config.sync_tolerance_s
         )
-        self._node = node
+        self._node, self._rectifies = node, config.rectify
         self._release_timer = None
         if companions:
             self._release_timer = node.create_timer(
@@ -63,6 +68,10 @@ class Session:
         """Say why no frame comes; '' while they do. Looks at who publishes on the way."""
         self.assembler.expected = published_companions(self._view)
         return silent_because(self._view)
+
+    def taken_for_rectified(self) -> str:
+        """Say which raw images are taken for rectified ones; '' if none seem to be."""
+        return '' if self._rectifies else taken_for_rectified(self._view)
 
     def close(self) -> None:
         """End the subscriptions, then the worker when it has finished its frame."""

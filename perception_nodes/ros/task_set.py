@@ -20,6 +20,7 @@ from perception_nodes.ros.inputs import (
     image_inputs,
 )
 from perception_nodes.ros.map_interface import MapConfig
+from perception_nodes.ros.mount import MOUNTED, MountConfig
 from perception_nodes.ros.odometry_interface import OdometryNodeConfig
 from perception_nodes.types import PerceptionError
 
@@ -69,10 +70,12 @@ class Settings:
 
     Attributes
     ----------
+    mount : None if no task cares where the camera sits.
     models, pipelines : by task. ros : by task, of those with ROS_CONFIGS.
     """
 
     node: NodeConfig
+    mount: MountConfig | None
     models: dict[str, str]
     pipelines: dict[str, Any]
     ros: dict[str, Any]
@@ -94,6 +97,8 @@ class TaskSet:
     def configs(self) -> dict[str, list[type[Any]]]:
         """Config classes by the prefix of their parameters."""
         found: dict[str, list[type[Any]]] = {'': [NodeConfig]}
+        if any(task in MOUNTED for task in self.tasks):
+            found[''].append(MountConfig)
         for task in self.tasks:
             prefix = self.parameter_prefix(task)
             classes = [ModelConfig, PIPELINES[task].config]
@@ -117,7 +122,9 @@ class TaskSet:
             pipelines[task] = parameters.read(node, PIPELINES[task].config, prefix)
             if task in ROS_CONFIGS:
                 ros[task] = parameters.read(node, ROS_CONFIGS[task], prefix)
-        return Settings(parameters.read(node, NodeConfig), models, pipelines, ros)
+        mounted = any(task in MOUNTED for task in self.tasks)
+        mount = parameters.read(node, MountConfig) if mounted else None
+        return Settings(parameters.read(node, NodeConfig), mount, models, pipelines, ros)
 
     def parameter_names(self) -> set[str]:
         """Every parameter that is declared here."""

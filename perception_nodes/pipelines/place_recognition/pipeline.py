@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Place recognition: an image in, the places of the map that it may show out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +71,12 @@ class PlaceRecognitionPipeline:
         self._map = PlaceMap()
         self._last_stamp_ns: int | None = None
         self._last_added: Place | None = None
+
+    def mount(self, base_from_camera: FloatArray) -> None:
+        """Say where the camera sits, [4, 4], other than config says; the map stays."""
+        rows = tuple(tuple(float(entry) for entry in row) for row in base_from_camera)
+        self.config = replace(self.config, base_from_camera=rows)
+        self._base_from_camera = self.config.base_from_camera_matrix
 
     @property
     def places(self) -> int:

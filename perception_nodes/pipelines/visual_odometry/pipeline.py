@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stereo visual odometry: two rectified images in, the vehicle's pose and its covariance out."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from perception_nodes.geometry import se3
@@ -54,6 +56,13 @@ class VisualOdometryPipeline:
         self._rig: StereoRig | None = None
         self._last: Odometry | None = None
         self._lost_since_ns: int | None = None
+
+    def mount(self, base_from_camera: FloatArray) -> None:
+        """Say where the left camera sits, [4, 4], other than config says; forgets everything."""
+        rows = tuple(tuple(float(entry) for entry in row) for row in base_from_camera)
+        self.config = replace(self.config, base_from_camera=rows)
+        self._base_from_camera = self.config.base_from_camera_matrix
+        self.reset()
 
     def set_pose(self, odom_from_base: FloatArray, covariance: FloatArray | None = None) -> None:
         """Say where the vehicle is now; what it sees is followed on from there.

@@ -21,7 +21,8 @@ class PlaceRecognitionNode(TaskNode):
 
     Parameters: those of ``pipelines.place_recognition.PlaceRecognitionConfig`` and of
     ``ros.config.NodeConfig`` (backend, precision, transport, rectify, autostart, ...), and
-    ``model``, and of ``ros.map_interface.MapConfig`` (map_path, load_map, map_frame).
+    ``model``, and of ``ros.map_interface.MapConfig`` (map_path, load_map, map_frame)
+    and ``ros.mount.MountConfig``.
     """
 
     task = 'place_recognition'

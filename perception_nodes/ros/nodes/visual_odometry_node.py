@@ -20,8 +20,8 @@ class VisualOdometryNode(TaskNode):
 
     Parameters: those of ``pipelines.visual_odometry.VisualOdometryConfig`` and of
     ``ros.config.NodeConfig`` (backend, precision, transport, rectify, autostart, ...), and
-    ``model``, and of ``ros.odometry_interface.OdometryNodeConfig`` (publish_tf, mount,
-    path_length).
+    ``model``, and of ``ros.odometry_interface.OdometryNodeConfig`` (publish_tf,
+    path_length) and ``ros.mount.MountConfig``.
     """
 
     task = 'visual_odometry'

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes in this process, spoken to over real DDS from another participant."""
+
+import importlib.util
+import os
+
+# Before rclpy is imported: a domain of our own, wrong field types are errors, images are not lost.
+os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+os.environ['ROS_PYTHON_CHECK_FIELDS'] = '1'
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from perception_nodes.ros.image_delivery import environment
+from perception_nodes.types import Camera, Image, StereoRig
+
+os.environ.update(environment())
+
+if importlib.util.find_spec('rclpy') is None:
+    collect_ignore_glob = ['test_[!0]*.py']  # test_0_ros.py skips and says why
+
+WIDTH, HEIGHT, FOCAL_PX, BASELINE_M = 320, 192, 200.0, 0.2
+DISPARITY_PX, STEP_PX = 16, 4
+START_NS, PERIOD_NS = 1_700_000_000_000_000_000, 100_000_000
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures of a wall 2.5 m away; the camera moves 5 cm to the right each time."""
+
+    left: Image
+    right: Image
+    rig: StereoRig
+
+
+def wall_pictures(count: int, stamps_ns: list[int] | None = None) -> list[Pair]:
+    """Make pictures of a wall by cutting them out of one texture: every pixel's motion is known.
+
+    The disparity is DISPARITY_PX everywhere, and the picture moves STEP_PX to the left each time.
+    """
+    rng = np.random.default_rng(7)
+    wide = WIDTH + DISPARITY_PX + STEP_PX * count
+    texture = cv2.GaussianBlur(rng.integers(0, 256, (HEIGHT, wide, 3), np.uint8), (0, 0), 1.5)
+    texture = cv2.normalize(texture, None, 0, 255, cv2.NORM_MINMAX)
+    left = Camera.pinhole(
+        WIDTH, HEIGHT, FOCAL_PX, FOCAL_PX, WIDTH / 2, HEIGHT / 2, frame_id='left_optical'
+    )
+    right = Camera.pinhole(
+        WIDTH, HEIGHT, FOCAL_PX, FOCAL_PX, WIDTH / 2, HEIGHT / 2, baseline_m=BASELINE_M,
+        frame_id='right_optical',
+    )
+    pairs = []
+    for index in range(count):
+        stamp = START_NS + index * PERIOD_NS if stamps_ns is None else stamps_ns[index]
+        x = index * STEP_PX
+        pairs.append(Pair(
+            Image(np.ascontiguousarray(texture[:, x:x + WIDTH]), stamp, 'left_optical'),
+            Image(np.ascontiguousarray(texture[:, x + DISPARITY_PX:x + DISPARITY_PX + WIDTH]),
+                  stamp, 'right_optical'),
+            StereoRig(left, right),
+        ))
+    return pairs
+
+
+@pytest.fixture
+def wall() -> Callable[..., list[Pair]]:
+    """See wall_pictures."""
+    return wall_pictures
+
+
+class Bench:
+    """Nodes under test in one context and thread, the test's own node in another."""
+
+    def __init__(self) -> None:
+        import rclpy
+        from rclpy.context import Context
+        from rclpy.executors import SingleThreadedExecutor
+
+        from perception_nodes.ros.factory import RclpyFactory
+
+        self.factory = RclpyFactory()
+        self.contexts = [Context(), Context()]
+        for context in self.contexts:
+            rclpy.init(args=[], context=context)
+        self.executors = [SingleThreadedExecutor(context=context) for context in self.contexts]
+        self.driver = rclpy.create_node(
+            'driver', context=self.contexts[1], start_parameter_services=False
+        )
+        self.executors[1].add_node(self.driver)
+        self.nodes: list[Any] = []
+        self.threads = [
+            threading.Thread(target=self._spin, args=(executor,), daemon=True)
+            for executor in self.executors
+        ]
+        for thread in self.threads:
+            thread.start()
+        self._publishers: dict[str, Any] = {}
+
+    def add(self, make: Any, parameters: dict[str, Any] | None = None,
+            remappings: dict[str, str] | None = None, arguments: list[str] | None = None) -> Any:
+        """Start a node class (or factory) with parameters and remappings."""
+        from rclpy.parameter import Parameter
+
+        command = ['--ros-args', *(arguments or [])]
+        for source, target in (remappings or {}).items():
+            command += ['-r', f'{source}:={target}']
+        node = make(
+            context=self.contexts[0], cli_args=command,
+            parameter_overrides=[
+                Parameter(name, value=value) for name, value in (parameters or {}).items()
+            ],
+        )
+        self.nodes.append(node)
+        self.executors[0].add_node(node)
+        return node
+
+    def active(self, node: Any) -> None:
+        """Wait until a node is active."""
+        self.until(lambda: node.stage == 'active' or bool(node.failure))
+        assert node.stage == 'active', node.failure
+
+    def listen(self, kind: type, topic: str, *, latched: bool = False, qos: Any = None) -> list:
+        """Subscribe; the list fills as messages come."""
+        from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+        received: list[Any] = []
+        qos = qos or QoSProfile(
+            depth=50, reliability=ReliabilityPolicy.RELIABLE,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        )
+        self.driver.create_subscription(kind, topic, received.append, qos)
+        return received
+
+    def publisher(self, kind: type, topic: str, qos: Any = 10) -> Any:
+        """Publisher of the driver, made once."""
+        if topic not in self._publishers:
+            self._publishers[topic] = self.driver.create_publisher(kind, topic, qos)
+        return self._publishers[topic]
+
+    def connect_cameras(self, mono: bool = False) -> None:
+        """Make the camera publishers and wait until somebody takes their images."""
+        from sensor_msgs.msg import CameraInfo
+        from sensor_msgs.msg import Image as ImageMessage
+
+        names = ['image'] if mono else ['left/image_rect', 'right/image_rect']
+        infos = ['camera_info'] if mono else ['left/camera_info', 'right/camera_info']
+        for name in names:
+            self.publisher(ImageMessage, name)
+        for name in infos:
+            self.publisher(CameraInfo, name)
+        self.until(lambda: all(self._publishers[n].get_subscription_count() for n in names))
+        time.sleep(0.2)  # the other direction is matched a little later
+
+    def send_info(self, pair: Pair, mono: bool = False) -> None:
+        """Publish the calibration."""
+        from perception_nodes.messages.camera import info_from_camera
+
+        sides = [('camera_info', pair.rig.left)] if mono else [
+            ('left/camera_info', pair.rig.left), ('right/camera_info', pair.rig.right)
+        ]
+        for name, camera in sides:
+            self._publishers[name].publish(
+                info_from_camera(camera, self.factory, pair.left.stamp_ns)
+            )
+
+    def send(self, pair: Pair, mono: bool = False) -> None:
+        """Publish a pair (or the left image alone) and its calibration."""
+        from perception_nodes.messages.image import image_message
+
+        self.send_info(pair, mono)
+        sides = [('image', pair.left)] if mono else [
+            ('left/image_rect', pair.left), ('right/image_rect', pair.right)
+        ]
+        for name, image in sides:
+            self._publishers[name].publish(image_message(image, self.factory))
+
+    def until(self, condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
+        """Wait for something; fail if it does not come."""
+        end = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > end:
+                pytest.fail(f'did not happen within {timeout_s:g} s')
+            time.sleep(0.01)
+
+    def call(self, kind: type, service: str, request: Any = None) -> Any:
+        """Call a service and give its response."""
+        client = self.driver.create_client(kind, service)
+        assert client.wait_for_service(10.0), service
+        future = client.call_async(request or kind.Request())
+        self.until(future.done)
+        return future.result()
+
+    def close(self) -> None:
+        """End everything."""
+        for executor in self.executors:
+            executor.shutdown()
+        for thread in self.threads:
+            thread.join(10)
+            assert not thread.is_alive()
+        for node in self.nodes:
+            node.destroy_node()
+        self.driver.destroy_node()
+        for context in self.contexts:
+            context.try_shutdown()
+
+    @staticmethod
+    def _spin(executor: Any) -> None:
+        from rclpy.executors import ExternalShutdownException
+
+        with contextlib.suppress(ExternalShutdownException):
+            executor.spin()
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """See Bench; diagnostics come ten times a second; afterwards no thread may be left over."""
+    monkeypatch.setattr('perception_nodes.ros.node.DIAGNOSTICS_S', 0.1)
+    before = set(threading.enumerate())
+    made = Bench()
+    yield made
+    made.close()
+    left = [thread for thread in threading.enumerate() if thread not in before]
+    assert not left, f'threads are left over: {left}'
+
+
+@pytest.fixture
+def diagnosis(bench: Bench) -> Callable[[Any], tuple[int, str, dict[str, str]]]:
+    """Give level, message and values of a node's diagnostics as they are now, over DDS."""
+    from diagnostic_msgs.msg import DiagnosticArray
+
+    received = bench.listen(DiagnosticArray, '/diagnostics')
+
+    def look(node: Any) -> tuple[int, str, dict[str, str]]:
+        # Any that was made before this moment is not counted.
+        bench.until(lambda: bench.driver.count_publishers('/diagnostics') > 0)
+        seen = len(received)
+        bench.until(lambda: any(
+            status.name == node.get_name() for m in received[seen:] for status in m.status
+        ))
+        status = next(s for m in reversed(received) for s in m.status if s.name == node.get_name())
+        level = status.level if isinstance(status.level, int) else status.level[0]
+        return level, status.message, {v.key: v.value for v in status.values}
+
+    return look
