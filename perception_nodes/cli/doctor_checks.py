@@ -12,7 +12,7 @@ from pathlib import Path
 
 from perception_nodes.inference import models
 from perception_nodes.inference.engine_cache import engine_folder
-from perception_nodes.inference.gpu import probe
+from perception_nodes.inference.gpu import Gpu, probe
 from perception_nodes.inference.model_card import check_model
 from perception_nodes.inference.tensorrt_library import FLAVOURS
 from perception_nodes.types import PerceptionError
@@ -152,13 +152,26 @@ def backend_checks() -> Iterator[Check]:
         package = {'tensorrt_rtx': 'tensorrt-rtx-cu13'}.get(flavour, flavour)
         yield _optional(flavour, package, 'no engines' if flavour == 'tensorrt' else
                         'no engines ahead of time')
-    yield _optional('cuda.bindings', 'cuda-bindings', 'engines are built but cannot run here')
+    yield bindings_check(gpu)
     yield _optional('openvino', 'openvino', 'backend openvino is off')
     yield _optional('onnx', 'onnx', 'no fp16 or int8 is made here')
     yield _optional('torch', 'torch', 'no training and no export')
     folder = engine_folder()
     engines = len(list(folder.glob('*.engine'))) if folder.is_dir() else 0
     yield Check('backend', 'engines', OK, f'{engines} in {folder}')
+
+
+def bindings_check(gpu: Gpu | None) -> Check:
+    """Whether the CUDA bindings are there and not newer than the driver."""
+    check = _optional('cuda.bindings', 'cuda-python', 'engines are built but cannot run here')
+    major = _version('cuda-bindings').split('.')[0]
+    if gpu is None or check.status != OK or not major.isdigit():
+        return check
+    newest = gpu.driver_cuda.split('.')[0]
+    if int(major) <= int(newest):
+        return check
+    return Check('backend', check.name, MISSING, f'{check.found}, driver for CUDA {newest}',
+                 f"engines cannot run: pip install 'cuda-python<{int(newest) + 1}'")
 
 
 def model_checks() -> Iterator[Check]:

@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from perception_nodes.cli import doctor, models
-from perception_nodes.cli.doctor_checks import MALLOC, middleware_checks, profile_check
+from perception_nodes.cli import doctor, doctor_checks, models
+from perception_nodes.cli.doctor_checks import (
+    MALLOC,
+    bindings_check,
+    middleware_checks,
+    profile_check,
+)
+from perception_nodes.inference.gpu import Gpu
 from perception_nodes.inference.model_card import ModelCard, write_card
 from perception_nodes.types import PerceptionError
 
@@ -64,6 +70,14 @@ def test_the_profile_is_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path.write_text(PROFILE.format(67108864))
     assert profile_check().status == 'ok'
     assert '64 MB' in profile_check().found
+
+
+def test_cuda_bindings_newer_than_the_driver_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip('cuda.bindings')
+    monkeypatch.setattr(doctor_checks, '_version', lambda package: '13.0.2')
+    old, new = (Gpu(0, 'Orin', '8.7', 1 << 33, cuda) for cuda in ('12.6', '13.0'))
+    assert bindings_check(old).advice == "engines cannot run: pip install 'cuda-python<13'"
+    assert bindings_check(new).status == bindings_check(None).status == 'ok'
 
 
 def test_malloc_settings_and_other_middleware(monkeypatch: pytest.MonkeyPatch) -> None:
