@@ -94,16 +94,19 @@ def command(
 
 
 class _Bar:
-    """A progress bar on stderr that begins with the first frame."""
+    """A progress bar a stage on stderr; it begins with the first frame."""
 
     def __init__(self) -> None:
         self._bar: Any = None
+        self._stage = ''
 
     def __enter__(self) -> '_Bar':
         return self
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        if self._bar is None:
+        if stage != self._stage:
+            self.__exit__(None, None, None)
+            self._stage = stage
             self._bar = click.progressbar(length=total, label=stage, file=sys.stderr)
             self._bar.__enter__()
         self._bar.update(done - self._bar.pos)
@@ -111,6 +114,7 @@ class _Bar:
     def __exit__(self, *error: object) -> None:
         if self._bar is not None:
             self._bar.__exit__(*error)
+            self._bar = None
 
 
 def _screen(out: Path, result: Any) -> str:

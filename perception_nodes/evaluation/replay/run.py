@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from perception_nodes.evaluation.replay.tasks import choose_tasks, make_percepti
 from perception_nodes.evaluation.replay.whole_folder import whole_folder
 from perception_nodes.evaluation.report import write_report
 from perception_nodes.inference.atomic_file import write_atomically
+from perception_nodes.messages.decode import REQUIRED
+from perception_nodes.messages.topics import full_name
 from perception_nodes.pipelines.perception import Perception
 from perception_nodes.types import PerceptionError
 
@@ -91,7 +94,7 @@ def replay_to_folder(
 
     Parameters
     ----------
-    progress : called with the stage, frames done and frames in all.
+    progress : called with the stage ('replay', then 'score'), steps done and steps in all.
     note : called with every line that the user should know before it starts.
 
     Raises
@@ -117,7 +120,7 @@ def replay_to_folder(
             notes = (*notes, f'without a partner: {done.unpaired[0]} left and '
                              f'{done.unpaired[1]} right images')
             note(notes[-1])
-        result = _score(bag_path, folder, cameras, infos, done, notes, settings)
+        result = _score(bag_path, folder, cameras, infos, done, notes, settings, progress)
         _write_json(folder / 'metrics.json', result.metrics)
         _write_json(folder / 'timings.json', result.timings)
     return result
@@ -134,18 +137,26 @@ def _replay(
         return replay(
             frames, perception, writer, infos=infos, on_demand=settings.on_demand,
             max_frames=settings.max_frames or None,
-            progress=lambda count: progress('replay', count, total),
+            progress=lambda number: progress('replay', number, total),
         )
 
 
 def _score(
     bag_path: Path, folder: Path, cameras: StereoTopics | CameraTopics,
     infos: Mapping[str, Mapping[str, Any]], done: Replayed, notes: tuple[str, ...],
-    settings: ReplaySettings,
+    settings: ReplaySettings, progress: Progress,
 ) -> ReplayResult:
     """Score what was written, and write the report."""
-    keepsakes = Keepsakes(settings.pictures)
-    scores = score_outputs(folder / 'outputs', bag_path, keep=keepsakes.keep)
+    keepsakes, read = Keepsakes(settings.pictures), count(1)
+    total = sum(
+        done.messages[full_name(task, topics[0])] for task, topics in REQUIRED.items()
+    )
+
+    def keep(task: str, result: Any) -> None:
+        keepsakes.keep(task, result)
+        progress('score', next(read), total)
+
+    scores = score_outputs(folder / 'outputs', bag_path, keep=keep)
     result = ReplayResult(
         _metrics(bag_path, cameras, infos, done, scores, notes), _timings(done, infos), notes
     )
