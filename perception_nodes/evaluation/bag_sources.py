@@ -22,6 +22,8 @@ from perception_nodes.evaluation.recordings.ground_truth import (
     LABELS,
     TruePath,
     TruthImages,
+    seen_disparity,
+    seen_flow,
 )
 from perception_nodes.evaluation.samples import (
     NEIGHBOURS,
@@ -106,12 +108,12 @@ class StereoSamples(BagSamples):
     def samples(
         self, frames: BagFrames, truth: TruthImages, path: TruePath
     ) -> Iterator[StereoPair]:
-        """Give the pairs; visible is what has a partner inside the right image."""
+        """Give the pairs; visible is what the right camera sees, too."""
         for frame in frames:
             pair = _pair(frame, self.path)
-            disparity = truth.find(DISPARITY, pair.left.stamp_ns)
+            disparity = seen_disparity(truth, pair.left.stamp_ns)
             if disparity is not None:
-                visible = disparity <= np.arange(pair.left.width)
+                visible = np.isfinite(disparity)
                 yield StereoPair(
                     _name(pair.left), pair.left, pair.right, pair.rig, disparity, visible
                 )
@@ -146,7 +148,7 @@ class FlowSamples(BagSamples):
         before: Image | None = None
         for frame in frames:
             image = _image(frame)
-            flow = truth.find(FLOW, image.stamp_ns)
+            flow = seen_flow(truth, image.stamp_ns)
             if before is not None and flow is not None and np.isfinite(flow).any():
                 yield FlowStep(_name(image), before, image, flow)
             before = image

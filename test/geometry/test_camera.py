@@ -75,9 +75,11 @@ def test_rational_polynomial_round_trip(xy: np.ndarray, d: tuple[float, ...]) ->
 
 
 @given(
-    st.tuples(st.floats(-4.0, 4.0), st.floats(-4.0, 4.0)).map(np.array),
-    st.tuples(*[st.floats(-0.05, 0.05)] * 2, *[st.floats(-0.005, 0.005)] * 2),
-)
+    st.tuples(st.floats(-2.8, 2.8), st.floats(-2.8, 2.8)).map(np.array),
+    # Small enough for the bent angle to grow with the angle: no two rays share a pixel.
+    st.tuples(st.floats(-0.05, 0.05), st.floats(-0.02, 0.02), st.floats(-0.005, 0.005),
+              st.floats(-0.002, 0.002)),
+)  # fmt: skip
 def test_equidistant_round_trip_up_to_wide_angles(xy: np.ndarray, d: tuple[float, ...]) -> None:
     bent = lens.distort(xy, d, 'equidistant')
     np.testing.assert_allclose(lens.undistort(bent, d, 'equidistant'), xy, rtol=1e-6, atol=1e-8)

@@ -9,11 +9,11 @@ import numpy as np
 from perception_nodes.datasets.camvid import CLASSES
 from perception_nodes.evaluation.recordings.ground_truth import (
     DEPTH,
-    DISPARITY,
-    FLOW,
     LABELS,
     TruePath,
     TruthImages,
+    seen_disparity,
+    seen_flow,
 )
 from perception_nodes.evaluation.scorers.segmentation import class_table
 from perception_nodes.geometry.se3 import inverse
@@ -79,7 +79,7 @@ class SegmentationScore:
 
 
 class StereoDepthScore:
-    """Disparity against /ground_truth/disparity, depth against /ground_truth/depth."""
+    """Disparity against its truth where both cameras see the point, and depth against its own."""
 
     frame_value = 'mean disparity error, px'
 
@@ -94,7 +94,7 @@ class StereoDepthScore:
         depth = self._truth.find(DEPTH, result.stamp_ns)
         if depth is not None:
             self._depth.update(result.depth_m, depth, _or_none(result.sigma_m))
-        disparity = self._truth.find(DISPARITY, result.stamp_ns)
+        disparity = seen_disparity(self._truth, result.stamp_ns)
         if disparity is None or result.disparity_px is None:
             return None
         self.metric.update(result.disparity_px, disparity, _disparity_sigma_px(result))
@@ -138,7 +138,7 @@ class MonoDepthScore:
 
 
 class OpticalFlowScore:
-    """Flow against /ground_truth/flow, which starts at the image before in the bag."""
+    """Flow against /ground_truth/flow, which starts at the image before, where that shows it."""
 
     frame_value = 'mean end-point error, px'
 
@@ -149,7 +149,7 @@ class OpticalFlowScore:
 
     def add(self, result: Flow) -> float | None:
         """Count one flow field; one over a longer interval than the truth's is passed over."""
-        truth = self._truth.find(FLOW, result.stamp_ns)
+        truth = seen_flow(self._truth, result.stamp_ns)
         before = self._truth.stamp_before(result.stamp_ns)
         if truth is None or before != result.previous_stamp_ns:
             return None

@@ -4,18 +4,31 @@
 from bisect import bisect_left
 from collections.abc import Iterator
 
+import numpy as np
+
 from perception_nodes.bags.reader import BagMessage, BagReader
+from perception_nodes.bags.rendered import HIDDEN_BEFORE, HIDDEN_RIGHT
 from perception_nodes.geometry import se3
 from perception_nodes.messages.image import decode_array
 from perception_nodes.messages.primitives import stamp_ns, transform_of_pose
 from perception_nodes.types import Array, FloatArray
 
-__all__ = ['LABELS', 'TruePath', 'TruthImages']
+__all__ = [
+    'DEPTH',
+    'DISPARITY',
+    'FLOW',
+    'LABELS',
+    'TruePath',
+    'TruthImages',
+    'seen_disparity',
+    'seen_flow',
+]
 
 LABELS = '/ground_truth/labels'
 DEPTH = '/ground_truth/depth'
 DISPARITY = '/ground_truth/disparity'
 FLOW = '/ground_truth/flow'
+OCCLUSION = '/ground_truth/occlusion'
 ODOMETRY = '/ground_truth/odometry'
 
 # How many stamps' images are kept, for results that come late.
@@ -32,13 +45,13 @@ class TruthImages:
 
     Attributes
     ----------
-    topics : those of the four that the bag holds.
+    topics : those of the five that the bag holds.
     """
 
     def __init__(self, bag: BagReader) -> None:
         present = bag.topics()
         self.topics = tuple(
-            name for name in (LABELS, DEPTH, DISPARITY, FLOW)
+            name for name in (LABELS, DEPTH, DISPARITY, FLOW, OCCLUSION)
             if name in present and present[name].count
         )
         self._stream: Iterator[BagMessage] = (
@@ -65,6 +78,38 @@ class TruthImages:
         self._newest_ns = max(self._newest_ns, stamp)
         while len(self._kept) > _KEPT:
             del self._kept[min(self._kept)]
+
+
+def seen_disparity(truth: TruthImages, stamp: int) -> FloatArray | None:
+    """Give the true disparity, NaN where the right camera does not see the point.
+
+    As KITTI's disp_noc: what one camera alone sees is no question of matching.
+    """
+    disparity = truth.find(DISPARITY, stamp)
+    if disparity is None:
+        return None
+    inside = disparity <= np.arange(disparity.shape[1])
+    return _where_seen(disparity, inside, truth.find(OCCLUSION, stamp), HIDDEN_RIGHT)
+
+
+def seen_flow(truth: TruthImages, stamp: int) -> FloatArray | None:
+    """Give the true flow, NaN where the image before does not show the point (as flow_noc)."""
+    flow = truth.find(FLOW, stamp)
+    if flow is None:
+        return None
+    height, width = flow.shape[:2]
+    x, y = np.arange(width) - flow[..., 0], np.arange(height)[:, None] - flow[..., 1]
+    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+    return _where_seen(flow, inside, truth.find(OCCLUSION, stamp), HIDDEN_BEFORE)
+
+
+def _where_seen(
+    values: Array, inside: Array, hidden: Array | None, how: int
+) -> FloatArray:
+    seen = inside if hidden is None else inside & ((hidden & how) == 0)
+    kept = np.array(values, np.float32)
+    kept[~seen] = np.nan
+    return kept
 
 
 class TruePath:
