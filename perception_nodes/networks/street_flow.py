@@ -146,6 +146,6 @@ class StreetFlow(nn.Module):
         fine = convex_upsample(state, self.weights(carried), 4)
         return {
             'flow_px': 4 * fine[:, :2],
-            'log_scale': fine[:, 2:].clamp(-5.0, 4.0) + 1.3863,  # log 4: to pixels
+            'log_scale': fine[:, 2:].clamp(-4.0, 4.0) + 1.3863,  # log 4: to pixels
             'start': starts, 'flows': flows, 'scores': scores,
         }

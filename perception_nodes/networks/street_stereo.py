@@ -112,7 +112,7 @@ class StreetStereo(nn.Module):
         x = self.refine(torch.cat([x, own, (level / self.levels).to(x), spread.log().to(x)], 1))
         change = self.residual(x).float()
         disparity = F.relu(level + change[:, :1])
-        log_scale = (spread.log() + change[:, 1:]).clamp(-5.0, 4.0)
+        log_scale = (spread.log() + change[:, 1:]).clamp(-3.5, 4.0)
         fine = convex_upsample(torch.cat([disparity, log_scale], 1), self.weights(x), 4)
         return {
             'disparity_px': 4 * fine[:, :1],

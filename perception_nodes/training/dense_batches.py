@@ -230,8 +230,11 @@ def layered_motion_example(
 def depth_example(rng: np.random.Generator, pictures: Pictures) -> Sample:
     """A picture and log_depth [1, H, W]: log of metres for a focal length of W pixels."""
     folded = pictures.folded[int(rng.integers(len(pictures.folded)))]
-    scene = crop(rng, folded, pictures.size, pictures.scales)
-    width = scene.rows.shape[1]
+    height, width = pictures.size
+    for _ in range(12):  # a camera that drives looks about level
+        scene = crop(rng, folded, pictures.size, pictures.scales)
+        if 0.25 < scene.horizon / height < 0.65:
+            break
     depth_m = width * CAMERA_HEIGHT_M / np.maximum(scene.rows, 1e-3)
     (image,) = some_grey(rng, random_appearance(rng, scene.image))
     return {

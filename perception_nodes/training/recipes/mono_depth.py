@@ -20,18 +20,19 @@ from perception_nodes.training.recipe import Batch, Recipe, Task
 
 SIZE = (192, 448)
 SCALES = (0.9, 2.0)
+PLAIN_WEIGHT = 1.0
 GRADIENT_WEIGHT = 0.5
 HELD_OUT = 24
 
 
 def depth_loss(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    """Laplace likelihood of log-depth + the error of its gradients."""
+    """Laplace likelihood of log-depth + its plain error + the error of its gradients."""
     out = network(batch['image'])
     error = out['log_depth'].float() - batch['log_depth']
     nll = laplace_nll(error, out['log_scale'].float())
     gradient = log_gradient_error(out['log_depth'].float(), batch['log_depth'])
     logged = {'nll': nll.detach(), 'log_error': error.detach().abs().mean()}
-    return nll + GRADIENT_WEIGHT * gradient, logged
+    return nll + PLAIN_WEIGHT * error.abs().mean() + GRADIENT_WEIGHT * gradient, logged
 
 
 class DepthEvaluation:
