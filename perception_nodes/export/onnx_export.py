@@ -152,8 +152,12 @@ def largest_difference(release: Release, graph: nn.Module, content: bytes) -> fl
         with torch.inference_mode():
             expected = graph(*(torch.from_numpy(array) for array in inputs.values()))
         expected = (expected,) if isinstance(expected, Tensor) else expected
-        for mine, theirs in zip(session.run(None, dict(inputs)), expected, strict=True):
-            largest = max(largest, difference_of(mine, theirs.numpy()))
+        wanted = [tensor.numpy() for tensor in expected]
+        given = session.run(None, dict(inputs))
+        if release.side_by_side is not None:
+            given, wanted = release.side_by_side(given, wanted)
+        for mine, theirs in zip(given, wanted, strict=True):
+            largest = max(largest, difference_of(mine, theirs))
     return largest
 
 

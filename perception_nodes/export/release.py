@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a released model is made of; the exporter knows nothing else about a task."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,10 @@ from typing import Any
 from torch import nn
 
 from perception_nodes.inference.model_card import TensorSpec
+from perception_nodes.types import Array
 
 Calibration = dict[str, Any]
+SideBySide = Callable[[Sequence[Array], Sequence[Array]], tuple[list[Array], ...]]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Release:
         of each output.
     judged_on : (data set, its folder under the data root, split or None): what the figures on the
         card are measured on.
+    side_by_side : puts the outputs of two runs in one order, where the graph gives rows that may
+        change places (keypoints whose scores tie).
     non_commercial : whether the terms of the training data forbid commercial use.
     """
 
@@ -48,4 +52,5 @@ class Release:
     licence: str = 'Apache-2.0'
     non_commercial: bool = False
     opset: int = 17
+    side_by_side: SideBySide | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)

@@ -10,6 +10,20 @@ from perception_nodes.networks.layers import ConvNorm, ResidualBlock
 CELL = 8
 
 
+class Fold(ConvNorm):
+    """Fold blocks of pixels into channels and mix them: one strided convolution in effect."""
+
+    def __init__(self, channels_in: int, channels_out: int, block: int) -> None:
+        super().__init__(channels_in * block**2, channels_out, 1)
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map B C H W to B C' H/block W/block."""
+        convolution, norm, relu = self
+        weight = convolution.weight.view(-1, x.shape[1], self.block, self.block)
+        return relu(norm(F.conv2d(x, weight, stride=self.block)))
+
+
 class StreetFeatures(nn.Module):
     """Convolutional encoder to 1/16, heads at 1/8 (after SuperPoint, DeTone et al. 2018).
 
@@ -32,7 +46,7 @@ class StreetFeatures(nn.Module):
         self.stage16 = nn.Sequential(ResidualBlock(w8, w16, 2), ResidualBlock(w16, w16))
         self.up8 = ConvNorm(w16, w8, 1, relu=False)
         self.mix8 = ConvNorm(w8, w8)
-        self.fine = ConvNorm(w2 * (CELL // 2) ** 2, w8, 1)
+        self.fine = Fold(w2, w8, CELL // 2)
         self.detector = nn.Sequential(
             ConvNorm(2 * w8, 2 * w8, 1), nn.Conv2d(2 * w8, CELL**2 + 1, 1)
         )
@@ -57,6 +71,6 @@ class StreetFeatures(nn.Module):
             self.up8(x16), scale_factor=2.0, mode='bilinear', align_corners=False
         )
         x8 = self.mix8(F.relu(x8 + wide))
-        fine = self.fine(F.pixel_unshuffle(x2, CELL // 2))
+        fine = self.fine(x2)
         logits = self.detector(torch.cat([x8, fine], 1))
         return {'logits': logits, 'descriptors': F.normalize(self.descriptor(x8), dim=1)}

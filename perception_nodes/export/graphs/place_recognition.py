@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The graph of the released place descriptor."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from perception_nodes.export.graphs.pictures import unit_picture
+from perception_nodes.export.network_input import MEAN, STD, network_size
+from perception_nodes.export.release import Release
+from perception_nodes.inference.model_card import ANY, TensorSpec
+
+NETWORK_PIXELS = 256 * 192
+DESCRIPTOR = 256
+
+
+class PlaceGraph(nn.Module):
+    """Picture in, one unit vector out."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Array as in the card."""
+        size = network_size(image, NETWORK_PIXELS)
+        return self.network((unit_picture(image, size) - MEAN) / STD)
+
+
+def build_graph(network: nn.Module, calibration: Mapping[str, Any]) -> nn.Module:
+    """Wrap a network of the released kind."""
+    return PlaceGraph(network)
+
+
+PLACE_RECOGNITION = Release(
+    name='place_recognition', task='place_recognition', graph=build_graph,
+    summary='one vector for what a picture shows; the cosine of two says whether it is one place',
+    network_pixels=NETWORK_PIXELS, licence='CC-BY-NC-4.0', non_commercial=True,
+    inputs=(TensorSpec('image', 'uint8', (1, ANY, ANY, 3), '1', 'RGB picture'),),
+    outputs=(TensorSpec('descriptor', 'float32', (1, DESCRIPTOR), '1', 'unit length'),),
+)
