@@ -29,7 +29,6 @@ ROUNDS = 5
 KEPT_OUTPUTS = 2
 BASELINE_M = 0.5
 FRAME_NS = 50_000_000
-ENGINE_WAIT_S = 1800.0
 
 
 @dataclass(frozen=True)
@@ -230,11 +229,11 @@ def _set_up(
         return _plain_network(case, frames)
     if case.kind == 'model':
         runner = open_runner(case.model, backend=case.backend, precision=case.precision,
-                             threads=case.threads)
+                             threads=case.threads, wait=True)
         inputs = list(model_inputs(runner.card, frames, case.samples))
         if isinstance(runner, SwitchingRunner):
             runner.run(inputs[0])
-            if not runner.wait(ENGINE_WAIT_S):
+            if not runner.wait():
                 raise PerceptionError(f'{case.name}: {runner.state().detail}')
         return (lambda index: runner.run(inputs[index % len(inputs)]),
                 lambda: runner.backend, True)

@@ -2,6 +2,7 @@
 """From an ONNX file to an engine in the cache, with NVIDIA's parser and builder."""
 
 import dataclasses
+import importlib.util
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -137,7 +138,11 @@ def typed_model(plan: EnginePlan) -> bytes:
     static = fix_shapes(plan.model, dict(plan.request.shapes))
     if plan.request.precision != 'fp16':
         return static
-    from perception_nodes.inference.half_precision import half_model  # needs the package onnx
+    if importlib.util.find_spec('onnx') is None:
+        raise PerceptionError(
+            'an fp16 engine needs the package onnx: pip install onnx, or choose precision fp32'
+        )
+    from perception_nodes.inference.half_precision import half_model
 
     return half_model(static)
 

@@ -44,6 +44,7 @@ PRECISIONS = ('fp32', 'fp16', 'int8')
 def open_runner(
     model: str | Path, *, backend: str = 'auto', precision: str = 'fp16', threads: int = 0,
     engine_dir: str = '', gpu: int = 0, memory_limit_mb: int = 0, spinning: bool = False,
+    wait: bool = False,
 ) -> Runner:
     """Load a model on a backend.
 
@@ -57,6 +58,8 @@ def open_runner(
     gpu : number of the device.
     memory_limit_mb : most memory of the device for this model, 0 = no limit.
     spinning : let idle CPU threads of ONNX Runtime burn their core for a little less latency.
+    wait : the first image waits until its engine is built, instead of being served by ONNX Runtime
+        meanwhile: for replay and evaluation, whose results then come from one backend.
 
     Raises
     ------
@@ -74,7 +77,8 @@ def open_runner(
         return OpenvinoRunner(path, threads=threads)
     if backend.startswith('tensorrt'):
         fallback = OnnxRunner(path, threads=threads, spinning=spinning)
-        return _with_engine(fallback, path, backend, precision, engine_dir, gpu, memory_limit_mb)
+        return _with_engine(fallback, path, backend, precision, engine_dir, gpu, memory_limit_mb,
+                            wait)
     device = backend.partition('_')[2] or 'cpu'
     return OnnxRunner(path, device=device, threads=threads, spinning=spinning, gpu=gpu,
                       memory_limit_mb=memory_limit_mb)
@@ -101,7 +105,7 @@ def engine_model(path: Path, precision: str) -> tuple[Path, str]:
 
 def _with_engine(
     fallback: OnnxRunner, path: Path, backend: str, precision: str, engine_dir: str, gpu: int,
-    memory_limit_mb: int,
+    memory_limit_mb: int, wait: bool,
 ) -> SwitchingRunner:
     from perception_nodes.inference.cuda_runtime import load_cuda
     from perception_nodes.inference.tensorrt_runner import TensorrtRunner
@@ -123,7 +127,7 @@ def _with_engine(
     def open_engine(plan: EnginePlan, content: bytes) -> Runner:
         return TensorrtRunner(plan, content, memory_limit_mb=memory_limit_mb)
 
-    return SwitchingRunner(fallback, request_for, open_engine)
+    return SwitchingRunner(fallback, request_for, open_engine, wait=wait)
 
 
 def _tensorrt_runs(gpu: int) -> bool:

@@ -33,23 +33,25 @@ class SwitchingRunner:
     request_for : makes the request for an engine of given input shapes.
     open_engine : makes a runner of a plan and the engine's bytes; raises StaleEngineError if the
         library refuses the bytes, EngineFailedError if the device does.
+    wait : the first image of new shapes waits until its engine is ready or has failed.
     """
 
     def __init__(
         self, fallback: Runner, request_for: Callable[[Mapping[str, tuple[int, ...]]],
                                                       EngineRequest],
-        open_engine: Callable[[EnginePlan, bytes], Runner],
+        open_engine: Callable[[EnginePlan, bytes], Runner], *, wait: bool = False,
     ) -> None:
         self.card = fallback.card
         self._fallback = fallback
         self._request_for, self._open_engine = request_for, open_engine
-        self._engines: dict[Shapes, Runner] = {}
+        self._engines: dict[Shapes, Runner] = {}  # only the thread that calls run touches it
+        self._arrived: tuple[Shapes, Runner] | None = None
         self._serving: Runner = fallback
         self._stage, self._detail, self._key = 'waiting', 'for the first image', ''
         self._build: BackgroundBuild | None = None
         self._thread: threading.Thread | None = None
         self._settled = threading.Event()
-        self._closed = False
+        self._closed, self._patient = False, wait
 
     @property
     def backend(self) -> str:
@@ -64,10 +66,10 @@ class SwitchingRunner:
             raise PerceptionError(f'model {self.card.name!r} was closed')
         arrays = check_inputs(self.card, inputs)
         shapes = tuple((name, array.shape) for name, array in arrays.items())
-        engine = self._engines.get(shapes)
+        engine = self._engine(shapes)
         if engine is None:
             self.prepare(dict(shapes))
-            engine = self._engines.get(shapes)
+            engine = self._wait_for(shapes) if self._patient else None
         self._serving = engine or self._fallback
         if engine is not None:
             try:
@@ -81,7 +83,7 @@ class SwitchingRunner:
     def prepare(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Start to look for, build and load an engine of these shapes, unless one is under way."""
         under_way = self._thread is not None and self._thread.is_alive()
-        if under_way or self._stage == 'failed' or self._closed:
+        if under_way or self._arrived is not None or self._stage == 'failed' or self._closed:
             return
         self._settled.clear()
         self._stage, self._detail = 'looking', ''
@@ -117,6 +119,25 @@ class SwitchingRunner:
         self._close_engines()
         self._fallback.close()
 
+    def _wait_for(self, shapes: Shapes) -> Runner | None:
+        """Engine of these shapes, when it is ready; None if there will be none."""
+        while self._thread is not None:
+            self._thread.join()
+            engine = self._engine(shapes)
+            if engine is not None or self._stage == 'failed' or self._closed:
+                return engine
+            self.prepare(dict(shapes))  # it was at work on other shapes
+        return None
+
+    def _engine(self, shapes: Shapes) -> Runner | None:
+        """Take in an engine that is ready, in place of the oldest if there are many."""
+        if self._arrived is not None:
+            (key, runner), self._arrived = self._arrived, None
+            self._engines[key] = runner
+            if len(self._engines) > MAX_ENGINES:
+                self._engines.pop(next(iter(self._engines))).close()
+        return self._engines.get(shapes)
+
     def _prepare(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         try:
             request = self._request_for(shapes)
@@ -126,11 +147,7 @@ class SwitchingRunner:
             if self._closed:
                 runner.close()
                 return
-            if len(self._engines) >= MAX_ENGINES:
-                self._fail(f'more than {MAX_ENGINES} input shapes in use')
-                runner.close()
-                return
-            self._engines[tuple((name, tuple(shape)) for name, shape in shapes.items())] = runner
+            self._arrived = tuple((name, tuple(size)) for name, size in shapes.items()), runner
             self._stage, self._detail = 'ready', ''
             LOG.info('%s: serving from %s', self.card.name, runner.backend)
         except (PerceptionError, EngineFailedError, StaleEngineError, OSError) as error:
@@ -164,6 +181,9 @@ class SwitchingRunner:
         return self._open_engine(plan, cache.load(plan.key))
 
     def _close_engines(self) -> None:
+        if self._arrived is not None:
+            self._arrived[1].close()
+            self._arrived = None
         for runner in self._engines.values():
             runner.close()
         self._engines.clear()

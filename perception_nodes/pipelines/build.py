@@ -110,7 +110,10 @@ def build_pipeline(
         raise PerceptionError(
             f'{task} takes a {kind.config.__name__}, not a {type(config).__name__}'
         )
-    open_model = partial(open_runner, backend=backend, precision=precision, threads=threads)
+    # Offline, every frame is answered by one and the same backend: results repeat.
+    open_model = partial(
+        open_runner, backend=backend, precision=precision, threads=threads, wait=True
+    )
     return kind.build(open_model, kind.model if model is None else model, config)
 
 

@@ -29,7 +29,7 @@ FALLBACK, ENGINE = np.float32(0.4), np.float32(0.8)
 class Bench:
     """A switching runner and the knobs of its world."""
 
-    def __init__(self, folder: Path, make_model: Callable) -> None:
+    def __init__(self, folder: Path, make_model: Callable, wait: bool = False) -> None:
         self.model, self.double = folder / 'blur.onnx', folder / 'double.onnx'
         make_model(self.model, gain=2.0)
         make_model(self.double, gain=4.0)
@@ -37,7 +37,8 @@ class Bench:
         self.opened: list[bytes] = []
         self.refuse = 0
         self.lost = False
-        self.runner = SwitchingRunner(OnnxRunner(self.model), self.request, self.open_engine)
+        self.runner = SwitchingRunner(OnnxRunner(self.model), self.request,
+                                      self.open_engine, wait=wait)
 
     def request(self, shapes: Mapping[str, tuple[int, ...]]) -> EngineRequest:
         return EngineRequest(str(self.model), dict(shapes), 'fp32', target='sm89',
@@ -89,6 +90,20 @@ def test_it_serves_at_once_and_changes_over_without_losing_a_frame(bench: Bench)
     state = bench.runner.state()
     assert (state.serving, state.progress, state.healthy) == ('engine', 1.0, True)
     assert state.engine_key == plan_engine(bench.request({'image': IMAGE.shape})).key.digest
+
+
+def test_offline_the_first_frame_waits_for_the_engine(
+    tmp_path: Path, make_model: Callable, rtx: ModuleType
+) -> None:
+    patient = Bench(tmp_path, make_model, wait=True)
+    assert np.isclose(patient.mean(), ENGINE)
+    patient.runner.prepare({'image': (1, 16, 16, 3)})
+    for width in (24, 40, 32):  # more sizes than it keeps
+        assert np.isclose(patient.mean(np.full((1, 24, width, 3), 51, np.uint8)), ENGINE)
+    assert len(patient.opened) == 5, 'the oldest was given up and loaded again'
+    patient.lost = True
+    assert np.isclose(patient.mean(), FALLBACK)
+    patient.runner.close()
 
 
 def test_a_good_engine_is_loaded_and_not_built(bench: Bench, make_model: Callable) -> None:
