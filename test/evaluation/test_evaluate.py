@@ -11,9 +11,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from perception_nodes.bags.factory import BagFactory
 from perception_nodes.bags.writer import BagWriter
+from perception_nodes.cli.evaluate import command
 from perception_nodes.datasets.files import write_flo
 from perception_nodes.datasets.samples import FlowPair
 from perception_nodes.evaluation import evaluate as evaluation
@@ -36,6 +38,7 @@ from perception_nodes.messages.primitives import (
 )
 from perception_nodes.types import (
     Camera,
+    Depth,
     Image,
     Odometry,
     PerceptionError,
@@ -158,6 +161,30 @@ def test_odometry_of_a_bag_is_scored_against_its_truth(
     assert judged.ours.metrics['path_m'] == pytest.approx(5 * 3 * 6.25 / 100.0)
     assert judged.ours.metrics['end_error_percent'] == pytest.approx(0.0, abs=1e-9)
     assert judged.ours.metrics['coverage1'] == 1.0
+
+
+class ConstantDepth:
+    """Says 5.5 m of every pixel, give or take half a metre."""
+
+    def reset(self) -> None:
+        """Forget nothing."""
+
+    def __call__(self, image: Image, camera: Camera) -> Depth:
+        full = np.ones(image.data.shape[:2], np.float32)
+        return Depth(image.stamp_ns, '', camera, 5.5 * full, 0.5 * full)
+
+
+def test_mono_depth_with_and_without_median_scaling(
+    monkeypatch: pytest.MonkeyPatch, wall_bag: Path
+) -> None:
+    """The wall is at 6.25 m: 12 % too near, three halves of a sigma, right once scaled."""
+    put_in_place(monkeypatch, ConstantDepth())
+    judged = evaluation.evaluate('mono_depth', 'bag', wall_bag, details=True)
+    metrics = judged.ours.metrics
+    assert metrics['abs_rel'] == pytest.approx(0.12, abs=1e-6)
+    assert metrics['abs_rel_median_scaled'] == pytest.approx(0.0, abs=1e-6)
+    assert (metrics['coverage1'], metrics['coverage2']) == (0.0, 1.0)
+    assert '<svg' in render_report(evaluation_report(judged))
 
 
 @pytest.mark.parametrize(
@@ -343,3 +370,20 @@ def test_the_command_ends_in_one_line_and_leaves_nothing(tmp_path: Path) -> None
     assert done.stderr.count('\n') == 1
     assert f'{tmp_path} is not a CamVid folder' in done.stderr
     assert not out.exists()
+
+
+def test_the_command_writes_result_and_report(tmp_path: Path, wall_bag: Path) -> None:
+    """The released model on the wall, beside both peers."""
+    out, page = tmp_path / 'out.json', tmp_path / 'report.html'
+    words = ['stereo_depth', '--dataset', 'bag', '--root', str(wall_bag), '--json', str(out),
+             '--report', str(page), '--peers', '--backend', 'onnxruntime', '--threads', '1']
+    done = CliRunner().invoke(command, words, catch_exceptions=False)
+    assert done.exit_code == 0
+    result = json.loads(out.read_text())
+    assert result['model'] == 'stereo_depth'
+    assert set(result['peers']) == {'sgbm', 'block_matching'}
+    assert result['metrics']['valid_fraction'] > 0.9
+    for name, value in result['metrics'].items():
+        assert f'{name} ' in done.output
+        assert np.isfinite(value)
+    assert page.read_text().startswith('<!doctype html>')
