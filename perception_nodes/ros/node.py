@@ -50,6 +50,9 @@ class PerceptionLifecycleNode(LifecycleNode):
         If a parameter was given with a wrong type.
     """
 
+    configured: Configured | None = None
+    session: Session | None = None
+
     def __init__(
         self, name: str, choose: Callable[[LifecycleNode], TaskSet], *,
         context: Context | None = None,
@@ -68,8 +71,6 @@ class PerceptionLifecycleNode(LifecycleNode):
         self.stage = 'unconfigured'
         self.failure = ''
         self.tasks = choose(self)
-        self.configured: Configured | None = None
-        self.session: Session | None = None
         self.tasks.declare(self)
         self.add_on_set_parameters_callback(self._check_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -159,6 +160,8 @@ class PerceptionLifecycleNode(LifecycleNode):
         try:
             step()
         except Exception as error:
+            if not self.context.ok():
+                return FAILURE  # the process is ending under it
             self.failure = f'{name} failed: {" ".join(str(error).split()) or repr(error)}'
             self.get_logger().error(self.failure)
             if not isinstance(error, PerceptionError):

@@ -135,7 +135,7 @@ def test_process_ends_cleanly(number, tmp_path):
     log = tmp_path / 'log'
     with NodeProcess('visual_odometry_node', parameters={'mount': 'parameter'}, log=log) as node:
         end = time.monotonic() + 30
-        while 'active: visual_odometry' not in log.read_text():
+        while ']: active: visual_odometry' not in log.read_text():
             assert time.monotonic() < end
             time.sleep(0.05)
         node.process.send_signal(number)

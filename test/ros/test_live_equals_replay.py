@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a node publishes over DDS is what replay writes, bit for bit, where no frame is dropped."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from rclpy.serialization import serialize_message
+
+from perception_nodes.bags.cameras import find_cameras
+from perception_nodes.bags.factory import BagFactory, typestore
+from perception_nodes.bags.frames import BagFrames
+from perception_nodes.bags.reader import open_bag
+from perception_nodes.bags.replay import replay
+from perception_nodes.bags.writer import BagWriter
+from perception_nodes.inference.models import list_models
+from perception_nodes.messages.camera import info_from_camera
+from perception_nodes.messages.image import image_message
+from perception_nodes.messages.topics import TOPICS, full_name
+from perception_nodes.pipelines.build import PIPELINES, build_perception
+from perception_nodes.pipelines.perception import STEREO_TASKS, TASKS
+from perception_nodes.ros.factory import message_class
+from perception_nodes.ros.nodes.mono_depth_node import MonoDepthNode
+from perception_nodes.ros.nodes.optical_flow_node import OpticalFlowNode
+from perception_nodes.ros.nodes.perception_node import PerceptionNode
+from perception_nodes.ros.nodes.place_recognition_node import PlaceRecognitionNode
+from perception_nodes.ros.nodes.segmentation_node import SegmentationNode
+from perception_nodes.ros.nodes.stereo_depth_node import StereoDepthNode
+from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
+
+FRAMES = 4
+NODES = {
+    'segmentation': SegmentationNode, 'stereo_depth': StereoDepthNode,
+    'mono_depth': MonoDepthNode, 'optical_flow': OpticalFlowNode,
+    'visual_odometry': VisualOdometryNode, 'place_recognition': PlaceRecognitionNode,
+}
+NOT_COMPARED = ('model_info', 'label_info', 'path')  # once; path is written once by replay
+
+
+def need_models(tasks):
+    """Skip where a released model is not there."""
+    wanted = {PIPELINES[task].model for task in tasks if task != 'visual_odometry'}
+    wanted |= {'features'} if 'place_recognition' in tasks else set()
+    missing = sorted(wanted - set(list_models()))
+    if missing:
+        pytest.skip(f'models are missing: {", ".join(missing)}')
+
+
+def write_drive(path, pairs):
+    """Write the pairs as a bag."""
+    factory = BagFactory()
+    with BagWriter(path) as writer:
+        for pair in pairs:
+            stamp = pair.left.stamp_ns
+            for side, image, camera in (
+                ('left', pair.left, pair.rig.left), ('right', pair.right, pair.rig.right)
+            ):
+                writer.write(
+                    f'/{side}/camera_info', stamp, info_from_camera(camera, factory, stamp)
+                )
+                writer.write(f'/{side}/image_rect', stamp, image_message(image, factory))
+
+
+def replayed(drive, out, tasks, infos):
+    """Replay the drive and give its messages by topic."""
+    perception = build_perception(dict.fromkeys(tasks))
+    with open_bag(drive) as bag, BagWriter(out) as writer:
+        replay(BagFrames(bag, find_cameras(bag)), perception, writer, infos=infos,
+               on_demand=True)
+    messages: dict[str, list[Any]] = {}
+    with open_bag(out) as bag:
+        for message in bag.messages():
+            messages.setdefault(message.topic, []).append(message.message)
+    return messages
+
+
+def assert_same(live: Any, expected: Any, where: str) -> None:
+    """Compare two messages of rosbags field by field, exactly; NaN equals NaN."""
+    if dataclasses.is_dataclass(expected):
+        for field in dataclasses.fields(expected):
+            assert_same(
+                getattr(live, field.name), getattr(expected, field.name), f'{where}.{field.name}'
+            )
+    elif isinstance(expected, np.ndarray):
+        np.testing.assert_array_equal(live, expected, err_msg=where)
+    elif isinstance(expected, list):
+        assert len(live) == len(expected), where
+        for index, (one, other) in enumerate(zip(live, expected, strict=True)):
+            assert_same(one, other, f'{where}[{index}]')
+    elif expected != expected:
+        assert live != live, where
+    else:
+        assert live == expected, where
+
+
+@pytest.mark.parametrize('tasks', [*((task,) for task in TASKS), TASKS], ids='+'.join)
+def test_live_equals_replay(bench, wall, tmp_path, tasks):
+    """Every topic of every node, every frame, every byte that has a meaning."""
+    need_models(tasks)
+    alone = len(tasks) == 1
+    mono = alone and tasks[0] not in STEREO_TASKS
+    parameters = {'mount': 'parameter'} if {'visual_odometry', 'place_recognition'} & set(
+        tasks) else {}
+    node = bench.add(NODES[tasks[0]] if alone else PerceptionNode, parameters)
+    bench.active(node)
+    live = {
+        full_name(task, topic.name): bench.listen(
+            message_class(topic.type), full_name(task, topic.name)
+        )
+        for task in tasks for topic in TOPICS[task]
+        if topic.name not in NOT_COMPARED and message_class(topic.type) is not None
+    }
+    bench.connect_cameras(mono)
+    for topic in live:
+        bench.until(lambda t=topic: bench.driver.count_publishers(t) == 1)
+    bench.until(lambda: all(
+        node.configured._outputs.wanted(task) >= {
+            topic.name for topic in TOPICS[task]
+            if full_name(task, topic.name) in live
+        } for task in tasks
+    ))
+    pairs = wall(FRAMES)
+    for number, pair in enumerate(pairs, 1):
+        bench.send(pair, mono)
+        bench.until(lambda n=number: node.statistics.counted('out') == n, 30.0)
+    write_drive(tmp_path / 'drive', pairs)
+    expected = replayed(tmp_path / 'drive', tmp_path / 'out', tasks, {
+        task: node.configured.loaded.model_info(task) for task in tasks
+    })
+    assert any(messages for topic, messages in expected.items() if topic in live)
+    for topic, received in live.items():
+        bench.until(lambda t=topic: len(live[t]) >= len(expected.get(t, ())))
+        assert len(received) == len(expected.get(topic, ())), topic
+        for index, (one, other) in enumerate(zip(received, expected.get(topic, ()), strict=True)):
+            kind = other.__msgtype__
+            as_recorded = typestore().deserialize_cdr(serialize_message(one), kind)
+            assert_same(as_recorded, other, f'{topic}[{index}]')
