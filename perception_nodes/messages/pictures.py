@@ -2,6 +2,7 @@
 """Results as pictures for eyes: uint8 RGB [H, W, 3]."""
 
 import colorsys
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -42,6 +43,26 @@ def class_color(labels: Array, palette: Palette = ()) -> Array:
     colours = np.array(palette or class_palette(UNLABELLED), np.uint8)
     table[:len(colours)] = colours
     return table[labels]
+
+
+def class_legend(names: Sequence[str], palette: Palette, width_px: int = 600) -> Array:
+    """Draw the names of classes beside their colours, three columns on white.
+
+    Returns
+    -------
+    uint8 RGB [rows * 34, width_px, 3].
+    """
+    rows = -(-len(names) // 3)
+    picture = np.full((rows * 34, width_px, 3), 255, np.uint8)
+    for index, name in enumerate(names):
+        x, y = index % 3 * (width_px // 3) + 8, index // 3 * 34
+        colour = tuple(int(part) for part in palette[index % len(palette)])
+        cv2.rectangle(picture, (x, y + 6), (x + 22, y + 28), colour, cv2.FILLED)
+        cv2.putText(
+            picture, name, (x + 30, y + 23), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (30, 30, 30), 1,
+            cv2.LINE_AA,
+        )
+    return picture
 
 
 def overlay(

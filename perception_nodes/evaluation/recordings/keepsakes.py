@@ -6,11 +6,12 @@ from typing import Any
 
 from perception_nodes.bags.cameras import CameraTopics, StereoTopics, find_cameras
 from perception_nodes.bags.reader import BagReader
+from perception_nodes.evaluation.recordings.ground_truth import TruthImages
 from perception_nodes.messages.image import decode_image
 from perception_nodes.messages.primitives import stamp_ns
-from perception_nodes.types import Image
+from perception_nodes.types import Array, Image
 
-__all__ = ['Keepsakes', 'images_at']
+__all__ = ['Keepsakes', 'images_at', 'truth_at']
 
 
 class Keepsakes:
@@ -80,4 +81,15 @@ def images_at(
                 found[stamp] = decode_image(entry.message)
                 if len(found) == len(wanted):
                     break
+    return found
+
+
+def truth_at(bag_path: str | Path, stamps: list[int]) -> dict[int, dict[str, Array]]:
+    """Give the truth images of some stamps, by topic; empty where the bag has none."""
+    with BagReader(bag_path) as bag:
+        truth = TruthImages(bag)
+        found: dict[int, dict[str, Array]] = {}
+        for stamp in sorted(stamps):
+            images = {topic: truth.find(topic, stamp) for topic in truth.topics}
+            found[stamp] = {name: image for name, image in images.items() if image is not None}
     return found

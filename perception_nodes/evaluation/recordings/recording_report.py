@@ -8,10 +8,10 @@ import numpy as np
 
 from perception_nodes.evaluation.metrics_table import metrics_table
 from perception_nodes.evaluation.plots import lines, trajectory
+from perception_nodes.evaluation.recordings.frame_pictures import frame_pictures, legend_pictures
 from perception_nodes.evaluation.recordings.scores import Scores
 from perception_nodes.evaluation.report import (
     Part,
-    Picture,
     Plot,
     Report,
     Section,
@@ -22,8 +22,7 @@ from perception_nodes.evaluation.report import (
 from perception_nodes.evaluation.samples import Source
 from perception_nodes.evaluation.scorers import SCORERS
 from perception_nodes.geometry.se3 import inverse
-from perception_nodes.messages.pictures import depth_color, flow_color, overlay, sigma_color
-from perception_nodes.types import Depth, Flow, Image, Segmentation
+from perception_nodes.types import Array, Image
 
 __all__ = ['HEADLINES', 'recording_report']
 
@@ -41,6 +40,7 @@ Frames = Sequence[tuple[int, Mapping[str, Any]]]
 
 def recording_report(
     title: str, scores: Scores, frames: Frames, images: Mapping[int, Image], *,
+    truths: Mapping[int, Mapping[str, Array]] | None = None,
     milliseconds: Mapping[str, Mapping[str, float]] | None = None,
     notes: Sequence[str] = (), subtitle: str = '',
 ) -> Report:
@@ -51,16 +51,24 @@ def recording_report(
     scores : of the recorded topics.
     frames : (stamp, results by task) to be shown.
     images : the camera's image of these stamps.
+    truths : truth images of these stamps by topic.
     milliseconds : p50 and p99 of each call, by task.
     notes : what a reader must know: what was off, what was missing.
     """
+    model = scores.infos.get('segmentation', {})
+    shown = any('segmentation' in results for _, results in frames)
     sections = [
         Section('Notes', [Text(note) for note in notes]),
         *(
-            Section(f'Frame at {_seconds(stamp, frames)} s', _pictures(results, images.get(stamp),
-                                                                       scores))
+            Section(
+                f'Frame at {_seconds(stamp, frames)} s',
+                frame_pictures(
+                    results, images.get(stamp), (truths or {}).get(stamp, {}), model
+                ),
+            )
             for stamp, results in frames
         ),
+        Section('Classes', legend_pictures(model) if shown else []),
         Section('Path', _path_plots(scores)),
         Section('Errors of single frames', _series_plots(scores),
                 'Against the ground truth in the bag, by stamp.'),
@@ -88,62 +96,6 @@ def _headline(scores: Scores) -> list[tuple[str, str]]:
 
 def _seconds(stamp: int, frames: Frames) -> str:
     return f'{(stamp - frames[0][0]) / 1e9:.2f}'
-
-
-def _pictures(
-    results: Mapping[str, Any], image: Image | None, scores: Scores
-) -> list[Part]:
-    parts: list[Part] = []
-    if image is not None:
-        parts.append(Picture(image.data, 'camera'))
-    mask = results.get('segmentation')
-    if mask is not None:
-        parts += _mask_pictures(mask, image, scores)
-    for task, name in (('stereo_depth', 'stereo depth'), ('mono_depth', 'mono depth')):
-        if task in results:
-            parts += _depth_pictures(results[task], name)
-    if 'optical_flow' in results:
-        parts += _flow_pictures(results['optical_flow'])
-    return parts
-
-
-def _mask_pictures(
-    mask: Segmentation, image: Image | None, scores: Scores
-) -> list[Part]:
-    palette = tuple(tuple(c) for c in scores.infos.get('segmentation', {}).get('palette', ()))
-    under = image if image is not None and image.data.shape[:2] == mask.labels.shape else None
-    base = under or Image(np.zeros(mask.labels.shape, np.uint8))
-    opacity = 0.5 if under else 1.0
-    pictures: list[Part] = [Picture(overlay(base, mask, palette, opacity), 'mask')]
-    pictures.append(Picture(sigma_color(mask.entropy, 1.0), 'uncertainty of the mask, 0 to 1'))
-    if mask.mutual_information is not None:
-        top = float(np.nanmax(mask.mutual_information))
-        pictures.append(
-            Picture(sigma_color(mask.mutual_information), f'epistemic part, 0 to {top:.2g}')
-        )
-    return pictures
-
-
-def _depth_pictures(depth: Depth, name: str) -> list[Part]:
-    valid = depth.depth_m[np.isfinite(depth.depth_m)]
-    low, high = np.percentile(valid, (2.0, 98.0)) if valid.size else (np.nan, np.nan)
-    relative = depth.sigma_m / depth.depth_m
-    return [
-        Picture(
-            depth_color(depth.depth_m), f'{name}, {low:.1f} m (red) to {high:.1f} m (blue)'
-        ),
-        Picture(sigma_color(relative, 0.5), f'sigma of {name} over depth, 0 to 50 %'),
-    ]
-
-
-def _flow_pictures(flow: Flow) -> list[Part]:
-    length = np.linalg.norm(flow.flow_px, axis=-1)
-    finite = length[np.isfinite(length)]
-    longest = max(float(np.percentile(finite, 99.0)), 0.5) if finite.size else 1.0
-    return [
-        Picture(flow_color(flow.flow_px, longest), f'flow, full colour is {longest:.1f} px'),
-        Picture(sigma_color(flow.sigma_px, 3.0), 'sigma of flow, 0 to 3 px'),
-    ]
 
 
 def _path_plots(scores: Scores) -> list[Plot]:

@@ -17,7 +17,7 @@ from perception_nodes.bags.frames import BagFrames
 from perception_nodes.bags.reader import BagReader
 from perception_nodes.bags.replay import Replayed, replay
 from perception_nodes.bags.writer import BagWriter
-from perception_nodes.evaluation.recordings.keepsakes import Keepsakes, images_at
+from perception_nodes.evaluation.recordings.keepsakes import Keepsakes, images_at, truth_at
 from perception_nodes.evaluation.recordings.recording_report import recording_report
 from perception_nodes.evaluation.recordings.scores import Scores, score_outputs
 from perception_nodes.evaluation.replay.tasks import choose_tasks, make_perception, model_info_of
@@ -161,11 +161,12 @@ def _score(
         _metrics(bag_path, cameras, infos, done, scores, notes), _timings(done, infos), notes
     )
     frames = keepsakes.frames() if settings.pictures else []
-    images = images_at(bag_path, [stamp for stamp, _ in frames], cameras)
+    stamps = [stamp for stamp, _ in frames]
+    images, truths = images_at(bag_path, stamps, cameras), truth_at(bag_path, stamps)
     write_report(folder / 'report.html', recording_report(
         f'Replay of {bag_path.name}', scores, frames, images,
-        milliseconds=result.timings['milliseconds'], notes=notes,
-        subtitle=f'{done.frames} frames, every one of them; perception_nodes {__version__}',
+        truths=truths, milliseconds=result.timings['milliseconds'], notes=notes,
+        subtitle=f'{done.frames} frames, none dropped; perception_nodes {__version__}',
     ))
     return result
 
