@@ -169,6 +169,8 @@ def _peer(task: str, name: str, source: Source) -> Any:
     peer = PEERS[task][name]()
     if isinstance(peer, TwoWayFlowPipeline):
         peer.config = _CONFIGS['optical_flow']
+    elif task == 'place_recognition':
+        peer = type(peer)(_CONFIGS[task])
     elif source.base_from_camera is not None:
         peer = type(peer)(_on_vehicle(peer.config, source))
     return peer
