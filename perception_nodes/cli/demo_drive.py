@@ -69,22 +69,24 @@ def live_nodes(bag: Path, logs: Path) -> Iterator[StereoTopics]:
         mount = _mount(reader, cameras)
     logs.mkdir()
     with ExitStack() as stack:
-        nodes = [
+        for task in TASKS:
             stack.enter_context(NodeProcess(
                 node_name(task), parameters=_parameters(task, mount),
                 remappings=_remappings(task, cameras), log=logs / f'{task}.log',
             ))
-            for task in TASKS
-        ]
         try:
             yield cameras
         except PerceptionError as error:
-            ended = [node.executable for node in nodes if node.process.poll() is not None]
-            if not ended:
-                raise
-            told = (logs / f'{ended[0].removesuffix("_node")}.log').read_text(errors='replace')
-            last = (told.strip().splitlines() or ['it said nothing'])[-1]
-            raise PerceptionError(f'{error}; {", ".join(ended)} ended: {last}') from None
+            raise PerceptionError(_first_complaint(logs) or str(error)) from None
+
+
+def _first_complaint(logs: Path) -> str:
+    """What the first node that logged an error said; '' if none did."""
+    for log in sorted(logs.glob('*.log')):
+        for line in log.read_text(errors='replace').splitlines():
+            if '[ERROR]' in line or 'Error:' in line:
+                return f'{node_name(log.stem)} cannot work: {line.rpartition("]: ")[2]}'
+    return ''
 
 
 def play_and_record(

@@ -44,9 +44,9 @@ for _module in (
 def main() -> None:
     """Run the command line: 0 done, 2 a mistake in what was given, 130 interrupted."""
     try:
-        sys.exit(perception.main(standalone_mode=False))
+        sys.exit(perception.main(prog_name='perception', standalone_mode=False))
     except click.ClickException as error:
-        error.show()
+        click.echo(f'perception: {one_line(error)}', err=True)
         sys.exit(USER_MISTAKE)
     except (click.Abort, KeyboardInterrupt):
         click.echo('perception: interrupted', err=True)
@@ -60,6 +60,8 @@ def main() -> None:
 
 def one_line(error: Exception) -> str:
     """Say what went wrong in one line; of an OSError its file and reason."""
+    if isinstance(error, click.ClickException):
+        return ' '.join(error.format_message().split())
     if isinstance(error, OSError) and error.strerror:
         return ': '.join(str(part) for part in (error.filename, error.strerror) if part)
     return ' '.join(str(error).split())
