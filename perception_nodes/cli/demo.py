@@ -81,6 +81,7 @@ def _report(bag: Path, folder: Path) -> list[str]:
         images_at,
         recording_report,
         score_outputs,
+        truth_at,
     )
     from perception_nodes.evaluation.recordings.recording_report import HEADLINES
     from perception_nodes.evaluation.report import format_number, write_report
@@ -89,9 +90,11 @@ def _report(bag: Path, folder: Path) -> list[str]:
     kept = Keepsakes(3)
     scores = score_outputs(folder / 'outputs', bag, keep=kept.keep)
     frames = kept.frames()
+    stamps = [stamp for stamp, _ in frames]
     write_report(folder / 'report.html', recording_report(
-        'Six nodes on a drive', scores, frames, images_at(bag, [stamp for stamp, _ in frames]),
-        subtitle='Live over ROS 2; scored against exact ground truth.',
+        'Six nodes on a drive', scores, frames, images_at(bag, stamps),
+        subtitle='Live over ROS 2; scored against the truth that the bag holds.',
+        truths=truth_at(bag, stamps),
     ))
     write_json(folder / 'metrics.json', {'messages': scores.messages, 'metrics': scores.metrics})
     lines = [f'  {topic:44}{count:>7}' for topic, count in sorted(scores.messages.items())]
