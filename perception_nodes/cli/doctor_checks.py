@@ -14,7 +14,7 @@ from perception_nodes.inference import models
 from perception_nodes.inference.engine_cache import engine_folder
 from perception_nodes.inference.gpu import Gpu, probe
 from perception_nodes.inference.model_card import check_model
-from perception_nodes.inference.tensorrt_library import FLAVOURS
+from perception_nodes.pipelines.build import PIPELINES
 from perception_nodes.types import PerceptionError
 
 OK, MISSING, BROKEN = 'ok', 'missing', 'broken'
@@ -109,8 +109,8 @@ def middleware_checks() -> Iterator[Check]:
     yield Check(
         'middleware', 'malloc', MISSING if wrong else OK,
         f'{len(MALLOC) - len(wrong)} of {len(MALLOC)} settings',
-        'image latency and CPU double: export '
-        + ' '.join(f'{name}={MALLOC[name]}' for name in wrong) if wrong else '',
+        f'image latency and CPU double: set -a; . {shipped("images.env")}; set +a' if wrong
+        else '',
     )
 
 
@@ -118,7 +118,7 @@ def profile_check() -> Check:
     """Whether a Fast DDS profile with a shared-memory segment for images is in force."""
     cost = (
         'images are lost between processes: set FASTDDS_DEFAULT_PROFILES_FILE and '
-        'FASTRTPS_DEFAULT_PROFILES_FILE to the profile in config/ (the launch files do)'
+        f'FASTRTPS_DEFAULT_PROFILES_FILE to {shipped("fastdds.xml")} (the launch files do)'
     )
     paths = {name: os.environ[name] for name in PROFILE_VARIABLES if os.environ.get(name)}
     if not paths:
@@ -136,6 +136,15 @@ def profile_check() -> Check:
     return Check('middleware', 'fastdds profile', OK, f'{path}, segment {max(sizes) >> 20} MB')
 
 
+def shipped(name: str) -> Path:
+    """Where a file of ``config/`` is: installed, or in the checkout."""
+    prefixes = [*os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep), sys.prefix]
+    installed = [Path(prefix) / 'share/perception_nodes/config' / name for prefix in prefixes
+                 if prefix]
+    return next((path for path in installed if path.is_file()),
+                Path(__file__).resolve().parents[2] / 'config' / name)
+
+
 def backend_checks() -> Iterator[Check]:
     """GPU and everything that runs models."""
     gpu, reason = probe()
@@ -148,10 +157,9 @@ def backend_checks() -> Iterator[Check]:
 
     providers = ', '.join(onnxruntime.get_available_providers())
     yield Check('backend', 'onnxruntime', OK, f'{onnxruntime.__version__}: {providers}')
-    for flavour in FLAVOURS:
-        package = {'tensorrt_rtx': 'tensorrt-rtx-cu13'}.get(flavour, flavour)
-        yield _optional(flavour, package, 'no engines' if flavour == 'tensorrt' else
-                        'no engines ahead of time')
+    yield _optional('tensorrt', 'tensorrt', "no engines tuned on this machine's own GPU "
+                    '(JetPack brings it)')
+    yield _optional('tensorrt_rtx', 'tensorrt-rtx-cu13', 'no engines ahead of time')
     yield bindings_check(gpu)
     yield _optional('openvino', 'openvino', 'backend openvino is off')
     yield _optional('onnx', 'onnx', 'no fp16 or int8 is made here')
@@ -180,6 +188,11 @@ def model_checks() -> Iterator[Check]:
     if not found:
         yield Check('models', 'models', BROKEN, 'none found',
                     f'set {models.VARIABLE} to the folder that holds them')
+        return
+    for task, kind in PIPELINES.items():
+        if kind.model not in found:
+            yield Check('models', kind.model, MISSING, 'not found',
+                        f'{task} does not run with its defaults')
     for name, path in found.items():
         try:
             card = check_model(path)

@@ -108,6 +108,6 @@ def staleness(file: EngineFile, digests: set[str], versions: dict[str, str]) -> 
     if file.key.model_sha256 not in digests:
         return 'its model file is gone or was replaced'
     version = versions.get(file.key.flavour, file.key.version)
-    if version != file.key.version:
+    if file.key.version not in (version, f'{version.split(".")[0]}.x'):
         return f'built by {file.key.flavour} {file.key.version}, installed is {version}'
     return ''

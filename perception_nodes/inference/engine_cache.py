@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,27 @@ class EngineCache:
         if not whole or hashlib.sha256(plan).hexdigest() != file.plan_sha256:
             raise StaleEngineError(f'{path.name} is cut short or damaged')
         return plan
+
+    def find(self, key: EngineKey) -> tuple[EngineKey, bytes]:
+        """Plan of a key, or of another one that serves it: built with other options, say.
+
+        Returns
+        -------
+        key of the engine that was found, and its plan.
+
+        Raises
+        ------
+        StaleEngineError
+            As :meth:`load`.
+        """
+        try:
+            return key, self.load(key)
+        except StaleEngineError:
+            for _, file, _ in self.files():
+                if file is not None and file.key != key and file.key.serves(key):
+                    with suppress(StaleEngineError):
+                        return file.key, self.load(file.key)
+            raise
 
     def store(self, key: EngineKey, plan: bytes, facts: Mapping[str, Any]) -> Path:
         """Write an engine under its name, all at once."""

@@ -15,6 +15,7 @@ from perception_nodes.inference.tensorrt_library import RTX_CAPABILITIES, Tensor
 from perception_nodes.types import PerceptionError
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+AMPERE_PLUS = '8.0+'
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class EngineKey:
     ----------
     name : of the model, for people and file names.
     model_sha256 : of the fp32 or int8 ONNX file that it was made from.
-    flavour, version : of the TensorRT that built it; another version does not load it.
+    flavour, version : of the TensorRT that built it; '10.x' if later versions load it as well.
     compute_capability : '8.9', or '8.0+' with hardware compatibility.
     gpu_name : of the very GPU it was tuned on; empty if any of that capability runs it.
     precision : fp32, fp16 or int8.
@@ -53,6 +54,18 @@ class EngineKey:
     def file_name(self) -> str:
         """Name in the cache folder: readable first, unique by its end."""
         return f'{re.sub(r"[^A-Za-z0-9_.-]", "_", self.name)}-{self.digest[:16]}.engine'
+
+    def serves(self, wanted: 'EngineKey') -> bool:
+        """Whether an engine of this key can do the work of another one, however it was built."""
+        same = ('name', 'model_sha256', 'flavour', 'precision', 'shapes')
+        if any(getattr(self, field) != getattr(wanted, field) for field in same):
+            return False
+        if self.version not in (wanted.version, _major(wanted.version)):
+            return False
+        if self.compute_capability == AMPERE_PLUS:
+            return float(wanted.compute_capability.rstrip('+')) >= float(AMPERE_PLUS.rstrip('+'))
+        return (self.compute_capability == wanted.compute_capability
+                and self.gpu_name in ('', wanted.gpu_name))
 
     def difference(self, other: 'EngineKey') -> str:
         """Say in a few words how another engine differs from this one; '' if it does not."""
@@ -103,13 +116,14 @@ def make_key(
             )
         name = gpu.name
         if 'hardware_compatible' in options:
-            name, capability = '', '8.0+'
+            name, capability = '', AMPERE_PLUS
     elif capability not in RTX_CAPABILITIES:
         raise PerceptionError(
             f'tensorrt_rtx builds for compute {", ".join(RTX_CAPABILITIES)}, not {capability}'
         )
     fixed = tuple((spec.name, tuple(shapes[spec.name])) for spec in card.inputs)
-    return EngineKey(card.name, card.sha256, library.flavour, library.version, capability, name,
+    version = _major(library.version) if 'version_compatible' in options else library.version
+    return EngineKey(card.name, card.sha256, library.flavour, version, capability, name,
                      precision, fixed, options)
 
 
@@ -146,6 +160,10 @@ def shapes_for_size(
         else:
             shapes[spec.name] = tuple(samples if size == ANY else size for size in spec.shape)
     return shapes
+
+
+def _major(version: str) -> str:
+    return f'{version.split(".")[0]}.x'
 
 
 def _short(value: object) -> str:

@@ -8,6 +8,7 @@
     any of them -> failed                           the fallback serves on, and says so
 """
 
+import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -142,7 +143,6 @@ class SwitchingRunner:
         try:
             request = self._request_for(shapes)
             plan = plan_engine(request)
-            self._key = plan.key.digest
             runner = self._load(plan) or self._rebuild(plan)
             if self._closed:
                 runner.close()
@@ -159,9 +159,9 @@ class SwitchingRunner:
     def _load(self, plan: EnginePlan) -> Runner | None:
         """Runner from the cache, or None with the reason noted."""
         try:
-            content = EngineCache(plan.request.folder or None).load(plan.key)
-            self._stage = 'loading'
-            return self._open_engine(plan, content)
+            key, content = EngineCache(plan.request.folder or None).find(plan.key)
+            self._stage, self._key = 'loading', key.digest
+            return self._open_engine(dataclasses.replace(plan, key=key), content)
         except StaleEngineError as error:
             self._detail = str(error)
             return None
@@ -172,7 +172,7 @@ class SwitchingRunner:
         if self._stage == 'loading':  # whole, and yet the library refuses it
             cache.path(plan.key).unlink(missing_ok=True)
         self._build = BackgroundBuild(plan.request)
-        self._stage = 'building'
+        self._stage, self._key = 'building', plan.key.digest
         if self._closed:  # closed just before the process was known
             self._build.stop()
         if error := self._build.wait():

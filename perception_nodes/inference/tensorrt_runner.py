@@ -57,6 +57,8 @@ class TensorrtRunner:
         self._context: Any = None
         self._cuda = Cuda(plan.request.gpu)
         self._runtime = trt.Runtime(make_logger(plan.library, self._messages))
+        if 'version_compatible' in plan.key.options:
+            self._runtime.engine_host_code_allowed = True
         self._engine = self._runtime.deserialize_cuda_engine(content)
         if self._engine is None:
             raise StaleEngineError(f'{plan.key.file_name} is refused by TensorRT: {self._last()}')
@@ -126,7 +128,9 @@ class TensorrtRunner:
             self._cuda.api.cudaStreamDestroy(self._stream)
 
     def _check_memory(self, content: bytes, memory_limit_mb: int) -> None:
-        scratch = int(self._engine.device_memory_size_v2)
+        engine = self._engine
+        scratch = int(engine.device_memory_size_v2 if hasattr(engine, 'device_memory_size_v2')
+                      else engine.device_memory_size)  # before 10.1
         needed = len(content) + scratch  # the weights are most of the content
         free = self._cuda.free_bytes()
         if memory_limit_mb and needed > memory_limit_mb << 20:

@@ -12,6 +12,7 @@ from perception_nodes.cli.doctor_checks import (
     bindings_check,
     middleware_checks,
     profile_check,
+    shipped,
 )
 from perception_nodes.inference.gpu import Gpu
 from perception_nodes.inference.model_card import ModelCard, write_card
@@ -63,6 +64,8 @@ def test_the_profile_is_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
         monkeypatch.delenv(name, raising=False)
     assert profile_check().found == 'not set'
+    monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', str(shipped('fastdds.xml')))
+    assert profile_check().status == 'ok', 'the profile that is shipped'
     monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', str(path))
     assert 'unreadable' in profile_check().found
     path.write_text(PROFILE.format(524288))
@@ -87,8 +90,9 @@ def test_malloc_settings_and_other_middleware(monkeypatch: pytest.MonkeyPatch) -
     checks = {check.name: check for check in middleware_checks()}
     assert set(checks) == {'rmw', 'malloc'}
     assert checks['malloc'].status == 'missing'
+    settings = Path(checks['malloc'].advice.split()[-3].rstrip(';')).read_text().split()
     for name, value in MALLOC.items():
-        assert f'{name}={value}' in checks['malloc'].advice
+        assert f'{name}={value}' in settings
         monkeypatch.setenv(name, str(value))
     assert {check.name: check.status for check in middleware_checks()}['malloc'] == 'ok'
 

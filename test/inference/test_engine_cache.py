@@ -121,6 +121,32 @@ def test_the_folder_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert engine_folder('given') == Path('given')
 
 
+@pytest.mark.parametrize(('changes', 'serves'), [
+    ({'options': ('level5', 'workspace100')}, True),
+    ({'version': '10.x'}, True),
+    ({'version': '9.x'}, False),
+    ({'compute_capability': '8.0+', 'gpu_name': ''}, True),
+    ({'gpu_name': ''}, True),
+    ({'gpu_name': 'Xavier'}, False),
+    ({'compute_capability': '8.9', 'gpu_name': ''}, False),
+    ({'precision': 'fp32'}, False),
+    ({'model_sha256': 'c' * 64}, False),
+    ({'shapes': (('image', (1, 1, 1, 3)),)}, False),
+])
+def test_an_engine_built_otherwise_serves_if_it_does_the_same_work(
+    tmp_path: Path, changes: dict[str, object], serves: bool
+) -> None:
+    other = dataclasses.replace(KEY, **changes)
+    assert other.serves(KEY) == serves
+    cache = EngineCache(tmp_path)
+    path = cache.store(other, PLAN, {})
+    if serves:
+        assert cache.find(KEY) == (other, PLAN)
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(StaleEngineError):
+        cache.find(KEY)
+
+
 def library(flavour: str) -> TensorrtLibrary:
     return TensorrtLibrary(flavour, '1.0', pytest)  # its module plays no part in keys
 
@@ -133,6 +159,10 @@ def test_the_key_follows_library_and_target() -> None:
     any_gpu = make_key(CARD, library('tensorrt'), ORIN, precision='fp16', shapes=shapes,
                        options=('hardware_compatible',))
     assert (any_gpu.gpu_name, any_gpu.compute_capability) == ('', '8.0+')
+    lasting = make_key(CARD, library('tensorrt'), ORIN, precision='fp16', shapes=shapes,
+                       options=('version_compatible',))
+    assert lasting.version == '1.x'
+    assert lasting.serves(here)
     ahead = make_key(CARD, library('tensorrt_rtx'), None, target='sm89', precision='fp16',
                      shapes=shapes)
     assert (ahead.gpu_name, ahead.compute_capability) == ('', '8.9')
