@@ -28,7 +28,7 @@ from perception_nodes.types import FloatArray
 _STEADY_OFFSET_PX = 0.03  # the offset is never held for better known: rigs warm up
 
 
-def adjust(window: Window, iterations: int = 3) -> None:
+def adjust(window: Window, iterations: int = 2) -> None:
     """Minimise over poses (but the oldest), landmarks and the offset; the window is changed."""
     sightings = _Sightings.of(window)
     if sightings is None or len(window.keyframes) < 2:

@@ -99,7 +99,7 @@ def refine_motion(
         step = np.linalg.solve(normal, np.einsum('nri,nr->i', weighted, residual))
         motion = se3.exp(step) @ motion
         chi2, jacobian, residual = _whitened(sightings, projection, motion)
-        if np.abs(step).max() < 1e-5:
+        if np.abs(step).max() < 1e-4:
             break
     return _summary(sightings, motion, chi2, jacobian)
 
