@@ -64,8 +64,9 @@ def disparity_message(result: Depth, factory: MessageFactory) -> Any:
         image=_float_image(disparity, factory, result.stamp_ns, result.frame_id),
         f=float(result.camera.p[0, 0]), t=float(result.baseline_m),
         valid_window=full_region(factory, width, height),
-        min_disparity=_finite(np.min, disparity), max_disparity=_finite(np.max, disparity),
-        delta_d=0.0 if sigma is None else _finite(np.median, np.asarray(sigma)[::4, ::4]),
+        min_disparity=_number(np.fmin.reduce(disparity, axis=None)),
+        max_disparity=_number(np.fmax.reduce(disparity, axis=None)),
+        delta_d=0.0 if sigma is None else _median(np.asarray(sigma)[::4, ::4]),
     )
 
 
@@ -111,7 +112,11 @@ def _float_array(message: Any) -> FloatArray:
     return values
 
 
-def _finite(reduce: Any, values: FloatArray) -> float:
-    """Reduce the finite values; 0 if there is none."""
-    kept = values[np.isfinite(values)]
-    return float(reduce(kept)) if kept.size else 0.0
+def _number(value: Any) -> float:
+    """0 for the NaN of an image without a valid pixel."""
+    return float(value) if np.isfinite(value) else 0.0
+
+
+def _median(values: FloatArray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else 0.0

@@ -3,6 +3,7 @@
 
 import colorsys
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -42,7 +43,7 @@ def class_color(labels: Array, palette: Palette = ()) -> Array:
     table = np.zeros((256, 3), np.uint8)
     colours = np.array(palette or class_palette(UNLABELLED), np.uint8)
     table[:len(colours)] = colours
-    return table[labels]
+    return table.take(labels, axis=0)
 
 
 def class_legend(names: Sequence[str], palette: Palette, width_px: int = 600) -> Array:
@@ -131,22 +132,22 @@ def flow_color(flow_px: FloatArray, longest_px: float | None = None) -> Array:
         are darkened.
     """
     flow = np.asarray(flow_px, np.float32)
-    length = np.hypot(flow[..., 0], flow[..., 1])
+    length, angle_rad = cv2.cartToPolar(
+        np.ascontiguousarray(flow[..., 0]), np.ascontiguousarray(flow[..., 1])
+    )
     valid = np.isfinite(length)
     if not valid.any():
         return np.zeros((*length.shape, 3), np.uint8)
     longest = float(np.percentile(length[valid], 99.0)) if longest_px is None else longest_px
-    share = np.where(valid, length, 0.0) / max(longest, 1e-6)
-    turn = np.arctan2(-flow[..., 1], -flow[..., 0]) / (2.0 * np.pi) + 0.5
-    wheel = color_wheel()
-    place = np.where(valid, turn, 0.0) * (len(wheel) - 1)
-    index = np.floor(place).astype(np.int32)
-    part = (place - index)[..., None]
-    hue = (1.0 - part) * wheel[index] + part * wheel[(index + 1) % len(wheel)]
-    within = share[..., None] <= 1.0
-    colour = np.where(within, 255.0 - share[..., None] * (255.0 - hue), 0.75 * hue)
-    colour[~valid] = 0.0
-    return np.asarray(np.rint(colour), np.uint8)
+    table = _flow_table()
+    directions, lengths = table.shape[:2]
+    scale = (lengths - 2) / max(longest, 1e-6)
+    radius = np.minimum(np.where(valid, length, 0.0) * scale + 0.5, lengths - 1)
+    turn = np.where(valid, angle_rad, 0.0) * ((directions - 1) / (2.0 * np.pi)) + 0.5
+    index = turn.astype(np.int32) * lengths + radius.astype(np.int32)
+    picture = table.reshape(-1, 3).take(index, axis=0)
+    picture[~valid] = 0
+    return np.asarray(picture)
 
 
 def color_wheel() -> FloatArray:
@@ -157,6 +158,22 @@ def color_wheel() -> FloatArray:
         for i, (steps, _) in enumerate(_WHEEL)
     ]
     return np.concatenate(parts).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _flow_table() -> Array:
+    """Colours by direction (a full turn) and length, uint8 [433, 257, 3].
+
+    Lengths 0 to 255 run from white to the full hue; 256 stands for all longer ones.
+    """
+    wheel = color_wheel()
+    place = np.linspace(0.0, len(wheel) - 1, 8 * (len(wheel) - 1) + 1)
+    first = np.minimum(place.astype(np.int32), len(wheel) - 2)
+    part = (place - first)[:, None]
+    hue = ((1.0 - part) * wheel[first] + part * wheel[first + 1])[:, None]
+    share = np.linspace(0.0, 1.0, 256)[:, None]
+    within = 255.0 - share * (255.0 - hue)
+    return np.asarray(np.rint(np.concatenate([within, 0.75 * hue], axis=1)), np.uint8)
 
 
 def _rgb(image: Image) -> Array:
