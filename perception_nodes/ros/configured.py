@@ -7,8 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from perception_nodes.messages.encode import Context, latched_messages
+from perception_nodes.pipelines.perception import MonoFrame, StereoFrame
+from perception_nodes.ros.assembler import RawFrame
+from perception_nodes.ros.build_only import blank_frame, build_engines
 from perception_nodes.ros.diagnostics import OK, Finding
 from perception_nodes.ros.frames import FrameDecoder
+from perception_nodes.ros.inputs import needs_pair
 from perception_nodes.ros.loading import load
 from perception_nodes.ros.map_interface import MapInterface
 from perception_nodes.ros.mount import MountInterface
@@ -59,11 +63,21 @@ class Configured:
             tuple(interface.before for interface in self._interfaces.values()),
             tuple(interface.after for interface in self._interfaces.values()),
         )
+        process: Callable[[RawFrame], None] = processing
+        if self.settings.node.build_only:
+            process = self._build_for
         return Session(
             node, self.settings.node, tasks.inputs(self.settings),
-            tasks.companions(self.settings), node.statistics, node.problems, processing,
+            tasks.companions(self.settings), node.statistics, node.problems, process,
             self._went_back, failed,
         )
+
+    def build_engines(self) -> None:
+        """Build for build_size, if it is given; else the first frame does it."""
+        width, height = self.settings.node.build_size
+        if width and height:
+            stereo = needs_pair(self._node.tasks.inputs(self.settings))
+            self._build(blank_frame(width, height, stereo))
 
     def publish_latched(self) -> None:
         """Publish what is said once: model_info, label_info."""
@@ -89,6 +103,14 @@ class Configured:
         if self._outputs is not None:
             self._outputs.close()
         self.loaded.close()
+
+    def _build_for(self, raw: RawFrame) -> None:
+        """Build for a frame that came; in the worker's thread."""
+        self._build(FrameDecoder(self.settings.node.rectify)(raw))
+
+    def _build(self, frame: StereoFrame | MonoFrame) -> None:
+        good = build_engines(self.loaded, frame, self._node.get_logger().info)
+        self._node.finish(0 if good else 1)
 
     def _open_interfaces(self) -> None:
         node = self._node

@@ -50,6 +50,7 @@ class PerceptionLifecycleNode(LifecycleNode):
         If a parameter was given with a wrong type.
     """
 
+    exit_status = 0
     configured: Configured | None = None
     session: Session | None = None
 
@@ -144,6 +145,11 @@ class PerceptionLifecycleNode(LifecycleNode):
             run()  # no worker: nobody else touches the pipelines
         return await future
 
+    def finish(self, status: int) -> None:
+        """End the process that spins this node (its work is done: build_only)."""
+        self.exit_status = status
+        self.context.try_shutdown()
+
     def _configure(self) -> None:
         self.configured = Configured(self, self.tasks.read(self))
 
@@ -153,6 +159,8 @@ class PerceptionLifecycleNode(LifecycleNode):
         self.problems.clear()
         self.session = self.configured.open_session(self._failed)
         self.configured.publish_latched()
+        if self.configured.settings.node.build_only:
+            self.session.worker.mailbox.put_job(self.configured.build_engines)
 
     def _attempt(
         self, name: str, step: Callable[[], None], stage: str

@@ -21,7 +21,7 @@ def run(make: Callable[[], PerceptionLifecycleNode], args: list[str] | None = No
 
     Returns
     -------
-    exit status: 0, 2 if a parameter is wrong.
+    exit status: 0, that of building engines with build_only, 2 if a parameter is wrong.
     """
     rclpy.init(args=args)
     node = None
@@ -39,4 +39,4 @@ def run(make: Callable[[], PerceptionLifecycleNode], args: list[str] | None = No
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
-    return 0
+    return node.exit_status

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Services and set_pose, answered while the worker computes."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from nav_msgs.msg import Odometry, Path
+from std_srvs.srv import Trigger
+
+from perception_nodes.inference.models import list_models
+from perception_nodes.ros.nodes.place_recognition_node import PlaceRecognitionNode
+from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
+
+
+@pytest.fixture
+def odometry(bench):
+    """An active visual odometry node, its poses, and its path."""
+    node = bench.add(VisualOdometryNode, {'mount': 'parameter'})
+    bench.active(node)
+    poses = bench.listen(Odometry, '/visual_odometry_node/odometry')
+    paths = bench.listen(Path, '/visual_odometry_node/path')
+    bench.connect_cameras()
+    return node, poses, paths
+
+
+def y_of(poses):
+    """Sideways positions, metres."""
+    return [pose.pose.pose.position.y for pose in poses]
+
+
+def test_odometry_is_metric_and_reset_starts_anew(bench, odometry, wall):
+    """Five centimetres to the right each time; after reset the next image is the origin."""
+    _, poses, paths = odometry
+    pairs = wall(6)
+    for number, pair in enumerate(pairs[:3], 1):
+        bench.send(pair)
+        bench.until(lambda n=number: len(poses) == n)
+    np.testing.assert_allclose(y_of(poses), [0.0, -0.05, -0.10], atol=0.005)
+    assert poses[2].header.frame_id == 'odom' and poses[2].child_frame_id == 'base_link'
+    assert poses[2].header.stamp.nanosec == 200_000_000
+    response = bench.call(Trigger, '/visual_odometry_node/reset')
+    assert response.success and 'origin' in response.message
+    for number, pair in enumerate(pairs[3:5], 4):
+        bench.send(pair)
+        bench.until(lambda n=number: len(poses) == n)
+    np.testing.assert_allclose(y_of(poses[3:]), [0.0, -0.05], atol=0.005)
+    bench.until(lambda: len(paths) == 5)
+    assert [len(path.poses) for path in paths] == [1, 2, 3, 1, 2]
+    np.testing.assert_allclose(
+        [p.pose.position.y for p in paths[2].poses], y_of(poses[:3]), rtol=0
+    )
+
+
+def test_set_pose_moves_the_path(bench, odometry, wall):
+    """From there on, with that covariance; a pose of another frame is refused."""
+    _, poses, _ = odometry
+    pairs = wall(3)
+    bench.send(pairs[0])
+    bench.until(lambda: len(poses) == 1)
+    publisher = bench.publisher(PoseWithCovarianceStamped, '/visual_odometry_node/set_pose')
+    bench.until(lambda: publisher.get_subscription_count() == 1)
+    message = PoseWithCovarianceStamped()
+    message.header.frame_id = 'map'
+    message.pose.pose.position.x = 99.0
+    message.pose.pose.orientation.w = 1.0
+    publisher.publish(message)
+    message.header.frame_id = 'odom'
+    message.pose.pose.position.x = 10.0
+    message.pose.covariance = np.diag([0.25, 0.25, 0.25, 0.01, 0.01, 0.01]).reshape(36)
+    publisher.publish(message)
+    time.sleep(0.3)
+    bench.send(pairs[1])
+    bench.until(lambda: len(poses) == 2)
+    position = poses[1].pose.pose.position
+    assert position.x == pytest.approx(10.0, abs=0.02)
+    assert position.y == pytest.approx(-0.05, abs=0.005)
+    assert poses[1].pose.covariance[0] >= 0.25
+
+
+def test_executor_answers_while_the_worker_computes(bench, odometry, wall):
+    """A slow inference: parameters and diagnostics go on, a reset waits for its end."""
+    from rcl_interfaces.srv import GetParameters
+
+    node, poses, _ = odometry
+    pipeline = node.configured.loaded.perception.visual_odometry
+    advance, go, busy = pipeline._advance, threading.Event(), threading.Event()
+
+    def slow(*arguments):
+        busy.set()
+        go.wait(20)
+        return advance(*arguments)
+
+    pipeline._advance = slow
+    bench.send(wall(1)[0])
+    assert busy.wait(10)
+    answer = bench.call(
+        GetParameters, '/visual_odometry_node/get_parameters',
+        GetParameters.Request(names=['max_features']),
+    )
+    assert answer.values[0].integer_value == 400
+    client = bench.driver.create_client(Trigger, '/visual_odometry_node/reset')
+    assert client.wait_for_service(10)
+    waiting = client.call_async(Trigger.Request())
+    again = bench.call(
+        GetParameters, '/visual_odometry_node/get_parameters',
+        GetParameters.Request(names=['window']),
+    )
+    assert again.values[0].integer_value > 0
+    assert not waiting.done() and poses == []
+    go.set()
+    bench.until(waiting.done)
+    assert waiting.result().success
+    bench.until(lambda: len(poses) == 1)
+
+
+def test_map_is_saved_and_loaded(bench, wall, tmp_path):
+    """Save, clear, load; without a file each says so and the node lives."""
+    missing = {'place_recognition', 'features'} - set(list_models())
+    if missing:
+        pytest.skip(f'models are missing: {", ".join(sorted(missing))}')
+    node = bench.add(PlaceRecognitionNode, {'mount': 'parameter'})
+    bench.active(node)
+    name = '/place_recognition_node'
+    refused = bench.call(Trigger, f'{name}/save_map')
+    assert not refused.success and 'set the parameter map_path' in refused.message
+    file = tmp_path / 'places.map'
+    assert node.set_parameters([_parameter('map_path', str(file))])[0].successful
+    assert not bench.call(Trigger, f'{name}/load_map').success
+    bench.connect_cameras(mono=True)
+    bench.send(wall(1)[0], mono=True)
+    bench.until(lambda: node.statistics.counted('out') == 1)
+    pipeline = node.configured.loaded.perception.place_recognition
+    assert pipeline.places == 1
+    assert bench.call(Trigger, f'{name}/save_map').success and file.is_file()
+    assert bench.call(Trigger, f'{name}/clear_map').success and pipeline.places == 0
+    assert bench.call(Trigger, f'{name}/load_map').success and pipeline.places == 1
+    file.write_bytes(file.read_bytes()[:50])
+    cut = bench.call(Trigger, f'{name}/load_map')
+    assert not cut.success and str(file) in cut.message and pipeline.places == 1
+
+
+def _parameter(name, value):
+    from rclpy.parameter import Parameter
+
+    return Parameter(name, value=value)
