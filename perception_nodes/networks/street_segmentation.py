@@ -33,7 +33,7 @@ class StreetSegmentation(nn.Module):
     def __init__(
         self, classes: int = 11, *,
         widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 192),
-        context: int = 64, head: int = 32, dropout: float = 0.2,
+        context: int = 64, head: int = 32, dropout: float = 0.1,
     ) -> None:
         super().__init__()
         half, quarter, eighth, sixteenth, last = widths

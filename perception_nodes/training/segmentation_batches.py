@@ -44,10 +44,10 @@ class CropOptions:
 
     height: int = 288
     width: int = 384
-    scales: tuple[float, float] = (0.65, 1.9)
-    strength: float = 1.0
+    scales: tuple[float, float] = (0.75, 1.6)
+    strength: float = 0.7
     focus: float = 0.5
-    paste: float = 0.35
+    paste: float = 0.15
     rare: tuple[int, ...] = (2, 6, 7, 9, 10)
     movable: tuple[int, ...] = (2, 6, 7, 8, 9, 10)
 

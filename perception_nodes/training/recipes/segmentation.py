@@ -129,7 +129,7 @@ def build_camvid(
 
 SEGMENTATION = Recipe(
     'segmentation', 'street_segmentation', build_camvid, minutes=100.0, learning_rate=2e-3,
-    weight_decay=5e-2, data='CamVid train (367 pictures)', data_licence='CC BY-NC 4.0',
+    weight_decay=2e-2, data='CamVid train (367 pictures)', data_licence='CC BY-NC 4.0',
 )
 UNSEEN_DRIVE = replace(
     SEGMENTATION, name='segmentation_unseen_drive',
