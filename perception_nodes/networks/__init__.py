@@ -7,8 +7,12 @@ from torch import nn
 
 from perception_nodes.networks.deeplabv3 import DeepLabV3
 from perception_nodes.networks.fcn import FCN
+from perception_nodes.networks.flownet import FlowNetC, FlowNetS
+from perception_nodes.networks.gc_net import GCNet
+from perception_nodes.networks.monodepth import Monodepth
 from perception_nodes.networks.pspnet import PSPNet
 from perception_nodes.networks.segnet import SegNet
+from perception_nodes.networks.sfm_learner import SfMLearner
 from perception_nodes.networks.street_features import StreetFeatures
 from perception_nodes.networks.street_flow import StreetFlow
 from perception_nodes.networks.street_mono import StreetMono
@@ -26,8 +30,13 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     'deeplabv3': DeepLabV3,
     'pspnet': PSPNet,
     'street_stereo': StreetStereo,
+    'gc_net': lambda: GCNet(96),
     'street_flow': StreetFlow,
+    'flownet_s': FlowNetS,
+    'flownet_c': FlowNetC,
     'street_mono': StreetMono,
+    'monodepth': Monodepth,
+    'sfm_learner': SfMLearner,
     'street_features': StreetFeatures,
     'street_place': StreetPlace,
 }

@@ -93,12 +93,12 @@ def row_correlation(left: Tensor, right: Tensor, levels: int) -> Tensor:
     return near.permute(0, 3, 1, 2)
 
 
-def local_correlation(features: Tensor, other: Tensor, radius: int) -> Tensor:
-    """Compare each pixel with the (2 radius + 1)^2 pixels around it in the other picture.
+def local_correlation(features: Tensor, other: Tensor, radius: int, step: int = 1) -> Tensor:
+    """Compare each pixel with the (2 radius + 1)^2 places around it in the other picture.
 
     Parameters
     ----------
-    features, other : B C H W of unit length over C.
+    features, other : B C H W of unit length over C. step : between places, pixels.
 
     Returns
     -------
@@ -106,14 +106,15 @@ def local_correlation(features: Tensor, other: Tensor, radius: int) -> Tensor:
     """
     batch, _, height, width = features.shape
     side = 2 * radius + 1
-    wide = width + 2 * radius
-    padded = F.pad(other, (radius, radius, radius, radius))
-    rows = torch.stack([padded[:, :, dy:dy + height] for dy in range(side)], 1)
+    reach = radius * step
+    wide = width + 2 * reach
+    padded = F.pad(other, (reach, reach, reach, reach))
+    rows = torch.stack([padded[:, :, dy:dy + height] for dy in range(0, 2 * reach + 1, step)], 1)
     # All pairs within a row, then the band that is near: one matrix product for each of side
     # rows is faster than side^2 products of shifted maps, and few nodes in the graph.
     pairs = features.permute(0, 2, 3, 1)[:, None] @ rows.permute(0, 1, 3, 2, 4)
     column = torch.arange(width, device=features.device)[:, None]
-    near = column * wide + column + torch.arange(side, device=features.device)[None, :]
+    near = column * wide + column + step * torch.arange(side, device=features.device)[None, :]
     band = pairs.reshape(batch, side, height, width * wide).index_select(3, near.reshape(-1))
     band = band.reshape(batch, side, height, width, side)
     return band.permute(0, 1, 4, 2, 3).reshape(batch, side * side, height, width)
