@@ -13,11 +13,10 @@ from rosbags.rosbag2 import Reader
 
 from perception_nodes.bags.factory import typestore
 from perception_nodes.bags.storage import (
-    ZSTD_MAGIC,
     damaged,
     find_storage_files,
     open_storage,
-    zstd,
+    plain_message,
 )
 from perception_nodes.types import PerceptionError
 
@@ -140,11 +139,8 @@ class BagReader:
             return
         try:
             for connection, recorded_ns, data in reader.messages(connections):
-                if data[:4] == ZSTD_MAGIC:
-                    # Compressed one by one; no CDR starts with these bytes.
-                    data = zstd.decompress(data)
                 kind = full_type(connection.msgtype)
-                yield RawMessage(connection.topic, kind, recorded_ns, data)
+                yield RawMessage(connection.topic, kind, recorded_ns, plain_message(data))
         # A parser on foreign bytes fails in many ways; all of them mean a damaged file.
         except Exception as error:
             raise PerceptionError(damaged(path, error)) from error

@@ -175,10 +175,11 @@ class _Timed:
 
 
 def _timed(perception: Perception, milliseconds: dict[str, list[float]]) -> Perception:
-    return replace(perception, **{
+    timed: dict[str, Any] = {
         task: _Timed(getattr(perception, task), milliseconds.setdefault(task, []))
         for task in perception.tasks
-    })
+    }
+    return replace(perception, **timed)
 
 
 def _since_ms(start_ns: int) -> float:

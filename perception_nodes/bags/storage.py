@@ -25,7 +25,7 @@ else:
 
 SUFFIXES = ('.mcap', '.db3')
 ZSTD_SUFFIXES = ('.zstd', '.zst')
-ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
+_ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 METADATA = 'metadata.yaml'
 
 
@@ -70,6 +70,12 @@ def open_storage(path: Path, stack: ExitStack) -> Reader:
     # A parser on foreign bytes fails in many ways; all of them mean a damaged file.
     except Exception as error:
         raise PerceptionError(damaged(path, error)) from error
+
+
+def plain_message(data: bytes) -> bytes:
+    """Unpack a message of a bag whose messages are compressed one by one."""
+    # No CDR starts with zstd's magic: its first byte is 0.
+    return zstd.decompress(data) if data[:4] == _ZSTD_MAGIC else data
 
 
 def damaged(path: Path, error: Exception) -> str:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a camera sits on the vehicle, by the static transforms that a bag holds."""
 
+import numpy as np
+
 from perception_nodes.bags.reader import BagReader
 from perception_nodes.geometry import se3
 from perception_nodes.messages.primitives import transform_of_transform
@@ -47,7 +49,7 @@ def _to_root(
     tree: dict[str, tuple[str, FloatArray]], frame: str
 ) -> dict[str, FloatArray]:
     """Every ancestor of a frame, itself first, to ancestor_from_frame."""
-    chain = {frame: se3.exp([0.0] * 6)}
+    chain: dict[str, FloatArray] = {frame: np.eye(4)}
     while frame in tree:
         parent, parent_from_child = tree[frame]
         if parent in chain:

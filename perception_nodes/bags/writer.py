@@ -6,7 +6,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from rosbags.interfaces import (
     Connection,
@@ -26,7 +26,7 @@ from perception_nodes.types import PerceptionError
 COMPRESSIONS = {'none': CompressionMode.NONE, 'zstd': CompressionMode.STORAGE}
 
 # The newest layout of metadata.yaml that Humble's `ros2 bag` reads as well.
-METADATA_VERSION = 8
+METADATA_VERSION: Final = 8
 
 
 class BagWriter:

@@ -177,8 +177,10 @@ def _metrics(
     notes: tuple[str, ...],
 ) -> dict[str, Any]:
     """Content of metrics.json."""
-    stereo = isinstance(cameras, StereoTopics)
-    topics = [cameras.left.image, cameras.right.image] if stereo else [cameras.image]
+    if isinstance(cameras, StereoTopics):
+        topics = [cameras.left.image, cameras.right.image]
+    else:
+        topics = [cameras.image]
     return {
         'bag': bag_path.name,
         'cameras': topics,
