@@ -66,7 +66,11 @@ class PinnedBuffer:
         self._cuda = cuda
         self.bytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         self.device = int(cuda.call(cuda.api.cudaMalloc, self.bytes))
-        self._host = int(cuda.call(cuda.api.cudaMallocHost, self.bytes))
+        try:
+            self._host = int(cuda.call(cuda.api.cudaMallocHost, self.bytes))
+        except EngineFailedError:
+            cuda.api.cudaFree(self.device)
+            raise
         raw = (ctypes.c_uint8 * self.bytes).from_address(self._host)
         self.host: Array = np.ctypeslib.as_array(raw).view(dtype).reshape(shape)
 

@@ -5,8 +5,8 @@ One stream, device buffers and page-locked host buffers that live as long as the
 uploaded as uint8, and the upload and the kernels of a frame captured once as a CUDA graph (shapes
 are fixed). Only the outputs that were asked for are copied back.
 
-This file needs a GPU to run. The project's tests check it against the installed libraries' names
-and signatures, but no machine with a GPU has executed it yet.
+This file needs a GPU to run, and none has executed it yet: the tests check its names against the
+installed libraries and its order of calls against a device that is played in host memory.
 """
 
 import contextlib
