@@ -94,7 +94,12 @@ class SwitchingRunner:
         self._thread.start()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until the engine is ready or has failed; True if it is ready."""
+        """Wait until the engine is ready or has failed; True if it is ready.
+
+        False at once if none was asked for yet: no image came.
+        """
+        if self._thread is None:
+            return False
         self._settled.wait(timeout_s)
         return self._stage == 'ready'
 

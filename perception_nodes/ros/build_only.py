@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from perception_nodes.ros.loading import Loaded
 from perception_nodes.types import Camera, Image, StereoRig
 
 BASELINE_M = 0.1
+STEP_NS = 100_000_000
 
 
 def blank_frame(width: int, height: int, stereo: bool) -> StereoFrame | MonoFrame:
@@ -29,7 +31,7 @@ def blank_frame(width: int, height: int, stereo: bool) -> StereoFrame | MonoFram
 def build_engines(
     loaded: Loaded, frame: StereoFrame | MonoFrame, log: Callable[[str], Any]
 ) -> bool:
-    """Run every pipeline once, so that it asks for its engine, and wait for all of them.
+    """Run every pipeline twice, so that it asks for its engine, and wait for all of them.
 
     Parameters
     ----------
@@ -39,7 +41,8 @@ def build_engines(
     -------
     whether every engine is ready; True too if the backend has none.
     """
-    loaded.perception(frame)
+    for stamp_ns in (0, STEP_NS):  # optical flow first runs at its second image
+        loaded.perception(_at(frame, stamp_ns))
     good = True
     for name, runner in loaded.runners.items():
         wait = getattr(runner, 'wait', None)
@@ -51,3 +54,11 @@ def build_engines(
         log(f'{name}: {"engine is ready" if ready else f"no engine: {state.detail}"}')
         good = good and ready
     return good
+
+
+def _at(frame: StereoFrame | MonoFrame, stamp_ns: int) -> StereoFrame | MonoFrame:
+    """Give the frame a stamp."""
+    if isinstance(frame, StereoFrame):
+        left, right = (replace(image, stamp_ns=stamp_ns) for image in (frame.left, frame.right))
+        return replace(frame, left=left, right=right)
+    return replace(frame, image=replace(frame.image, stamp_ns=stamp_ns))
