@@ -39,6 +39,7 @@ class Replayed:
     messages : number of messages by full topic name; 0 for a topic that stayed silent.
     digests : SHA-256 of all messages' bytes by full topic name: two replays can be compared.
     milliseconds : time of every call by task, and of the whole frame under 'frame'.
+    infos : what ``model_info`` said, by task.
     """
 
     frames: int = 0
@@ -46,11 +47,12 @@ class Replayed:
     messages: Counter[str] = field(default_factory=Counter)
     digests: dict[str, str] = field(default_factory=dict)
     milliseconds: dict[str, list[float]] = field(default_factory=dict)
+    infos: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def replay(
     frames: BagFrames, perception: Perception, writer: BagWriter, *,
-    infos: Mapping[str, Mapping[str, Any]] | None = None, on_demand: bool = False,
+    info_of: Callable[[Any], Mapping[str, Any]] = lambda _pipeline: {}, on_demand: bool = False,
     max_frames: int | None = None, progress: Progress = lambda _: None,
 ) -> Replayed:
     """Run all frames and write the results.
@@ -60,7 +62,8 @@ def replay(
     frames : of an open bag.
     perception : the tasks to run.
     writer : an open bag; closing it is the caller's.
-    infos : what ``model_info`` of a task says: model card and engine key.
+    info_of : gives what ``model_info`` says of a pipeline, model card and backend; asked after
+        the first frame, when it is settled what runs the models.
     on_demand : also write the topics that nodes make only for a listener (overlay, points,
         colours); the path is written once, at the end.
     max_frames : stop after so many; None = all.
@@ -73,11 +76,13 @@ def replay(
     """
     done = Replayed()
     timed = _timed(perception, done.milliseconds)
-    output = _Output(writer, perception.tasks, on_demand, infos or {}, done)
+    output = _Output(writer, perception.tasks, on_demand, done)
     for frame in islice(iter(frames), max_frames):
         start_ns = time.perf_counter_ns()
         results = timed(frame)
         done.milliseconds.setdefault('frame', []).append(_since_ms(start_ns))
+        if not done.infos:
+            done.infos = {task: info_of(getattr(perception, task)) for task in perception.tasks}
         output.write(results, frame.left if isinstance(frame, StereoFrame) else frame.image)
         done.frames += 1
         progress(done.frames)
@@ -90,10 +95,9 @@ class _Output:
     """Writes the results of each frame as the nodes' topics, and counts them."""
 
     def __init__(
-        self, writer: BagWriter, tasks: tuple[str, ...], on_demand: bool,
-        infos: Mapping[str, Mapping[str, Any]], done: Replayed,
+        self, writer: BagWriter, tasks: tuple[str, ...], on_demand: bool, done: Replayed
     ) -> None:
-        self._writer, self._infos, self._done = writer, infos, done
+        self._writer, self._done = writer, done
         self._factory = BagFactory()
         self._store = typestore()
         self._hashes: dict[str, Any] = {}
@@ -118,7 +122,7 @@ class _Output:
             result = getattr(results, task)
             if result is None:
                 continue
-            palette = tuple(self._infos.get(task, {}).get('palette', ()))
+            palette = tuple(self._done.infos.get(task, {}).get('palette', ()))
             messages = ENCODERS[task](result, self._factory, wanted, Context(image, palette))
             for name, message in messages.items():
                 self._put(full_name(task, name), image.stamp_ns, message)
@@ -139,7 +143,7 @@ class _Output:
     def _write_latched(self, image: Image) -> None:
         for task in self._wanted:
             latched = latched_messages(
-                task, self._infos.get(task, {}), self._factory, image.stamp_ns, image.frame_id
+                task, self._done.infos.get(task, {}), self._factory, image.stamp_ns, image.frame_id
             )
             for name, message in latched.items():
                 self._put(full_name(task, name), image.stamp_ns, message)

@@ -181,13 +181,18 @@ def test_pictures_and_clouds_only_on_demand(
 def test_the_latched_topics_come_once(
     write_bag: Any, stereo: Any, tmp_path: Path, perception: Perception
 ) -> None:
-    infos = {'segmentation': {'classes': ['dark', 'light'], 'name': 'x'}}
-    done = _replay(write_bag(stereo(2)), tmp_path / 'out', perception, infos=infos)
+    said = {'classes': ['dark', 'light'], 'name': 'x'}
+    done = _replay(
+        write_bag(stereo(2)), tmp_path / 'out', perception,
+        info_of=lambda pipeline: said if pipeline is perception.segmentation else {},
+    )
     assert done.messages['/segmentation_node/label_info'] == 1
     with open_bag(tmp_path / 'out') as bag:
         info = json.loads(bag.first('/segmentation_node/model_info').message.data)
         labels = bag.first('/segmentation_node/label_info').message.class_map
-    assert info == infos['segmentation']
+    assert info == said
+    assert done.infos['segmentation'] == said
+    assert done.infos['stereo_depth'] == {}
     assert [entry.class_name for entry in labels] == ['dark', 'light']
 
 

@@ -114,13 +114,12 @@ def replay_to_folder(
         notes = (*(off if not settings.tasks else ()), *assumed)
         for line in notes:
             note(line)
-        infos = {task: model_info_of(getattr(perception, task)) for task in tasks}
-        done = _replay(bag, cameras, perception, infos, folder / 'outputs', settings, progress)
+        done = _replay(bag, cameras, perception, folder / 'outputs', settings, progress)
         if any(done.unpaired):
             notes = (*notes, f'without a partner: {done.unpaired[0]} left and '
                              f'{done.unpaired[1]} right images')
             note(notes[-1])
-        result = _score(bag_path, folder, cameras, infos, done, notes, settings, progress)
+        result = _score(bag_path, folder, cameras, done, notes, settings, progress)
         _write_json(folder / 'metrics.json', result.metrics)
         _write_json(folder / 'timings.json', result.timings)
     return result
@@ -128,14 +127,13 @@ def replay_to_folder(
 
 def _replay(
     bag: BagReader, cameras: StereoTopics | CameraTopics, perception: Perception,
-    infos: Mapping[str, Mapping[str, Any]], outputs: Path, settings: ReplaySettings,
-    progress: Progress,
+    outputs: Path, settings: ReplaySettings, progress: Progress,
 ) -> Replayed:
     frames = BagFrames(bag, cameras, round(settings.tolerance_ms * 1e6))
     total = min(len(frames), settings.max_frames or len(frames))
     with BagWriter(outputs, compression=settings.compression) as writer:
         return replay(
-            frames, perception, writer, infos=infos, on_demand=settings.on_demand,
+            frames, perception, writer, info_of=model_info_of, on_demand=settings.on_demand,
             max_frames=settings.max_frames or None,
             progress=lambda number: progress('replay', number, total),
         )
@@ -143,8 +141,7 @@ def _replay(
 
 def _score(
     bag_path: Path, folder: Path, cameras: StereoTopics | CameraTopics,
-    infos: Mapping[str, Mapping[str, Any]], done: Replayed, notes: tuple[str, ...],
-    settings: ReplaySettings, progress: Progress,
+    done: Replayed, notes: tuple[str, ...], settings: ReplaySettings, progress: Progress,
 ) -> ReplayResult:
     """Score what was written, and write the report."""
     keepsakes, read = Keepsakes(settings.pictures), count(1)
@@ -158,7 +155,7 @@ def _score(
 
     scores = score_outputs(folder / 'outputs', bag_path, keep=keep)
     result = ReplayResult(
-        _metrics(bag_path, cameras, infos, done, scores, notes), _timings(done, infos), notes
+        _metrics(bag_path, cameras, done, scores, notes), _timings(done), notes
     )
     frames = keepsakes.frames() if settings.pictures else []
     stamps = [stamp for stamp, _ in frames]
@@ -172,8 +169,7 @@ def _score(
 
 
 def _metrics(
-    bag_path: Path, cameras: StereoTopics | CameraTopics,
-    infos: Mapping[str, Mapping[str, Any]], done: Replayed, scores: Scores,
+    bag_path: Path, cameras: StereoTopics | CameraTopics, done: Replayed, scores: Scores,
     notes: tuple[str, ...],
 ) -> dict[str, Any]:
     """Content of metrics.json."""
@@ -188,7 +184,7 @@ def _metrics(
         'unpaired': list(done.unpaired),
         'models': {
             task: {key: info[key] for key in ('name', 'sha256', 'backend') if key in info}
-            for task, info in infos.items()
+            for task, info in done.infos.items()
         },
         'outputs': dict(sorted(done.messages.items())),
         'metrics': scores.metrics,
@@ -198,7 +194,7 @@ def _metrics(
     }
 
 
-def _timings(done: Replayed, infos: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _timings(done: Replayed) -> dict[str, Any]:
     """Content of timings.json: p50 and p99 of every call, milliseconds."""
     milliseconds = {
         task: {'p50': float(np.percentile(times, 50)), 'p99': float(np.percentile(times, 99)),
@@ -207,7 +203,9 @@ def _timings(done: Replayed, infos: Mapping[str, Mapping[str, Any]]) -> dict[str
     }
     return {
         'milliseconds': milliseconds,
-        'backends': {task: info['backend'] for task, info in infos.items() if 'backend' in info},
+        'backends': {
+            task: info['backend'] for task, info in done.infos.items() if 'backend' in info
+        },
     }
 
 
