@@ -65,6 +65,8 @@ def train(
     network = NETWORKS[recipe.network]().to(device, memory_format=torch.channels_last)
     if warm_start is not None:
         load_weights(warm_start, network, recipe.network)
+    elif recipe.begin is not None and not resume:
+        recipe.begin(network, out)
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimizer = torch.optim.AdamW(parameter_groups(network, recipe.weight_decay))
     state = TrainingState(recipe.name, recipe.network)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from perception_nodes.losses.mono_depth import log_gradient_error
 from perception_nodes.losses.regression import laplace_nll
+from perception_nodes.training.checkpoint import FILE_NAME
 from perception_nodes.training.dense_batches import (
     DenseBatches,
     Pictures,
@@ -17,8 +18,9 @@ from perception_nodes.training.dense_batches import (
     read_folded,
 )
 from perception_nodes.training.recipe import Batch, Recipe, Task
+from perception_nodes.training.transplant import transplant
 
-SIZE = (192, 448)
+SIZE = (160, 384)
 SCALES = (0.9, 2.0)
 PLAIN_WEIGHT = 1.0
 GRADIENT_WEIGHT = 0.5
@@ -56,6 +58,11 @@ class DepthEvaluation:
         return {name: float(torch.stack(values).mean()) for name, values in names.items()}
 
 
+def begin_with_segmentation(network: nn.Module, out: Path) -> None:
+    """Take the eyes of the segmentation network, trained before in the folder beside this one."""
+    transplant(out.parent / 'segmentation' / FILE_NAME, network.seeing)
+
+
 def build_depth(root: Path, seed: int) -> Task:
     """CamVid train to learn from, val to be judged on."""
     train = Pictures(read_folded(root, 'train'), SIZE, SCALES)
@@ -67,8 +74,10 @@ def build_depth(root: Path, seed: int) -> Task:
 
 
 MONO_DEPTH = Recipe(
-    'mono_depth', 'street_mono', build_depth, minutes=15.0, learning_rate=2e-3,
+    'mono_depth', 'street_mono', build_depth, minutes=15.0, learning_rate=1e-3,
+    begin=begin_with_segmentation,
     weight_decay=1e-2, evaluate_minutes=5.0,
-    data='CamVid train (367 pictures), folded into scenes by their labels',
+    data='CamVid train (367 pictures), folded into scenes by their labels; the encoder begins as '
+    'that of the segmentation recipe',
     data_licence='CC BY-NC 4.0',
 )

@@ -20,7 +20,7 @@ from perception_nodes.training.dense_batches import (
 )
 from perception_nodes.training.recipe import Batch, Recipe, Task
 
-SIZE = (192, 384)
+SIZE = (160, 320)
 HIDDEN_WEIGHT = 0.3
 ENTROPY_WEIGHT = 0.3
 ERROR_WEIGHT = 0.5
@@ -76,7 +76,7 @@ def build_flow(root: Path, seed: int) -> Task:
     layers = partial(layered_motion_example, size=SIZE, textures=root / 'camvid' / 'train')
     draw = mixed({partial(motion_example, pictures=train): 1 - LAYERS, layers: LAYERS})
     return Task(
-        DenseBatches(draw, 6, seed), flow_loss,
+        DenseBatches(draw, 4, seed), flow_loss,
         FlowEvaluation(DenseBatches(partial(motion_example, pictures=judged), 4, 99), HELD_OUT),
     )
 
