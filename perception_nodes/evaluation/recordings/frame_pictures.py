@@ -113,5 +113,6 @@ def _flow(flow: Flow, truth: Truth) -> list[Picture]:
         error = np.linalg.norm(flow.flow_px - truth[FLOW], axis=-1)
         pictures.append(Picture(flow_color(truth[FLOW], longest), 'true flow'))
         pictures.append(Picture(sigma_color(error, 5.0), 'error of flow, 0 to 5 px'))
-    pictures.append(Picture(sigma_color(flow.sigma_px, 3.0), 'sigma of flow, 0 to 3 px'))
+    top = float(np.nanpercentile(flow.sigma_px, 98.0)) if np.isfinite(flow.sigma_px).any() else 1.0
+    pictures.append(Picture(sigma_color(flow.sigma_px, top), f'sigma of flow, 0 to {top:.1f} px'))
     return pictures
