@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sliding-window bundle adjustment: keyframes, landmarks and one disparity offset together.
 
-Stereo residuals of all keyframes are minimised over their poses, their landmarks and one offset of
-the disparity (what is left of a pair's yaw after calibration shifts all disparities alike; its
-prior is zero). Landmarks are eliminated by the Schur complement, steps are damped (Levenberg and
-Marquardt), residuals bounded by a Cauchy loss (Triggs et al., "Bundle adjustment, a modern
-synthesis", 2000). The oldest pose is held; its covariance is the one that it had when it was
-adjusted itself, carried along the path by the adjoint.
+Stereo residuals of all keyframes are minimised over their poses and landmarks; what they tell of
+the disparity's common offset goes to ``rig_offset``. Landmarks are eliminated by the Schur
+complement, steps are damped (Levenberg and Marquardt), residuals bounded by a Cauchy loss (Triggs
+et al., "Bundle adjustment, a modern synthesis", 2000). The oldest pose is held; its covariance is
+the one that it had when it was adjusted itself, carried along the path by the adjoint.
 """
 
 from dataclasses import dataclass
@@ -25,11 +24,9 @@ from perception_nodes.pipelines.visual_odometry.motion import (
 from perception_nodes.pipelines.visual_odometry.window import Window
 from perception_nodes.types import FloatArray
 
-_STEADY_OFFSET_PX = 0.03  # the offset is never held for better known: rigs warm up
-
 
 def adjust(window: Window, iterations: int = 2) -> None:
-    """Minimise over poses (but the oldest), landmarks and the offset; the window is changed."""
+    """Minimise over poses (but the oldest) and landmarks; the window is changed."""
     sightings = _Sightings.of(window)
     if sightings is None or len(window.keyframes) < 2:
         return
@@ -121,11 +118,6 @@ def _normal_equations(window: Window, sightings: _Sightings) -> _System:
 
     flat = by_pose.reshape(-1, columns)
     full, full_right = flat.T @ flat, flat.T @ residual.reshape(-1)
-    prior = variance * window.offset_information
-    full[-1, -1] += prior
-    surplus_px = window.disparity_offset_px - window.offset_mean_px
-    full_right[-1] -= prior * surplus_px
-    cost += prior * surplus_px**2
     turned = by_landmark.transpose(0, 2, 1)
     square = np.add.reduceat(turned @ by_landmark, sightings.first) + 1e-9 * np.eye(3)
     cross = np.add.reduceat(by_pose.transpose(0, 2, 1) @ by_landmark, sightings.first)
@@ -142,8 +134,9 @@ def _normal_equations(window: Window, sightings: _Sightings) -> _System:
 
 
 def _solve(system: _System, damping: float) -> tuple[FloatArray, FloatArray]:
-    diagonal = np.diag(np.diag(system.reduced)) * damping
-    step = np.linalg.solve(system.reduced + diagonal, system.right)
+    poses = system.reduced[:-1, :-1]
+    step = np.zeros(len(system.right))  # the offset, its last entry, stays
+    step[:-1] = np.linalg.solve(poses + damping * np.diag(np.diag(poses)), system.right[:-1])
     remaining = system.landmark_right - np.einsum('ldj,d->lj', system.cross, step)
     return step, np.einsum('lij,lj->li', system.landmark_inverse, remaining)
 
@@ -160,7 +153,7 @@ def _linearise(
     landmarks = window.landmarks[index]
     predicted, by_ray, by_landmark = window.projection.predict(landmarks, frame_from_anchor)
     residual = sightings.measured_px - predicted
-    residual[:, 2] -= window.disparity_offset_px
+    residual[:, 2] -= window.offset.applied_px
     ray = np.concatenate([landmarks[:, :2], np.ones((len(index), 1))], axis=1)
     q = landmarks[:, 2]
     point = (frame_from_anchor[:, :3, :3] @ ray[..., None])[..., 0]
@@ -180,13 +173,13 @@ def _linearise(
     return sightings.root @ columns[..., 6:], sightings.root @ by_landmark, residual
 
 
-def _state(window: Window) -> tuple[FloatArray, list[FloatArray], float]:
+def _state(window: Window) -> tuple[FloatArray, list[FloatArray]]:
     poses = [keyframe.odom_from_camera for keyframe in window.keyframes]
-    return window.landmarks, poses, window.disparity_offset_px
+    return window.landmarks, poses
 
 
-def _restore(window: Window, state: tuple[FloatArray, list[FloatArray], float]) -> None:
-    window.landmarks, poses, window.disparity_offset_px = state
+def _restore(window: Window, state: tuple[FloatArray, list[FloatArray]]) -> None:
+    window.landmarks, poses = state
     for keyframe, pose in zip(window.keyframes, poses, strict=True):
         keyframe.odom_from_camera = pose
 
@@ -195,7 +188,6 @@ def _move(window: Window, rows: Indices, step: FloatArray, landmark_step: FloatA
     for number, keyframe in enumerate(window.keyframes[1:]):
         move = se3.exp(step[6 * number : 6 * number + 6])
         keyframe.odom_from_camera = keyframe.odom_from_camera @ move
-    window.disparity_offset_px += float(step[-1])
     window.landmarks = window.landmarks.copy()
     window.landmarks[rows] += landmark_step
     window.landmarks[:, 2] = np.maximum(window.landmarks[:, 2], 1e-6)
@@ -203,29 +195,20 @@ def _move(window: Window, rows: Indices, step: FloatArray, landmark_step: FloatA
 
 def _spread_covariances(window: Window, rows: Indices, system: _System) -> None:
     """Give keyframes and landmarks their covariance, scaled by the residuals' variance."""
-    window.variance_factor = system.variance_factor
-    covariance = np.linalg.pinv(system.reduced, hermitian=True) * system.variance_factor
+    factor = window.variance_factor = system.variance_factor
+    poses, mixed = system.reduced[:-1, :-1], system.reduced[:-1, -1]
+    inverse = np.linalg.pinv(poses, hermitian=True)
+    told = float(system.reduced[-1, -1] - mixed @ inverse @ mixed)
+    if told > 1e-9:
+        surplus_px = float(system.right[-1] - mixed @ inverse @ system.right[:-1]) / told
+        window.offset.tell(surplus_px, factor / told * len(window.keyframes))
+    # What is not known of the offset makes the poses uncertain too.
+    whole = system.reduced.copy()
+    whole[-1, -1] += factor / window.offset.variance_px2
+    covariance = np.linalg.pinv(whole, hermitian=True) * factor
     oldest = window.keyframes[0]
     for number, keyframe in enumerate(window.keyframes[1:]):
         own = covariance[6 * number : 6 * number + 6, 6 * number : 6 * number + 6]
         carry = se3.adjoint(se3.inverse(keyframe.odom_from_camera) @ oldest.odom_from_camera)
         keyframe.covariance = carry @ oldest.covariance @ carry.T + own
-    _remember_offset(window, float(covariance[-1, -1]))
     window.landmark_covariance[rows] = system.landmark_inverse * system.variance_factor
-
-
-def _remember_offset(window: Window, variance_px2: float) -> None:
-    """Carry what this window told of the disparity offset over to the next ones.
-
-    Windows overlap, so each tells only its share: one over its number of keyframes.
-    """
-    before = window.offset_information
-    told = max(1.0 / max(variance_px2, 1e-12) - before, 0.0) / len(window.keyframes)
-    total = min(before + told, max(before, 1.0 / _STEADY_OFFSET_PX**2))
-    gain = told / max(before + told, 1e-12)
-    own = len(window.keyframes) * told
-    seen_px = window.disparity_offset_px
-    if own > 0:  # take the prior's pull out of the adjusted value again
-        seen_px += (seen_px - window.offset_mean_px) * before / own
-    window.offset_mean_px += gain * (seen_px - window.offset_mean_px)
-    window.offset_information = total

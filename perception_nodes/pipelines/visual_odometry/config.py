@@ -37,7 +37,6 @@ class VisualOdometryConfig:
     keyframe_parallax_px : or when they moved further than this (median, pixels).
     max_speed_mps, max_turn_radps : a motion faster than this is refused as impossible.
     coast_s : how long the last velocity is kept when lost; the pose is held after that.
-    restart_s : lost for longer than this, start anew from the pose that is held.
     mover_classes, mover_weight : features on such pixels count by this weight (0..1).
     ignored_classes : features on such pixels are not used at all.
     pixel_sigma_floor : no measurement is believed better than this, pixels.
@@ -63,7 +62,6 @@ class VisualOdometryConfig:
     max_speed_mps: float = 60.0
     max_turn_radps: float = 4.0
     coast_s: float = 0.5
-    restart_s: float = 1.0
     mover_classes: tuple[str, ...] = (
         'car', 'truck', 'bus', 'train', 'motorcycle', 'bicycle', 'bicyclist', 'rider',
         'pedestrian', 'person', 'vehicle',
@@ -89,7 +87,7 @@ class VisualOdometryConfig:
             )
         for name in (
             'max_features', 'max_epipolar_px', 'min_inliers', 'keyframe_parallax_px',
-            'max_speed_mps', 'max_turn_radps', 'restart_s', 'pixel_sigma_floor',
+            'max_speed_mps', 'max_turn_radps', 'pixel_sigma_floor',
         ):
             if not getattr(self, name) > 0:
                 raise PerceptionError(f'{name} must be positive, not {getattr(self, name)}')

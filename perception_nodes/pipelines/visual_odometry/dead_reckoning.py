@@ -63,10 +63,14 @@ class DeadReckoning:
 
     def predict(self, stamp_ns: int) -> FloatArray:
         """Pose [4, 4] of the camera at a later time if the velocity stays, for a moment."""
-        elapsed = min(self._elapsed_s(stamp_ns), self._config.coast_s)
-        if not self.moving_known or elapsed <= 0:
-            return self._measured_pose
-        return np.asarray(self._measured_pose @ se3.exp(self._twist * elapsed))
+        return np.asarray(self._measured_pose @ self.coasting(self._elapsed_s(stamp_ns)))
+
+    def coasting(self, elapsed_s: float) -> FloatArray:
+        """Motion [4, 4] in a time if the velocity stays, for a moment."""
+        elapsed_s = min(elapsed_s, self._config.coast_s)
+        if not self.moving_known or elapsed_s <= 0:
+            return np.eye(4)
+        return se3.exp(self._twist * elapsed_s)
 
     def impossible(self, odom_from_camera: FloatArray, stamp_ns: int) -> str:
         """Say why a motion cannot be; empty if it can."""
@@ -82,12 +86,12 @@ class DeadReckoning:
             return f'a turn of {turn:.1f} rad/s is not believed'
         return ''
 
-    def started(self, stamp_ns: int) -> None:
-        """Take the present pose as the one at this time."""
+    def started(self, stamp_ns: int, keyframe: Keyframe) -> None:
+        """Go on from a keyframe that was set where the vehicle was thought to be."""
         self._measured_ns = stamp_ns
-        self._measured_pose, self._measured_covariance = self.odom_from_camera, self.covariance
+        self.odom_from_camera = self._measured_pose = keyframe.odom_from_camera
+        self.covariance = self._measured_covariance = keyframe.covariance
         self._step_covariance = np.zeros((6, 6))
-        self.moving_known = False
 
     def measured(
         self, stamp_ns: int, keyframe: Keyframe, keyframe_from_camera: FloatArray,

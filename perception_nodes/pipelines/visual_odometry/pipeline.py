@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stereo visual odometry: two rectified images in, the vehicle's pose and its covariance out."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from perception_nodes.pipelines.visual_odometry.learned import LearnedFeatures
 from perception_nodes.pipelines.visual_odometry.lucas_kanade import LucasKanade
 from perception_nodes.pipelines.visual_odometry.measuring import Measuring, Pair
 from perception_nodes.pipelines.visual_odometry.projection import StereoProjection
+from perception_nodes.pipelines.visual_odometry.rig_offset import RigOffset
 from perception_nodes.pipelines.visual_odometry.tracker import Tracked, Tracker
 from perception_nodes.types import (
     Depth,
@@ -27,6 +28,14 @@ from perception_nodes.types import (
 )
 
 
+@dataclass(frozen=True)
+class _FreshStart:
+    """A pair that came while lost, to be followed if nothing older is found again."""
+
+    stamp_ns: int
+    tracker: Tracker
+
+
 class VisualOdometryPipeline:
     """Follows features from pair to pair and adjusts the last keyframes together.
 
@@ -34,7 +43,8 @@ class VisualOdometryPipeline:
     and a segmentation improve it when they are offered. While lost, the result says so
     (``tracking=False`` and why), the pose goes on with the last velocity for a moment and is then
     held, its covariance grows, and every new pair is compared with the last keyframe, so that the
-    path goes on where it is instead of jumping. Time that goes back resets.
+    path goes on where it is instead of jumping; if that is gone for good, it goes on from the pose
+    that is held, with its large covariance. Time that goes back resets.
 
     Parameters
     ----------
@@ -55,7 +65,7 @@ class VisualOdometryPipeline:
         self._tracker: Tracker | None = None
         self._rig: StereoRig | None = None
         self._last: Odometry | None = None
-        self._lost_since_ns: int | None = None
+        self._fresh_start: _FreshStart | None = None
 
     def mount(self, base_from_camera: FloatArray) -> None:
         """Say where the left camera sits, [4, 4], other than config says; forgets everything."""
@@ -77,6 +87,7 @@ class VisualOdometryPipeline:
             If they are not finite, or no pose and covariance.
         """
         new_from_old = self._reckoning.set_pose(odom_from_base, covariance)
+        self._fresh_start = None
         if self._tracker is not None:
             self._tracker.move(new_from_old, self._reckoning.covariance)
 
@@ -99,8 +110,9 @@ class VisualOdometryPipeline:
         if self._last is not None and stamp_ns == self._last.stamp_ns:
             return self._last
         if self._rig is None or not _same_rig(self._rig, rig):
-            self._rig, self._tracker = rig, None
+            self._rig, self._tracker, self._fresh_start = rig, None, None
             self._projection = StereoProjection.of(rig)
+            self._offset = RigOffset(self.config.rig_yaw_sigma_rad, self._projection)
             self._measuring = Measuring(self._front_end, self._projection, self.config)
         pair = Pair(
             self._view(left), self._view(right), depth, segmentation,
@@ -112,14 +124,18 @@ class VisualOdometryPipeline:
         return self._front_end.view(np.asarray(grey(image), np.uint8), image.data)
 
     def _advance(self, pair: Pair, stamp_ns: int) -> Odometry:
-        tracker = self._tracker
-        if tracker is None:
+        if self._tracker is None:
             self._reckoning.unmeasured(stamp_ns)
             return self._begin(pair, stamp_ns)
-        tracked = self._track(tracker, pair, stamp_ns)
+        tracked = self._track(self._tracker, pair, stamp_ns)
         if isinstance(tracked, str):
-            return self._lost(pair, stamp_ns, tracked)
-        self._lost_since_ns = None
+            self._reckoning.unmeasured(stamp_ns)
+            again = self._track_anew(pair, stamp_ns)
+            if again is None:
+                return self._reckoning.odometry(stamp_ns, tracking=False, reason=tracked)
+            tracked = again
+        self._fresh_start = None
+        tracker = self._tracker
         self._reckoning.measured(
             stamp_ns, tracker.keyframe, se3.inverse(tracked.motion.camera_from_reference),
             tracked.motion.covariance,
@@ -133,7 +149,7 @@ class VisualOdometryPipeline:
         )
 
     def _track(self, tracker: Tracker, pair: Pair, stamp_ns: int) -> Tracked | str:
-        """Follow; when lost also look for the last keyframe; refuse what cannot be."""
+        """Follow, or find the last keyframe again; refuse what cannot be."""
         predicted = self._reckoning.predict(stamp_ns)
         from_keyframe = se3.inverse(predicted) @ tracker.keyframe.odom_from_camera
         result = tracker.track(pair, from_keyframe, guess_known=self._reckoning.moving_known)
@@ -145,6 +161,26 @@ class VisualOdometryPipeline:
             return again
         return result
 
+    def _track_anew(self, pair: Pair, stamp_ns: int) -> Tracked | None:
+        """While lost, follow the last pair instead: two pairs that agree are a new start.
+
+        The path goes on from where the vehicle was thought to be then, with that covariance.
+        """
+        fresh, self._fresh_start = self._fresh_start, None
+        if fresh is not None:
+            moving_known = self._reckoning.moving_known
+            step = self._reckoning.coasting((stamp_ns - fresh.stamp_ns) * 1e-9)
+            tracked = fresh.tracker.track(pair, se3.inverse(step), guess_known=moving_known)
+            if isinstance(tracked, Tracked):
+                self._tracker = fresh.tracker
+                self._reckoning.started(fresh.stamp_ns, fresh.tracker.keyframe)
+                if not self._impossible(fresh.tracker, tracked, stamp_ns):
+                    return tracked
+        tracker = self._new_tracker(pair)
+        if tracker.followed >= self.config.min_inliers:
+            self._fresh_start = _FreshStart(stamp_ns, tracker)
+        return None
+
     def _impossible(self, tracker: Tracker, tracked: Tracked, stamp_ns: int) -> str:
         from_keyframe = se3.inverse(tracked.motion.camera_from_reference)
         return self._reckoning.impossible(
@@ -153,27 +189,20 @@ class VisualOdometryPipeline:
 
     def _begin(self, pair: Pair, stamp_ns: int) -> Odometry:
         """Start a window at the pose that is believed now."""
-        tracker = Tracker(
-            self._measuring, self._projection, self.config, pair,
-            self._reckoning.odom_from_camera, self._reckoning.covariance,
-        )
+        tracker = self._new_tracker(pair)
         count, wanted = tracker.followed, self.config.min_inliers
         if count < wanted:
-            self._tracker = None
             reason = f'only {count} features with a depth, {wanted} are wanted'
             return self._reckoning.odometry(stamp_ns, tracking=False, reason=reason)
-        self._tracker, self._lost_since_ns = tracker, None
-        self._reckoning.started(stamp_ns)
+        self._tracker = tracker
+        self._reckoning.started(stamp_ns, tracker.keyframe)
         return self._reckoning.odometry(stamp_ns, inliers=count, matches=count)
 
-    def _lost(self, pair: Pair, stamp_ns: int, reason: str) -> Odometry:
-        """Coast, then hold; after a while start anew from there."""
-        if self._lost_since_ns is None:
-            self._lost_since_ns = stamp_ns
-        self._reckoning.unmeasured(stamp_ns)
-        if (stamp_ns - self._lost_since_ns) * 1e-9 > self.config.restart_s:
-            return self._begin(pair, stamp_ns)
-        return self._reckoning.odometry(stamp_ns, tracking=False, reason=reason)
+    def _new_tracker(self, pair: Pair) -> Tracker:
+        return Tracker(
+            self._measuring, self._projection, self.config, self._offset, pair,
+            self._reckoning.odom_from_camera, self._reckoning.covariance,
+        )
 
 
 def _front_end(runner: Runner | None, config: VisualOdometryConfig) -> FrontEnd:

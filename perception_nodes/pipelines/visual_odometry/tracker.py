@@ -18,6 +18,7 @@ from perception_nodes.pipelines.visual_odometry.motion import (
     sample_motion,
 )
 from perception_nodes.pipelines.visual_odometry.projection import StereoProjection
+from perception_nodes.pipelines.visual_odometry.rig_offset import RigOffset
 from perception_nodes.pipelines.visual_odometry.window import Keyframe, Window
 from perception_nodes.types import FloatArray
 
@@ -50,12 +51,12 @@ class Tracker:
 
     def __init__(
         self, measuring: Measuring, projection: StereoProjection, config: VisualOdometryConfig,
-        pair: Pair, odom_from_camera: FloatArray, covariance: FloatArray,
+        offset: RigOffset, pair: Pair, odom_from_camera: FloatArray, covariance: FloatArray,
     ) -> None:
         self._measuring = measuring
         self._projection = projection
         self._config = config
-        self.window = Window(config.window, projection, config.rig_yaw_sigma_rad * projection.fx)
+        self.window = Window(config.window, projection, offset)
         self._index: Indices = np.zeros(0, dtype=np.intp)  # landmarks that are followed
         self._points_px: FloatArray = np.zeros((0, 2))  # where they are in self._pair
         self._keyframe_points_px: FloatArray = np.zeros((0, 2))  # and were in the keyframe
@@ -170,7 +171,7 @@ class Tracker:
         wanted, found = self._config.min_inliers, len(measured.rows)
         if found < wanted:
             return f'only {found} features found again, {wanted} are wanted'
-        offset = np.array([0.0, 0.0, self.window.disparity_offset_px])
+        offset = np.array([0.0, 0.0, self.window.offset.applied_px])
         sightings = Sightings(
             landmarks[measured.rows], covariance[measured.rows], measured.values_px - offset,
             measured.covariance_px2, measured.weights,

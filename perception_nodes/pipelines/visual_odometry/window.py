@@ -7,6 +7,7 @@ import numpy as np
 
 from perception_nodes.pipelines.visual_odometry.front_end import Indices
 from perception_nodes.pipelines.visual_odometry.projection import StereoProjection
+from perception_nodes.pipelines.visual_odometry.rig_offset import RigOffset
 from perception_nodes.types import FloatArray
 
 
@@ -33,16 +34,13 @@ class Window:
     anchor : int [L] index of that keyframe.
     measured_px : [L, K, 3] (u, v, disparity), NaN where not seen; covariance_px2 [L, K, 3, 3].
     weights : [L] 0..1.
-    disparity_offset_px : measured minus true disparity, as adjusted.
-    offset_mean_px, offset_information : what is known of it from before, px and 1/px².
+    offset : of all measured disparities, learned on the way.
     """
 
-    def __init__(self, size: int, projection: StereoProjection, offset_prior_px: float) -> None:
+    def __init__(self, size: int, projection: StereoProjection, offset: RigOffset) -> None:
         self.size = size
         self.projection = projection
-        self.disparity_offset_px = 0.0
-        self.offset_mean_px = 0.0
-        self.offset_information = 1.0 / max(offset_prior_px, 1e-6) ** 2
+        self.offset = offset
         self.variance_factor = 1.0
         self.keyframes: list[Keyframe] = []
         self.landmarks: FloatArray = np.zeros((0, 3))
@@ -73,7 +71,7 @@ class Window:
         row = np.full((count, poses, 3), np.nan)
         spread = np.tile(np.eye(3), (count, poses, 1, 1))
         row[:, -1], spread[:, -1] = measured_px, covariance_px2
-        corrected = measured_px - np.array([0, 0, self.disparity_offset_px])
+        corrected = measured_px - np.array([0, 0, self.offset.applied_px])
         landmarks = self.projection.landmarks(corrected)
         landmarks[:, 2] = np.maximum(landmarks[:, 2], 1e-5)
         scale = 1.0 / self.projection.scale
