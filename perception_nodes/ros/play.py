@@ -22,6 +22,8 @@ from perception_nodes.types import PerceptionError
 LATCHED = ('/tf_static',)
 CLOCK_PERIOD_S = 0.01
 POLL_S = 0.02
+# A subscriber is known a moment before data reaches it.
+MATCHED_S = 0.3
 
 
 @dataclass
@@ -134,6 +136,8 @@ def _wait_for(node: Node, subscribers: Mapping[str, int], wait_s: float) -> None
                     f'{wait_s:g} s: are the nodes running, in the same ROS_DOMAIN_ID?'
                 )
             time.sleep(POLL_S)
+    if subscribers:
+        time.sleep(MATCHED_S)
 
 
 class _Clock:

@@ -10,12 +10,15 @@ from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rclpy.utilities import get_rmw_implementation_identifier
 
+from perception_nodes.messages.topics import TOPICS, full_name
 from perception_nodes.ros import image_delivery
 from perception_nodes.ros.assembler import Assembler
 from perception_nodes.ros.inputs import COMPRESSED, Input
 from perception_nodes.ros.statistics import Statistics
 
 SILENT_S = 2.0
+# What perception nodes publish themselves is no camera.
+OWN = tuple(full_name(task, topic.name) for task in TOPICS for topic in TOPICS[task])
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def _suggestion(node: Node, entry: Input) -> str:
     others = sorted(
         name for name, types in node.get_topic_names_and_types()
         if entry.type in types and node.count_publishers(name)
-        and not name.startswith(node.get_fully_qualified_name() + '/')
+        and not any(name.endswith(own) for own in OWN)
     )
     if not others:
         return ''

@@ -35,6 +35,10 @@ def run(make: Callable[[], PerceptionLifecycleNode], args: list[str] | None = No
     except PerceptionError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
+    except Exception:
+        if rclpy.ok():
+            raise
+        # A signal ended ROS just when the executor was about to wait: a clean end too.
     finally:
         if node is not None:
             node.destroy_node()
