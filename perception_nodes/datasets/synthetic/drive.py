@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from perception_nodes.datasets.synthetic.photometric import Appearance
+from perception_nodes.datasets.synthetic.photometric import Appearance, exposure_for
 from perception_nodes.datasets.synthetic.stereo_view import (
     StereoSample,
+    developed,
     forward_camera,
     render_pair,
     stereo_rig,
@@ -82,7 +83,7 @@ def drive(
     rng = np.random.default_rng([seed, 211])
     phases = rng.uniform(0, 2 * np.pi, 4)
     base_from_camera = forward_camera(1.5, 0.8, rig.baseline_m / 2, 0.01)
-    flaws = _cameras(rng) if config.flaws else None
+    cameras = None
     start_from_world = np.linalg.inv(_base_pose(world, config, 0.0, phases))
     older = None
     for index in range(frames):
@@ -92,13 +93,14 @@ def drive(
             world, rig, world_from_base, base_from_camera=base_from_camera, time_s=time_s,
             stamp_ns=START_STAMP_NS + round(time_s * 1e9),
             odom_from_base=start_from_world @ world_from_base,
-            appearances=_exposed(flaws, time_s, phases), noise_seed=seed * 100_003 + index,
         )
         if older is not None:
             flow, hidden = with_flow(world, sample, older)
             sample = replace(sample, flow_px=flow, flow_occluded=hidden)
         older = sample.left_view
-        yield sample
+        if config.flaws and cameras is None:
+            cameras = _cameras(rng, exposure_for(sample.left.data))
+        yield developed(sample, _exposed(cameras, time_s, phases), seed * 100_003 + index)
 
 
 def _base_pose(
@@ -121,14 +123,14 @@ def _base_pose(
     return pose @ tilt
 
 
-def _cameras(rng: np.random.Generator) -> tuple[Appearance, Appearance]:
+def _cameras(rng: np.random.Generator, exposure: float) -> tuple[Appearance, Appearance]:
     """Draw a pair of good cameras that differ a little."""
-    exposure, gamma = rng.uniform(1.0, 1.35), float(rng.uniform(0.85, 1.1))
+    gamma = float(rng.uniform(0.9, 1.1))
     fall, noise = float(rng.uniform(0.1, 0.3)), float(rng.uniform(1.5, 4.0))
     left, right = (
         Appearance(
             gain=tuple(float(g) for g in exposure * (1 + rng.normal(0, 0.015, 3))), gamma=gamma,
-            blur_px=0.45, vignetting=fall, noise=noise,
+            sharpening=0.4, contrast=1.1, vignetting=fall, noise=noise,
         )
         for _ in range(2)
     )

@@ -98,6 +98,7 @@ def front_picture(
         _shop(rng, picture, style)
     else:
         _door(rng, picture, style)
+    _clutter(rng, picture)
     _ledge(picture, _pixels(0.3), 0.3, style.trim)
     for x in rng.integers(0, width, int(rng.integers(0, 3))):
         cv2.rectangle(picture, (int(x), 0), (int(x) + 3, height), (style.wall * 0.4).tolist(), -1)
@@ -217,6 +218,21 @@ def _shop(rng: np.random.Generator, picture: Array, style: HouseStyle) -> None:
     picture[height - _pixels(0.4) :] = style.wall * 0.55
     board = min(_pixels(0.65), top)
     picture[top - board : top] = shop_sign(rng, width, board)
+
+
+def _clutter(rng: np.random.Generator, picture: Array) -> None:
+    """Boxes, small signs, awnings, wires: whatever is screwed to a house."""
+    height, width = picture.shape[:2]
+    for _ in range(int(rng.poisson(width / 60))):
+        size = np.rint(np.exp(rng.uniform(np.log(4), np.log(40), 2))).astype(int)
+        x, y = int(rng.integers(0, width)), height - int(rng.integers(10, max(11, height // 2)))
+        part = picture[max(0, y - size[1]) : y, x : x + size[0]]
+        part[:] = colour(rng) * rng.uniform(0.3, 1.1)
+        under = picture[y : y + 3, x : x + size[0]]
+        under //= 2
+    if rng.random() < 0.2:
+        ends = rng.integers(0, [width, height], (2, 2)).tolist()
+        cv2.line(picture, ends[0], ends[1], (30, 30, 30), 1, cv2.LINE_AA)
 
 
 def _door(rng: np.random.Generator, picture: Array, style: HouseStyle) -> None:

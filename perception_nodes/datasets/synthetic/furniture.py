@@ -74,7 +74,7 @@ def signal_picture(rng: np.random.Generator) -> Array:
 
 def pole_picture(rng: np.random.Generator, shade: FloatArray) -> Array:
     """Draw a round post, uint8 [128, 8, 4]: lighter on one side."""
-    round_tone = np.interp(np.arange(8), [0, 2, 7], rng.permutation([0.0, 0.25]).tolist() + [-0.3])
+    round_tone = np.interp(np.arange(8), [0, 2, 7], [*rng.permutation([0.0, 0.25]).tolist(), -0.3])
     tone = round_tone[None, :] + 0.06 * grain(rng, 128, 8, 'rough')
     return opaque(textured(shade, tone.astype(np.float32)))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from perception_nodes.datasets.synthetic.materials import grain, opaque
+from perception_nodes.datasets.synthetic.materials import grain, opaque, textured
 from perception_nodes.datasets.synthetic.street_path import StreetPath
 from perception_nodes.types import Array, FloatArray
 
@@ -60,7 +60,7 @@ def draw_ground_style(
     lane = rng.uniform(2.7, 3.7)
     parking = float(rng.choice([0.0, 0.3, 2.1]))
     grey = rng.uniform(62, 135)
-    slab_grey = rng.uniform(110, 185)
+    slab_grey = rng.uniform(70, 150)
     count = int(rng.poisson(length_m / 70)) if side_streets else 0
     sides = tuple(
         SideStreet(float(s), int(rng.choice([-1, 1])), float(rng.uniform(2.6, 4.0)))
@@ -71,7 +71,7 @@ def draw_ground_style(
         lane + parking, lane, float(rng.uniform(1.6, 4.0)), float(rng.uniform(0.06, 0.15)),
         grey * np.array([1.0, 1.0, rng.uniform(0.95, 1.06)]),
         slab_grey * np.array([1.0, rng.uniform(0.9, 1.0), rng.uniform(0.8, 0.98)]),
-        np.array([rng.uniform(60, 110), rng.uniform(85, 125), rng.uniform(30, 60)]),
+        rng.uniform(75, 125) * np.array([rng.uniform(0.75, 1.1), 1.0, rng.uniform(0.4, 0.7)]),
         float(rng.choice([0.0, 0.3, 0.6, 0.9])), float(rng.uniform(1.5, 4)),
         float(rng.uniform(2, 6)), str(rng.choice(['none', 'white', 'double yellow', 'yellow'])),
         bool(rng.random() < 0.6), float(rng.uniform(0.1, 0.7)), tuple(map(float, crossings)),
@@ -88,10 +88,13 @@ class _Places:
     on_side: Array
     px_per_m: float
 
-    def inside(self, low: FloatArray | float, value: FloatArray, high: float) -> FloatArray:
+    def inside(self, low: float, value: FloatArray, high: float) -> FloatArray:
         """Soft membership 0..1 of value in [low, high], a texel wide at the edges."""
-        return (((value - low) * self.px_per_m + 0.5).clip(0, 1)
-                * ((high - value) * self.px_per_m + 0.5).clip(0, 1))
+        middle, half = (low + high) / 2, (high - low) / 2 * self.px_per_m + 0.5
+        away: FloatArray = np.abs(value - np.float32(middle))
+        away *= np.float32(-self.px_per_m)
+        away += np.float32(half)
+        return np.clip(away, 0, 1, out=away)
 
 
 def tile_pictures(
@@ -156,21 +159,26 @@ def _off_road(places: _Places, style: GroundStyle) -> FloatArray:
 
 
 def _asphalt(rng: np.random.Generator, places: _Places, style: GroundStyle) -> Array:
+    """Asphalt: grain, blotches, wheel tracks, repairs, cracks, manholes."""
     size = places.along.shape[0]
-    tone = 0.045 * grain(rng, size, size, 'rough') + 0.05 * grain(rng, size, size, 'soft')
-    wheel = np.abs(np.abs(np.abs(places.aside) - style.lane_m / 2) - 0.75)
-    tone += 0.05 * np.exp(-((wheel / 0.3) ** 2)).astype(np.float32)
-    tone -= 0.12 * np.exp(-(((np.abs(places.aside) - style.road_half_m) / 0.25) ** 2))
-    lengths = grain(rng, size, size, 'natural')
-    tone -= 0.06 * (np.abs(lengths) < 0.012 * style.wear * 2)
-    for _ in range(int(rng.integers(0, 4))):
+    tone = 0.06 * grain(rng, size, size, 'rough')
+    tone += np.float32(0.07) * grain(rng, size, size, 'soft')
+    beside = np.abs(places.aside)
+    wheel = np.abs(np.abs(beside - style.lane_m / 2) - 0.75)
+    tone += np.maximum(0.05 - 0.12 * wheel, 0)
+    tone -= np.maximum(0.14 - 0.4 * np.abs(beside - style.road_half_m), 0)
+    for _ in range(int(rng.integers(0, 5))):
         low, high = np.sort(rng.integers(0, size, (2, 2)), axis=0)
         high = np.minimum(high, low + rng.integers(20, 160, 2))
         patch = (slice(low[0], high[0]), slice(low[1], high[1]))
-        tone[patch] += np.float32(rng.normal(-0.05, 0.12))
-    factor = np.maximum(1 + tone, 0).astype(np.float32)
-    road = cv2.merge([cv2.convertScaleAbs(factor, alpha=float(c)) for c in style.asphalt])
-    for _ in range(int(rng.integers(0, 2))):
+        tone[patch] += np.float32(rng.normal(-0.05, 0.13))
+    for _ in range(int(rng.poisson(2.5 * style.wear + 0.4))):
+        steps = rng.normal(0, 6, (40, 2)) + rng.normal(0, 5, 2)
+        line = np.rint(rng.uniform(0, size, 2) + np.cumsum(steps, 0)).astype(np.int32)
+        dark, thick = float(rng.uniform(-0.35, -0.1)), int(rng.integers(1, 3))
+        cv2.polylines(tone, [line], False, dark, thick)
+    road = textured(style.asphalt, tone)
+    for _ in range(int(rng.integers(0, 3))):
         at = tuple(rng.integers(0, size, 2).tolist())
         radius = round(0.32 * places.px_per_m)
         shade = (0.6 * style.asphalt).tolist()
@@ -183,60 +191,74 @@ def _paint_markings(
     rng: np.random.Generator, road: Array, places: _Places, style: GroundStyle
 ) -> None:
     """Paint lines onto the road, worn here and there."""
-    along, aside = places.along, places.aside
-    beside = np.abs(aside)
-    period = style.centre_dash_m + style.centre_gap_m
-    dash = places.inside(0.0, along % period, style.centre_dash_m)
-    white = places.inside(-0.06, aside, 0.06) * dash
-    edge = style.road_half_m - 0.3
-    yellow = np.zeros_like(white)
-    if style.edge_line == 'white':
-        white = np.maximum(white, places.inside(edge - 0.06, beside, edge + 0.06))
-    elif style.edge_line != 'none':
-        yellow = places.inside(edge - 0.05, beside, edge + 0.05)
-        if style.edge_line == 'double yellow':
-            yellow = np.maximum(yellow, places.inside(edge - 0.25, beside, edge - 0.15))
+    along, beside = places.along, np.abs(places.aside)
+    if beside.min() > style.road_half_m and not places.on_side.any():
+        return
+    white, yellow = _lines(places, style, beside)
     if style.bays and style.road_half_m - style.lane_m > 1.5:
         bay = places.inside(style.lane_m - 0.05, beside, style.lane_m + 0.05)
         bar = places.inside(0.0, along % 5.5, 0.1) * (beside > style.lane_m)
         white = np.maximum(white, np.maximum(bay * (along % 1.5 < 0.9), bar))
     for crossing in style.crossings_m:
-        bars = places.inside(0.0, aside % 1.0, 0.5) * places.inside(crossing, along, crossing + 3)
-        stop = places.inside(crossing - 1.8, along, crossing - 1.5) * (aside < 0)
-        white = np.maximum(white, np.maximum(bars, stop))
-    for side in style.sides:
+        if along.min() < crossing + 3 and along.max() > crossing - 2:
+            bars = places.inside(0.0, places.aside % 1.0, 0.5)
+            bars *= places.inside(crossing, along, crossing + 3)
+            stop = places.inside(crossing - 1.8, along, crossing - 1.5) * (places.aside < 0)
+            white = np.maximum(white, np.maximum(bars, stop))
+    if places.on_side.any():
         mouth = style.road_half_m
-        give_way = places.inside(mouth + 0.1, beside, mouth + 0.3)
-        give_way = give_way * places.on_side * (along % 1.0 < 0.6)
-        white = np.maximum(white, give_way * (aside * side.side > 0))
-    white[places.on_side & (beside < style.road_half_m + 0.05)] *= 0
+        give_way = places.inside(mouth + 0.1, beside, mouth + 0.3) * (along % 1.0 < 0.6)
+        white = np.where(places.on_side, give_way, white)
     worn = 1 - style.wear * (0.45 + 0.4 * grain(rng, *along.shape, 'rough')).clip(0, 1)
-    road_only = (beside < style.road_half_m) | places.on_side
+    worn *= 0.92 * ((beside < style.road_half_m) | places.on_side)
     for share, colour in ((white, (225, 225, 220)), (yellow, (205, 170, 60))):
-        weight = (share * worn * road_only * 0.92).astype(np.float32)
-        road[:] = cv2.blendLinear(np.full_like(road, colour), road, weight, 1 - weight)
+        if share is not None:
+            weight = (share * worn).astype(np.float32)
+            paint = np.empty_like(road)
+            paint[:] = colour
+            road[:] = cv2.blendLinear(paint, road, weight, 1 - weight)
+
+
+def _lines(
+    places: _Places, style: GroundStyle, beside: FloatArray
+) -> tuple[FloatArray, FloatArray | None]:
+    """Share of white and of yellow paint of the lines along the road."""
+    period = style.centre_dash_m + style.centre_gap_m
+    white = places.inside(-0.06, places.aside, 0.06)
+    white *= places.inside(0.0, places.along % period, style.centre_dash_m)
+    edge = style.road_half_m - 0.3
+    if style.edge_line == 'none':
+        return white, None
+    line = places.inside(edge - 0.06, beside, edge + 0.06)
+    if style.edge_line == 'white':
+        return np.maximum(white, line), None
+    if style.edge_line == 'double yellow':
+        line = np.maximum(line, places.inside(edge - 0.25, beside, edge - 0.15))
+    return white, line
 
 
 def _pavement(rng: np.random.Generator, places: _Places, style: GroundStyle) -> Array:
+    """Slabs with joints and a kerbstone; grass where the pavement ends."""
     size = places.along.shape[0]
-    tone = 0.05 * grain(rng, size, size, 'rough') + 0.05 * grain(rng, size, size, 'soft')
-    if style.slab_m:
-        joint_along = places.along % style.slab_m < 1.3 / places.px_per_m
-        joint_aside = places.aside % (style.slab_m * 0.75) < 1.3 / places.px_per_m
-        slabs = (np.floor(places.along / style.slab_m) * 12.9898
-                 + np.floor(places.aside / (style.slab_m * 0.75)) * 78.233)
-        tone += 0.05 * np.sin(43758.5 * np.sin(slabs)).astype(np.float32)
-        tone -= 0.16 * (joint_along | joint_aside)
     beside = np.abs(places.aside)
-    kerbstone = places.inside(style.road_half_m - 0.1, beside, style.road_half_m + 0.14)
-    tone += kerbstone * 0.2 - 0.15 * places.inside(
-        style.road_half_m + 0.14, beside, style.road_half_m + 0.17
-    )
-    factor = np.maximum(1 + tone, 0).astype(np.float32)
-    paving = cv2.merge([cv2.convertScaleAbs(factor, alpha=float(c)) for c in style.paving])
-    blades = np.maximum(1 + 0.16 * grain(rng, size, size, 'rough')
-                        + 0.14 * grain(rng, size, size, 'natural'), 0).astype(np.float32)
-    grass = cv2.merge([cv2.convertScaleAbs(blades, alpha=float(c)) for c in style.verge])
     edge = style.road_half_m + style.pavement_m
+    grass = np.zeros((size, size, 3), np.uint8)
+    if beside.max() > edge:
+        blades = 0.16 * grain(rng, size, size, 'rough') + 0.14 * grain(rng, size, size, 'natural')
+        grass = textured(style.verge, blades)
+    if beside.min() > edge:
+        return grass
+    tone = 0.06 * grain(rng, size, size, 'rough') + 0.07 * grain(rng, size, size, 'soft')
+    if style.slab_m:
+        row, column = places.along / style.slab_m, places.aside / (style.slab_m * 0.75)
+        row_index, column_index = np.floor(row), np.floor(column)
+        joint = np.float32(1.3 / places.px_per_m / style.slab_m)
+        tones = np.random.default_rng(5).normal(0, 0.05, (64, 64)).astype(np.float32)
+        tone += tones[row_index.astype(np.int32) % 64, column_index.astype(np.int32) % 64]
+        tone -= 0.16 * ((row - row_index < joint) | (column - column_index < joint * 1.33))
+    kerbstone = places.inside(style.road_half_m - 0.1, beside, style.road_half_m + 0.14)
+    tone += kerbstone * np.float32(0.2)
+    tone -= 0.15 * (np.abs(beside - style.road_half_m - 0.16) < 0.02)
+    paving = textured(style.paving, tone)
     share = ((beside - edge) * places.px_per_m + 0.5).clip(0, 1).astype(np.float32)
     return cv2.blendLinear(grass, paving, share, 1 - share)

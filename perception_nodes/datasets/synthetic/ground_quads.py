@@ -22,7 +22,7 @@ from perception_nodes.types import Array, FloatArray
 __all__ = ['PX_PER_M', 'add_ground']
 
 PX_PER_M = 32
-_REACH_M = 14.0
+_REACH_M = 9.0
 _BEYOND_M = 60.0
 _KERB_M = 2.0
 

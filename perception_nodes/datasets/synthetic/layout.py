@@ -57,7 +57,7 @@ def line_with_houses(
         along, end = _extent(path)
         front = float(rng.choice([0.0, 0.0, 0.6, 3.0, 6.0]))
         tall = float(rng.uniform(6, 16))
-        gap_share = rng.uniform(0.05, 0.5)
+        gap_share = rng.uniform(0.05, 0.65)
         while along < end:
             width, depth = float(rng.uniform(5, 17)), float(rng.uniform(8, 12))
             middle = along + width / 2
@@ -71,7 +71,7 @@ def line_with_houses(
                 objects.add_house(rng, world, pose, width, depth, height)
             if front > 1.0 or gap:
                 _close_off(rng, world, path, style, middle, side, width)
-            if gap and rng.random() < 0.7:
+            if (gap and rng.random() < 0.8) or (front > 2 and rng.random() < 0.4):
                 _grove(rng, world, path, middle, side, kerb + front, kerb, width)
             along += width + (0.0 if rng.random() < 0.7 else float(rng.uniform(0.5, 5)))
             if rng.random() < 0.12:
@@ -101,7 +101,7 @@ def _grove(
 ) -> None:
     """Trees where there is no house."""
     bare = rng.random() < 0.35
-    for _ in range(int(rng.integers(1, 4))):
+    for _ in range(int(rng.integers(1, 6))):
         pose = _beside(path, middle_m + rng.uniform(-0.5, 0.5) * width_m, side,
                        aside_m + float(rng.uniform(1.5, 10)), 0.0)
         if _free_of_street(path, pose, 0.1, 0.1, least_m + 0.5):
@@ -126,7 +126,7 @@ def furnish(
         side = first if index % 2 else -first
         if not _in_side_street(style, along, side, 0.5):
             objects.add_lamp(rng, world, at_kerb(along, side), -side * rng.uniform(0.5, 2.0))
-    for along in rng.uniform(start, end, int(rng.poisson((end - start) / 17))):
+    for along in rng.uniform(start, end, int(rng.poisson((end - start) / 10))):
         side = float(rng.choice([-1, 1]))
         turn = 0.0 if side == drive_side else np.pi
         if not _in_side_street(style, along, side, 0.5):
@@ -148,7 +148,7 @@ def furnish(
         for step in range(count):
             if not _in_side_street(style, along + 1.6 * step, side, 0.3):
                 objects.add_bollard(rng, world, at_kerb(along + 1.6 * step, side, -0.1), shade)
-    if rng.random() < 0.6 * trees:
+    if rng.random() < 0.75 * trees:
         bare, spacing = rng.random() < 0.35, rng.uniform(7, 18)
         for along in np.arange(start, end, spacing) + rng.uniform(0, spacing):
             side = float(rng.choice([-1, 1]))
@@ -204,4 +204,5 @@ def _add_people(
         speed = 0.0 if rng.random() < 0.2 and ground else float(rng.uniform(0.8, 1.8))
         objects.add_pedestrian(rng, world, path, along, aside, ground, turn, speed)
         if rng.random() < 0.25:
-            objects.add_pedestrian(rng, world, path, along + 0.3, aside + 0.55, ground, turn, speed)
+            beside = aside + 0.55
+            objects.add_pedestrian(rng, world, path, along + 0.3, beside, ground, turn, speed)

@@ -61,22 +61,23 @@ def draw_light(rng: np.random.Generator, weather: str | None = None) -> Light:
     bluish = np.array([0.93, 0.98, 1.08])
     sky = (0.42 + 0.5 * (1 - strength)) * bluish ** (0.3 + strength)
     if weather == 'dusk':
-        sky = sky * rng.uniform(0.3, 0.6)
+        sky = sky * rng.uniform(0.4, 0.7)
     level = rng.uniform(0.8, 1.15)
     blue = np.array([rng.uniform(90, 150), rng.uniform(140, 190), rng.uniform(205, 250)])
-    white = np.array([225.0, 230.0, 236.0]) + rng.normal(0, 8)
-    grey = rng.uniform(150, 235) * np.array([0.98, 1.0, 1.02])
+    white = np.array([238.0, 243.0, 247.0]) + rng.normal(0, 6)
+    grey = rng.uniform(180, 255) * np.array([0.98, 1.0, 1.02])
     horizon = white if weather in ('sunny', 'fair') else grey + 10
     zenith = blue if weather in ('sunny', 'fair') else grey
     if weather == 'dusk':
         zenith = np.array([70.0, 85, 115]) * rng.uniform(0.7, 1.4)
         horizon = np.array([215.0, 170, 140]) * rng.uniform(0.6, 1.0)
+    glare = rng.uniform(1.0, 1.3) if weather != 'dusk' else 1.0
     visibility = {'hazy': rng.uniform(60, 180), 'overcast': rng.uniform(250, 900)}.get(
         weather, rng.uniform(400, 2000)
     )
     return Light(
         weather, to_sun, strength * rng.uniform(0.8, 1.2) * sun_colour * level, sky * level,
-        zenith.clip(0, 255), horizon.clip(0, 255),
+        (zenith * glare).clip(0, 255), (horizon * glare).clip(0, 255),
         (grey if weather == 'dusk' else white + 15).clip(0, 255),
         float(rng.uniform(0.1, 0.8)), float(visibility),
     )

@@ -4,7 +4,7 @@
 Drawing noise costs most of a texture, so it is drawn once a process and cut at random places.
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ BRICKS = (
 """Colours RGB of bricks and stones."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def _pool(kind: str) -> FloatArray:
     rng = np.random.default_rng([17, list(_PERSISTENCE).index(kind)])
     noise = fractal_noise(rng, _POOL_PX, _POOL_PX, persistence=_PERSISTENCE[kind])
@@ -60,13 +60,13 @@ def opaque(rgb: Array) -> Array:
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _brick_pool(kind: int) -> FloatArray:
     """Brightness of a wall of bricks or stones, float32 [1024, 1024] at 32 px a metre."""
     rng = np.random.default_rng([23, kind])
     long_px, high_px = ((7, 3), (13, 6), (24, 11), (9, 4))[kind]
     rows, columns = _POOL_PX // high_px + 1, _POOL_PX // long_px + 2
-    tones = rng.normal(0, (0.12, 0.12, 0.1, 0.18)[kind], (rows, columns)).astype(np.float32)
+    tones = rng.normal(0, (0.17, 0.18, 0.15, 0.24)[kind], (rows, columns)).astype(np.float32)
     tone = np.repeat(np.repeat(tones, high_px, 0), long_px, 1)[:_POOL_PX]
     joint = np.zeros_like(tone)
     joint[::high_px] = 1
@@ -75,7 +75,7 @@ def _brick_pool(kind: int) -> FloatArray:
         shift = (row % 2) * (long_px // 2)
         tone[band] = np.roll(tone[band], shift, 1)
         joint[band, shift::long_px] = 1
-    tone = np.where(joint > 0, 0.14, tone)
+    tone = np.where(joint > 0, 0.25, tone)
     pool: FloatArray = cv2.GaussianBlur(tone, (0, 0), 0.6)[:, :_POOL_PX].copy()
     pool.setflags(write=False)
     return pool
@@ -96,8 +96,8 @@ def weathered(rng: np.random.Generator, height: int, width: int) -> FloatArray:
     """Tone of dirt: blotches, and streaks that run down; float32 [height, width]."""
     blotches = grain(rng, height, width, 'soft') * np.float32(rng.uniform(0.02, 0.1))
     streaks = cv2.resize(grain(rng, 8, width, 'natural'), (width, height))
-    fine = grain(rng, height, width, 'rough') * np.float32(rng.uniform(0.02, 0.06))
-    return blotches + streaks * np.float32(rng.uniform(0.01, 0.07)) + fine
+    fine = grain(rng, height, width, 'rough') * np.float32(rng.uniform(0.03, 0.09))
+    return blotches + streaks * np.float32(rng.uniform(0.01, 0.1)) + fine
 
 
 @lru_cache(maxsize=24)
@@ -111,7 +111,7 @@ def leaf_clump(variant: int, solid: float = 0.35) -> tuple[FloatArray, Array]:
     for order, (x, y) in enumerate(spots):
         at, axes = (int(x), int(y)), tuple(rng.integers(3, 12, 2).tolist())
         angle = float(rng.uniform(0, 180))
-        light = -0.5 + 0.9 * order / len(spots) + 0.25 * (0.5 - y / size) + rng.normal(0, 0.12)
+        light = -0.75 + 1.35 * order / len(spots) + 0.25 * (0.5 - y / size) + rng.normal(0, 0.2)
         cv2.ellipse(tone, at, axes, angle, 0, 360, float(light), -1)
         cv2.ellipse(opacity, at, axes, angle, 0, 360, 255, -1)
     x, y = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size))

@@ -17,8 +17,8 @@ from perception_nodes.datasets.synthetic.street_path import StreetPath
 from perception_nodes.types import Array, FloatArray
 
 __all__ = [
-    'add_bollard', 'add_cyclist', 'add_fence', 'add_hedge', 'add_house', 'add_lamp', 'add_pedestrian',
-    'add_sign', 'add_signal', 'add_tree', 'add_vehicle', 'add_wall',
+    'add_bollard', 'add_cyclist', 'add_fence', 'add_hedge', 'add_house', 'add_lamp',
+    'add_pedestrian', 'add_sign', 'add_signal', 'add_tree', 'add_vehicle', 'add_wall',
 ]  # fmt: skip
 
 BUILDING, POLE, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = 1, 2, 5, 6, 7, 8, 9, 10
@@ -59,7 +59,7 @@ def add_house(
         x, y = rng.uniform(0.5, width_m - 1), depth_m * rng.uniform(0.3, 0.6)
         low = np.array([x, y, height_m])
         stack = facades.plain_picture(rng, style, 0.8, 3.2)
-        _box(world, pose, low, low + [0.8, 0.8, 3.2], [stack] * 4, BUILDING, instance)
+        _box(world, pose, low, [*low, 0.8, 0.8, 3.2], [stack] * 4, BUILDING, instance)
 
 
 def _add_roof(
@@ -73,7 +73,7 @@ def _add_roof(
     eaves = 0.35 * np.array([0, deep / 2, rise]) / np.hypot(deep / 2, rise)
     ridge = np.array([0, deep / 2, tall + rise])
     for sign in (-1, 1):
-        down = np.array([0, sign * deep / 2, -rise]) + [0, sign * eaves[1], -eaves[2]]
+        down = [*np.array([0, sign * deep / 2, -rise]), 0, sign * eaves[1], -eaves[2]]
         normal = np.array([0, sign * rise, deep / 2]) / np.hypot(deep / 2, rise)
         world.add(pose, ridge, wide * _X, down, opaque(slope), BUILDING, instance, normal=normal)
     wall = facades.plain_picture(rng, style, deep, rise)
@@ -172,7 +172,7 @@ def add_tree(
     for index in range(2):
         _upright(world, pose, 0.035 * height_m + 0.1, 0.0, height_m - 0.6 * crown,
                  index * np.pi / 2, trunk, TREE, instance)
-    green = np.array([rng.uniform(55, 130), rng.uniform(80, 125), rng.uniform(25, 60)])
+    green = rng.uniform(60, 125) * np.array([rng.uniform(0.7, 1.05), 1.0, rng.uniform(0.3, 0.65)])
     if rng.random() < 0.2:
         green = np.array([rng.uniform(120, 175), rng.uniform(80, 115), rng.uniform(30, 50)])
     solid = float(rng.choice([0.2, 0.35, 0.5]))
@@ -200,7 +200,7 @@ def add_hedge(
     """Add a hedge along x of the pose."""
     instance = world.instance()
     height, width = round(height_m * 48), round(length_m * 48)
-    green = np.array([rng.uniform(45, 90), rng.uniform(65, 105), rng.uniform(25, 50)])
+    green = rng.uniform(50, 100) * np.array([rng.uniform(0.65, 1.0), 1.0, rng.uniform(0.4, 0.65)])
     tone = 0.2 * grain(rng, height, width, 'natural') + 0.28 * grain(rng, height, width, 'rough')
     picture = textured(green, tone)
     torn = np.arange(height)[:, None] > 5 + 4 * grain(rng, 1, width, 'rough')
@@ -275,7 +275,7 @@ def add_sign(rng: np.random.Generator, world: Assembly, pose: FloatArray) -> Non
         sign = furniture.sign_picture(rng)
         front = np.array([-0.05, size / 2, top])
         world.add(pose, front, -size * _Y, -size * _Z, sign, SIGN, instance, normal=-_X)
-        world.add(pose, front + [0.02, -size, 0], size * _Y, -size * _Z,
+        world.add(pose, [*front, 0.02, -size, 0], size * _Y, -size * _Z,
                   furniture.sign_back(sign), SIGN, instance, normal=_X)
         top -= size + 0.05
 
@@ -292,8 +292,8 @@ def add_signal(rng: np.random.Generator, world: Assembly, pose: FloatArray) -> N
     for y in (-wide / 2, wide / 2):
         world.add(pose, np.array([-0.15, y, height]), 0.25 * _X, -tall * _Z, dark, SIGN, instance,
                   normal=np.sign(y) * _Y)
-    world.add(pose, np.array([0.1, -wide / 2, height]), wide * _Y, -tall * _Z, dark, SIGN, instance,
-              normal=_X)
+    world.add(pose, np.array([0.1, -wide / 2, height]), wide * _Y, -tall * _Z, dark, SIGN,
+              instance, normal=_X)
 
 
 def _upright(

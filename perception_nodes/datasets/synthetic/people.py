@@ -17,7 +17,8 @@ _SKINS = ((224, 180, 150), (198, 150, 120), (150, 105, 78), (95, 66, 50))
 def draw_clothes(rng: np.random.Generator) -> dict[str, FloatArray]:
     """Draw colours of top, trousers, skin and hair."""
     top = colour(rng) * rng.uniform(0.35, 0.95)
-    trousers = np.array([40, 45, 62]) * rng.uniform(0.5, 1.6) if rng.random() < 0.7 else colour(rng)
+    jeans = np.array([40, 45, 62]) * rng.uniform(0.5, 1.6)
+    trousers = jeans if rng.random() < 0.7 else colour(rng)
     skin = np.array(_SKINS[rng.integers(len(_SKINS))]) * rng.uniform(0.85, 1.05)
     hair = np.array([60, 45, 35]) * rng.uniform(0.3, 2.2)
     return {'top': top, 'trousers': trousers * 0.9, 'skin': skin, 'hair': hair}

@@ -9,7 +9,7 @@ import numpy as np
 
 from perception_nodes.types import Array, FloatArray, PerceptionError
 
-__all__ = ['Appearance', 'develop', 'random_appearance']
+__all__ = ['Appearance', 'develop', 'exposure_for', 'random_appearance']
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ class Appearance:
     blur_px : sigma of a Gaussian blur, 0 = sharp.
     vignetting : share of light lost in the corners, 0..1.
     noise : sigma of sensor noise, grey levels at full white (shot noise: half of it in the dark).
+    contrast : slope of the tone curve's middle; 1 changes nothing.
+    sharpening : how much the camera exaggerates edges, 0 = not.
+    saturation : of colours; 0 = grey, 1 changes nothing.
     """
 
     gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -32,6 +35,9 @@ class Appearance:
     blur_px: float = 0.0
     vignetting: float = 0.0
     noise: float = 0.0
+    contrast: float = 1.0
+    sharpening: float = 0.0
+    saturation: float = 1.0
 
     def __post_init__(self) -> None:
         if self.gamma <= 0 or min(self.gain) < 0 or self.blur_px < 0 or self.noise < 0:
@@ -54,6 +60,9 @@ def random_appearance(rng: np.random.Generator, strength: float = 1.0) -> Appear
         blur_px=float(max(rng.normal(0, 0.6), 0) * strength),
         vignetting=float(min(abs(rng.normal(0, 0.25)) * strength, 1.0)),
         noise=float(abs(rng.normal(0, 6)) * strength),
+        contrast=float(np.exp(rng.normal(0.1, 0.15) * strength)),
+        sharpening=float(abs(rng.normal(0, 0.6)) * strength),
+        saturation=float(np.exp(rng.normal(-0.1, 0.3) * strength)),
     )
 
 
@@ -71,14 +80,27 @@ def develop(rng: np.random.Generator, image: Array, appearance: Appearance) -> A
     """
     if appearance.blur_px > 0.2:
         image = cv2.GaussianBlur(image, (0, 0), appearance.blur_px)
+    if appearance.saturation != 1:
+        image = _saturated(image, appearance.saturation)
     levels = np.arange(256, dtype=np.float64)[:, None] / 255
-    curve = 255 * (levels * np.array(appearance.gain)) ** appearance.gamma + appearance.bias
+    curve = (levels * np.array(appearance.gain)) ** appearance.gamma
+    curve = 255 * (0.45 + appearance.contrast * (curve - 0.45)) + appearance.bias
     image = cv2.LUT(image, np.rint(curve.clip(0, 255)).astype(np.uint8)[None])
     if appearance.vignetting > 0:
         image = shaded(image, appearance.vignetting)
     if appearance.noise > 0:
         image = noisy(rng, image, appearance.noise)
+    if appearance.sharpening > 0:
+        soft = cv2.GaussianBlur(image, (0, 0), 1.0)
+        more = 1 + appearance.sharpening
+        image = cv2.addWeighted(image, more, soft, 1 - more, 0)
     return image
+
+
+def exposure_for(image: Array, target: float = 95.0) -> float:
+    """Gain with which a picture's lower two thirds get a mean brightness, as a camera sets it."""
+    lower = image[image.shape[0] // 3 :: 4, ::4]
+    return float(np.clip(target / max(float(lower.mean()), 1.0), 0.5, 3.0))
 
 
 def shaded(image: Array, vignetting: float) -> Array:
@@ -92,6 +114,11 @@ def noisy(rng: np.random.Generator, image: Array, sigma: float) -> Array:
     noise = cv2.merge([_field(rng, *image.shape[:2]) for _ in range(3)])
     scale = cv2.LUT(image, _shot_noise(round(sigma, 2))[None])
     return cv2.add(image, cv2.multiply(noise, scale), dtype=cv2.CV_8U)
+
+
+def _saturated(image: Array, saturation: float) -> Array:
+    grey = np.full((3, 3), (1 - saturation) / 3) + saturation * np.eye(3)
+    return cv2.transform(image, grey)
 
 
 @lru_cache(maxsize=16)

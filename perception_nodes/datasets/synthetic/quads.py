@@ -36,14 +36,13 @@ class Surface:
         height, width = self.levels[0].shape[:2]
         return width, height
 
-    def level(self, wanted: int) -> tuple[int, Array]:
-        """Give the texture halved so many times (or as often as it can be), and how often."""
+    def level(self, wanted: int) -> Array:
+        """Give the texture halved so many times, or as often as it can be."""
         while len(self.levels) <= wanted and min(self.levels[-1].shape[:2]) >= 2:
             above = self.levels[-1]
             half = (max(1, above.shape[1] // 2), max(1, above.shape[0] // 2))
             self.levels.append(cv2.resize(above, half, interpolation=cv2.INTER_AREA))
-        found = min(wanted, len(self.levels) - 1)
-        return found, self.levels[found]
+        return self.levels[min(wanted, len(self.levels) - 1)]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ inverse depth, which is affine in the pixel. Outlines are softened by coverage; 
 belong to whatever covers at least half of a pixel.
 """
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -21,6 +22,10 @@ NEAR_M = 0.3
 _SHIFT = 4
 _HALF = 128
 _BLOCK_PX = 96
+_FAR_OUT_PX = 8000.0
+_SMALLEST_PX2 = 0.3
+_SHARPER = 0.3
+_EDGE_ON = 0.1
 _DECAL_TOLERANCE = 0.02
 
 
@@ -57,9 +62,35 @@ def draw_quads(
         background, np.zeros((height, width), np.float32), np.full((height, width), -1, np.int16)
     )
     seen = corners @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
-    for index in _visible(quads, seen, k, height, width):
-        _draw(buffers, quads[index], seen[index], k, index)
+    shown = _visible(quads, seen, k, height, width)
+    seen = seen[shown]
+    edges = np.stack([seen[:, 1] - seen[:, 0], seen[:, 3] - seen[:, 0], seen[:, 0]], -1)
+    place_from_pixel = np.linalg.inv(k @ edges)
+    whole = (seen[..., 2] > NEAR_M).all(1)
+    pixels = seen[..., :2] / np.where(whole[:, None], seen[..., 2], 1)[..., None]
+    pixels = pixels * [k[0, 0], k[1, 1]] + [k[0, 2], k[1, 2]]
+    whole &= (np.abs(pixels) < _FAR_OUT_PX).all((1, 2))
+    for row, index in enumerate(shown):
+        outline = pixels[row] if whole[row] else _outline(seen[row], k, background.shape)
+        if outline is not None:
+            limits = _limits_of(quads[index], seen[row, :, 2], place_from_pixel[row])
+            _draw(buffers, quads[index], outline, place_from_pixel[row], index, limits)
     return buffers
+
+
+def _limits_of(
+    quad: Quad, depth_m: FloatArray, place_from_pixel: FloatArray
+) -> tuple[float, float]:
+    """Least and largest inverse depth that a quad may show, 1/m.
+
+    A pixel covered by half may have its centre beyond the corners: the plane goes on. Seen edge on
+    it would run away within that pixel: then the corners' range is kept. Ground meets ground.
+    """
+    inverse = 1 / np.maximum(depth_m, NEAR_M)
+    low, high = float(inverse.min()), float(inverse.max())
+    slope = abs(float(place_from_pixel[2, 0])) + abs(float(place_from_pixel[2, 1]))
+    margin = slope if slope < _EDGE_ON * high or quad.order == GROUND else 0.0
+    return max(low - margin, 1e-5), high + margin
 
 
 def _visible(
@@ -74,46 +105,46 @@ def _visible(
     inside &= (k[1, 1] * y > top * z).any(1) & (k[1, 1] * y < bottom * z).any(1)
     distance = np.linalg.norm(seen.mean(1), axis=-1)
     inside &= distance < np.array([quad.far_m for quad in quads])
+    # A plane through the camera's centre shows nothing; it would have no inverse either.
+    normal = np.cross(seen[:, 1] - seen[:, 0], seen[:, 3] - seen[:, 0])
+    area = np.linalg.norm(normal, axis=-1)
+    offset = np.abs(np.einsum('ni,ni->n', normal, seen[:, 0]))
+    inside &= offset > 1e-6 * area
+    # Of the quad's area the camera sees this many pixels, if it is about one distance away.
+    near = np.maximum(np.linalg.norm(seen, axis=-1).min(1), NEAR_M)
+    inside &= offset * k[0, 0] * k[1, 1] > _SMALLEST_PX2 * near**3
     order = np.array([quad.order for quad in quads])
     return [int(i) for i in np.lexsort((-distance, order)) if inside[i]]
 
 
 def _draw(
-    buffers: Buffers, quad: Quad, corners: FloatArray, k: FloatArray, index: int
+    buffers: Buffers, quad: Quad, outline: FloatArray, place_from_pixel: FloatArray, index: int,
+    limits: tuple[float, float],
 ) -> None:
-    outline = _outline(corners, k, buffers.rgb.shape)
-    if outline is None:
-        return
-    x0, y0 = np.floor(outline.min(0)).astype(int)
-    x1, y1 = np.ceil(outline.max(0)).astype(int) + 1
-    x0, y0 = max(x0, 0), max(y0, 0)
+    x0, y0 = (max(int(v), 0) for v in np.floor(outline.min(0)))
+    x1, y1 = (int(v) + 1 for v in np.ceil(outline.max(0)))
     x1, y1 = min(x1, buffers.rgb.shape[1]), min(y1, buffers.rgb.shape[0])
     if x0 >= x1 or y0 >= y1:
-        return
-    origin = corners[0]
-    edges = np.stack([corners[1] - origin, corners[3] - origin, origin], -1)
-    try:
-        place_from_pixel = np.linalg.inv(k @ edges)
-    except np.linalg.LinAlgError:
         return
     here = (slice(y0, y1), slice(x0, x1))
     a, b, c = place_from_pixel[2]
     column = np.arange(x0, x1, dtype=np.float32) * np.float32(a) + np.float32(c)
     inverse_depth = column + (np.arange(y0, y1, dtype=np.float32) * np.float32(b))[:, None]
+    np.clip(inverse_depth, *limits, out=inverse_depth)
     behind = buffers.inverse_depth[here]
-    nearer = inverse_depth > behind * np.float32(1 - 1e-4 * (quad.order == GROUND))
     if quad.order == DECAL:
         nearer = np.abs(inverse_depth - behind) < _DECAL_TOLERANCE * behind
-    if not nearer.any():
-        return
-    picture = _textured(quad, place_from_pixel, x0, y0, x1, y1)
+    else:
+        nearer = inverse_depth > behind
+    picture = _textured(quad, place_from_pixel, outline, (x0, y0, x1, y1))
     coverage = np.zeros(nearer.shape, np.uint8)
     fixed = np.rint((outline - [x0, y0]) * (1 << _SHIFT)).astype(np.int32)
     cv2.fillConvexPoly(coverage, fixed, 255, cv2.LINE_AA, _SHIFT)
     if not quad.surface.opaque:
         coverage = cv2.multiply(coverage, cv2.extractChannel(picture, 3), scale=1 / 255)
     coverage *= nearer
-    weight = coverage.astype(np.float32) * np.float32(1 / 255)
+    weight = coverage.astype(np.float32)
+    weight *= np.float32(1 / 255)
     colour = cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
     below = buffers.rgb[here]
     below[:] = cv2.blendLinear(colour, np.ascontiguousarray(below), weight, 1 - weight)
@@ -124,51 +155,72 @@ def _draw(
 
 
 def _textured(
-    quad: Quad, place_from_pixel: FloatArray, x0: int, y0: int, x1: int, y1: int
+    quad: Quad, place_from_pixel: FloatArray, outline: FloatArray,
+    window: tuple[int, int, int, int],
 ) -> Array:
-    """Picture of the quad in a window, uint8 [y1 - y0, x1 - x0, 4], block by block.
+    """Picture of the quad in a window (x0, y0, x1, y1), uint8 [y1 - y0, x1 - x0, 4].
 
-    Each block takes the texture's copy whose pixels are about as large as the picture's.
+    A block takes the texture's copy whose pixels are about as large as the picture's; a window
+    over which that changes is cut into blocks.
     """
+    x0, y0, x1, y1 = window
+    if max(x1 - x0, y1 - y0) > _BLOCK_PX:
+        inside = outline.clip([x0, y0], [x1, y1])
+        levels = [_level(quad, place_from_pixel, x, y) for x, y in inside]
+        if max(levels) - min(levels) > 1:
+            return _in_blocks(quad, place_from_pixel, window)
+    level = _level(quad, place_from_pixel, (x0 + x1) / 2, (y0 + y1) / 2)
+    return _warped(quad, place_from_pixel, level, window)
+
+
+def _in_blocks(
+    quad: Quad, place_from_pixel: FloatArray, window: tuple[int, int, int, int]
+) -> Array:
+    x0, y0, x1, y1 = window
     picture = np.empty((y1 - y0, x1 - x0, 4), np.uint8)
-    rows = np.linspace(y0, y1, 1 + -(-(y1 - y0) // _BLOCK_PX)).round().astype(int)
-    columns = np.linspace(x0, x1, 1 + -(-(x1 - x0) // _BLOCK_PX)).round().astype(int)
-    for top, bottom in zip(rows[:-1], rows[1:], strict=True):
-        for left, right in zip(columns[:-1], columns[1:], strict=True):
-            wanted = _level(quad, place_from_pixel, (left + right) / 2, (top + bottom) / 2)
+    rows, columns = range(y0, y1, _BLOCK_PX), range(x0, x1, _BLOCK_PX)
+    for top in rows:
+        for left in columns:
+            right, bottom = min(left + _BLOCK_PX, x1), min(top + _BLOCK_PX, y1)
+            level = _level(quad, place_from_pixel, (left + right) / 2, (top + bottom) / 2)
             picture[top - y0 : bottom - y0, left - x0 : right - x0] = _warped(
-                quad, place_from_pixel, wanted, left, top, (right - left, bottom - top)
+                quad, place_from_pixel, level, (left, top, right, bottom)
             )
     return picture
 
 
 def _warped(
-    quad: Quad, place_from_pixel: FloatArray, wanted: int, x0: int, y0: int,
-    size: tuple[int, int],
+    quad: Quad, place_from_pixel: FloatArray, wanted: int, window: tuple[int, int, int, int]
 ) -> Array:
-    _, texture = quad.surface.level(wanted)
+    x0, y0, x1, y1 = window
+    texture = quad.surface.level(wanted)
     rows, columns = texture.shape[:2]
-    texel_from_place = np.array([[columns, 0, -0.5], [0, rows, -0.5], [0, 0, 1.0]])
-    shift = np.array([[1, 0, x0], [0, 1, y0], [0, 0, 1.0]])
+    # Texel from place: [[columns, 0, -1/2], [0, rows, -1/2], [0, 0, 1]]; then the window's corner.
+    matrix = place_from_pixel.copy()
+    matrix[0] = columns * matrix[0] - 0.5 * matrix[2]
+    matrix[1] = rows * matrix[1] - 0.5 * matrix[2]
+    matrix[:, 2] += matrix[:, 0] * x0 + matrix[:, 1] * y0
     return cv2.warpPerspective(
-        texture, texel_from_place @ place_from_pixel @ shift, (int(size[0]), int(size[1])),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
+        texture, matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
     )
 
 
 def _level(quad: Quad, place_from_pixel: FloatArray, x: float, y: float) -> int:
-    """How often to halve the texture at a pixel, from the area that the pixel covers on it."""
-    u, v, w = place_from_pixel @ [x, y, 1.0]
-    width, height = quad.surface.size
+    """How often to halve the texture at a pixel, from what the pixel covers on it."""
+    (a, b, c), (d, e, f), (g, h, i) = place_from_pixel.tolist()
+    w = g * x + h * y + i
     if w <= 1e-6:
         return 0
-    du = (place_from_pixel[0, :2] - u / w * place_from_pixel[2, :2]) / w * width
-    dv = (place_from_pixel[1, :2] - v / w * place_from_pixel[2, :2]) / w * height
-    area = abs(du[0] * dv[1] - du[1] * dv[0])
-    longest = np.sqrt(max(du @ du, dv @ dv, 1e-12))
+    u, v = (a * x + b * y + c) / w, (d * x + e * y + f) / w
+    width, height = quad.surface.size
+    ux, uy = (a - u * g) / w * width, (b - u * h) / w * width
+    vx, vy = (d - v * g) / w * height, (e - v * h) / w * height
+    area = abs(ux * vy - uy * vx)
+    longest = math.sqrt(max(ux * ux + uy * uy, vx * vx + vy * vy, 1e-12))
     # Between the area's root and the longer side: neither sparkling nor washed out.
-    footprint = np.sqrt(np.sqrt(max(area, 1e-12)) * longest)
-    return int(np.clip(np.rint(np.log2(max(footprint, 1e-3))), 0, 12))
+    footprint = math.sqrt(math.sqrt(max(area, 1e-12)) * longest)
+    return min(max(round(math.log2(max(footprint, 1e-3)) - _SHARPER), 0), 12)
 
 
 def _outline(corners: FloatArray, k: FloatArray, shape: tuple[int, ...]) -> FloatArray | None:
@@ -183,8 +235,7 @@ def _outline(corners: FloatArray, k: FloatArray, shape: tuple[int, ...]) -> Floa
         if len(polygon) < 3:
             return None
         distances = polygon @ limits[:, :3].T + limits[:, 3]
-    pixels = polygon[:, :2] / polygon[:, 2:] * [k[0, 0], k[1, 1]] + [k[0, 2], k[1, 2]]
-    return pixels
+    return np.asarray(polygon[:, :2] / polygon[:, 2:] * [k[0, 0], k[1, 1]] + [k[0, 2], k[1, 2]])
 
 
 def _limits(k: FloatArray, shape: tuple[int, ...]) -> FloatArray:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A calibrated stereo camera in a rendered street: pictures and everything that is true of them."""
+"""A calibrated stereo camera in a rendered street: pictures and what is true of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from perception_nodes.datasets.synthetic.view import (
 )
 from perception_nodes.types import Array, Camera, FloatArray, Image, StereoRig
 
-__all__ = ['StereoSample', 'forward_camera', 'render_pair', 'stereo_rig', 'with_flow']
+__all__ = ['StereoSample', 'developed', 'forward_camera', 'render_pair', 'stereo_rig', 'with_flow']
 
 LEFT_FRAME, RIGHT_FRAME = 'stereo_left_optical_frame', 'stereo_right_optical_frame'
 
@@ -37,6 +37,7 @@ class StereoSample:
     flow_px : float32 [H, W, 2] since the sample before (types.Flow), NaN if the point was behind
         the camera; flow_occluded : bool [H, W] not seen there. None in the first sample.
     left_view : the geometry behind it, for flow to come.
+    older : the left camera's picture that the flow starts from, if that is no sample itself.
     """
 
     left: Image
@@ -53,6 +54,7 @@ class StereoSample:
     left_view: View
     flow_px: FloatArray | None = None
     flow_occluded: Array | None = None
+    older: Image | None = None
 
 
 def stereo_rig(
@@ -83,7 +85,6 @@ def render_pair(
     world: StreetWorld, rig: StereoRig, world_from_base: FloatArray, *,
     base_from_camera: FloatArray | None = None, time_s: float = 0.0, stamp_ns: int = 0,
     odom_from_base: FloatArray | None = None,
-    appearances: tuple[Appearance, Appearance] | None = None, noise_seed: int = 0,
 ) -> StereoSample:
     """Take a pair at a place and time.
 
@@ -91,7 +92,10 @@ def render_pair(
     ----------
     base_from_camera : of the left camera; None: 1.5 m above the base, looking ahead.
     odom_from_base : what the sample says of its pose; None: world_from_base.
-    appearances : how left and right are taken; None: without any flaw.
+
+    Returns
+    -------
+    Ideal pictures (see developed) and the truth.
     """
     if base_from_camera is None:
         base_from_camera = forward_camera()
@@ -108,18 +112,27 @@ def render_pair(
     with np.errstate(divide='ignore'):
         depth = np.where(left.inverse_depth > 0, 1 / left.inverse_depth, np.float32(np.nan))
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    pictures = [
-        picture if appearances is None
-        else develop(np.random.default_rng([noise_seed, side, 7]), picture, appearances[side])
-        for side, picture in enumerate((left.rgb, right.rgb))
-    ]
     return StereoSample(
-        Image(pictures[0], stamp_ns, rig.left.frame_id),
-        Image(pictures[1], stamp_ns, rig.right.frame_id), rig, depth.astype(np.float32),
+        Image(left.rgb, stamp_ns, rig.left.frame_id),
+        Image(right.rgb, stamp_ns, rig.right.frame_id), rig, depth.astype(np.float32),
         disparity, labels, instances, occluded_in(right, x - disparity, y, left.inverse_depth),
         stamp_ns, world_from_base if odom_from_base is None else odom_from_base,
         base_from_camera, left,
     )
+
+
+def developed(
+    sample: StereoSample, appearances: tuple[Appearance, Appearance] | None, noise_seed: int = 0
+) -> StereoSample:
+    """Give the sample as two cameras take it; None: without any flaw."""
+    if appearances is None:
+        return sample
+    left, right = (
+        replace(image, data=develop(np.random.default_rng([noise_seed, side, 7]), image.data, how))
+        for side, (image, how) in enumerate(zip((sample.left, sample.right), appearances,
+                                                strict=True))
+    )
+    return replace(sample, left=left, right=right)
 
 
 def with_flow(

@@ -163,7 +163,8 @@ def _roof_line(rng: np.random.Generator) -> Array:
         house[..., :3], house[..., 3] = shade, 255
         house[6::14, 4::10, :3] = house[7::14, 4::10, :3] = shade * 0.5
         if rng.random() < 0.5:
-            outline = np.array([[x, top], [x + wide, top], [x + wide // 2, max(0, top - wide // 4)]])
+            ridge = max(0, top - wide // 4)
+            outline = np.array([[x, top], [x + wide, top], [x + wide // 2, ridge]])
             cv2.fillPoly(picture, [outline], (*(shade * 0.7).tolist(), 255))
         x += wide
     return picture

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cars, vans and buses: a side silhouette, drawn out across the width."""
 
+import itertools
 from dataclasses import dataclass
 
 import cv2
@@ -34,7 +35,7 @@ PROFILES: dict[str, tuple[tuple[float, float], ...]] = {
 }  # fmt: skip
 """Outlines (x from the rear bumper, height) in metres, from rear to front over the roof."""
 _SHARES = (0.34, 0.2, 0.14, 0.14, 0.11, 0.04, 0.03)
-_GLASS_FROM = {'van': 3.5, 'truck': 4.8, 'bus': 0.3}
+_GLASS_FROM = {'van': 3.5, 'truck': 4.8}
 
 
 @dataclass(frozen=True)
@@ -70,53 +71,64 @@ def draw_vehicle(rng: np.random.Generator, kind: str | None = None) -> Vehicle:
             np.array([start, left * half, height]), np.array([-np.sign(start) * length, 0, 0]),
             np.array([0, 0, -height]), picture, np.array([0, left, 0.0]),
         ))
-    for first, second in zip(profile[:-1], profile[1:], strict=True):
-        faces.append(_strip(rng, kind, first, second, middle, half, paint))
+    outline = _cut_at_belt(profile, 0.6 * height)
+    for first, second in itertools.pairwise(outline):
+        faces.append(_strip(rng, kind, first, second, middle, half, paint, height))
     return Vehicle(tuple(faces), length, width, height)
+
+
+def _cut_at_belt(profile: FloatArray, belt_m: float) -> FloatArray:
+    """Cut tall faces in two, so that the glass begins at the belt."""
+    points = [profile[0]]
+    for first, second in itertools.pairwise(profile):
+        low, high = sorted((first[1], second[1]))
+        if high - low > 0.7 and low < belt_m < high:
+            points.append(first + (second - first) * (belt_m - first[1]) / (second[1] - first[1]))
+        points.append(second)
+    return np.array(points)
 
 
 def _strip(
     rng: np.random.Generator, kind: str, first: FloatArray, second: FloatArray, middle: float,
-    half: float, paint: FloatArray,
+    half: float, paint: FloatArray, top_m: float,
 ) -> tuple[FloatArray, FloatArray, FloatArray, Array, FloatArray]:
     """Face between two points of the profile, drawn out over the width."""
     (x0, z0), (x1, z1) = first, second
     slope = np.array([x1 - x0, 0, z1 - z0])
     normal = np.array([-(z1 - z0), 0, x1 - x0]) / max(float(np.hypot(x1 - x0, z1 - z0)), 1e-6)
     at_rear = x0 < 1.0 and z1 > z0
-    # The picture's top is the upper edge, seen from outside: from behind left is +y, from before -y.
+    # The picture's top is the upper edge as seen from outside: there +y is left from behind only.
     if at_rear:
         origin, across, down = np.array([x1 - middle, half, z1]), [0, -2 * half, 0], -slope
     else:
         origin, across, down = np.array([x0 - middle, -half, z0]), [0, 2 * half, 0], slope
     rows = max(4, round(float(np.linalg.norm(slope)) * PX_PER_M))
     columns = round(2 * half * PX_PER_M)
-    steep = abs(z1 - z0) > 0.25
-    high = max(z0, z1) > 0.62 * _top(kind)
+    steep = abs(z1 - z0) > 0.25 * (1 if abs(z1 - z0) > 0.6 * abs(x1 - x0) else 1.4)
+    high = min(z0, z1) >= 0.58 * top_m and max(z0, z1) > 0.7 * top_m
     tone = 1 + 0.02 * grain(rng, rows, columns, 'soft')
     picture = cv2.merge([cv2.convertScaleAbs(tone, alpha=float(c)) for c in paint])
-    if steep and high:
+    box = kind == 'truck' and at_rear
+    if steep and high and not box:
         _windscreen(rng, picture)
-    elif steep and at_rear:
+    elif steep and at_rear and not (box and high):
         _rear(rng, picture, paint)
-    elif steep or (not at_rear and z0 < 0.7 * _top(kind) and x0 > middle and z1 < 0.75):
+    elif steep and not high:
         _nose(rng, picture)
     return origin, np.asarray(across, float), np.asarray(down, float), opaque(picture), normal
 
 
-def _top(kind: str) -> float:
-    return max(z for _, z in PROFILES[kind])
-
-
 def _windscreen(rng: np.random.Generator, picture: Array) -> None:
     rows, columns = picture.shape[:2]
-    light = rng.uniform(40, 120)
-    ramp = np.linspace(light, 0.5 * light, rows)[:, None, None] * np.array([0.92, 0.98, 1.03])
+    light = rng.uniform(35, 170)
+    ramp = np.linspace(light, rng.uniform(0.3, 0.7) * light, rows)[:, None]
+    tone = ramp * (1 + 0.15 * grain(rng, rows, columns, 'soft'))
+    glass = (tone[..., None] * np.array([0.92, 0.98, 1.03])).clip(0, 255).astype(np.uint8)
+    for x in (columns * 5 // 16, columns * 11 // 16):
+        seat = (max(2, columns // 14), max(2, rows // 3))
+        cv2.ellipse(glass, (x, rows), seat, 0, 0, 360, (0.4 * tone.mean(),) * 3, -1, cv2.LINE_AA)
     edge = max(2, columns // 16)
-    picture[1:-1, edge:-edge] = np.broadcast_to(ramp, picture.shape)[1:-1, edge:-edge]
-    seat = (columns // 4, 3 * columns // 4)
-    for x in seat:
-        cv2.ellipse(picture, (x, rows), (columns // 12, rows // 2), 0, 0, 360, (22, 22, 24), -1)
+    picture[1:-1, edge:-edge] = glass[1:-1, edge:-edge]
 
 
 def _rear(rng: np.random.Generator, picture: Array, paint: FloatArray) -> None:

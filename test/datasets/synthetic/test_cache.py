@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Samples come back from the disk as they were, to half precision."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from perception_nodes.datasets.synthetic.cache import RenderedCache, fill_cache, write_sample
+from perception_nodes.datasets.synthetic.random_views import ViewConfig, random_views
+from perception_nodes.types import PerceptionError
+
+SMALL = ViewConfig(height=64, width=96, views_per_world=3)
+
+
+@pytest.fixture(scope='module')
+def views():
+    """Three small random views of one street."""
+    return list(islice(random_views(4, SMALL), 3))
+
+
+def test_round_trip(tmp_path, views):
+    fill_cache(tmp_path / 'cache', iter(views), 2)
+    cache = RenderedCache(tmp_path / 'cache')
+    assert len(cache) == 2
+    for kept, view in zip(cache, views, strict=False):
+        np.testing.assert_array_equal(kept.left, view.left.data)
+        np.testing.assert_array_equal(kept.older, view.older.data)
+        np.testing.assert_array_equal(kept.labels, view.labels)
+        np.testing.assert_allclose(kept.disparity_px, view.disparity_px, rtol=1e-3)
+        np.testing.assert_allclose(kept.depth_m, view.depth_m, rtol=1e-3)
+        np.testing.assert_array_equal(kept.flow_occluded, view.flow_occluded)
+    assert not list((tmp_path / 'cache').glob('.*'))
+
+
+def test_filling_goes_on(tmp_path, views):
+    fill_cache(tmp_path, iter(views), 1)
+    told = []
+    fill_cache(tmp_path, iter(views), 2, lambda done, count: told.append((done, count)))
+    assert told == [(2, 2)]
+
+
+def test_views_differ_and_are_not_inside_things(views):
+    assert views[0].left.data.tobytes() != views[1].left.data.tobytes()
+    assert {v.rig.focal_px for v in views} != {views[0].rig.focal_px}
+    for view in views:
+        assert view.labels.shape == (64, 96)
+        assert np.nanmedian(view.depth_m) > 2.0
+
+
+def test_mistakes_are_told(tmp_path, views):
+    with pytest.raises(PerceptionError, match='no rendered samples'):
+        RenderedCache(tmp_path)
+    (tmp_path / '000000.npz').write_bytes(b'PK broken')
+    with pytest.raises(PerceptionError, match='000000'):
+        RenderedCache(tmp_path)[0]
+    np.savez(tmp_path / '000001.npz', left=np.zeros(3))
+    with pytest.raises(PerceptionError, match='000001'):
+        RenderedCache(tmp_path)[1]
+    still = next(random_views(4, ViewConfig(height=64, width=96, flow=False)))
+    with pytest.raises(PerceptionError, match='flow'):
+        write_sample(tmp_path / '000002.npz', still)
