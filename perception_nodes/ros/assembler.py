@@ -2,6 +2,11 @@
 """From single messages to frames: pairs, their camera_info, and what other nodes say of them.
 
 Runs in the executor's callbacks, so it only moves references; decoding is the worker's.
+
+message_filters is not used even where it is installed: its synchroniser holds a lock while it
+calls back, says nothing when stamps never pair, and knows neither frames that wait for a result
+of another node nor time that goes back. The pairer is the one that replay uses, so both pair
+alike. Images are decoded by messages.image rather than cv_bridge for the same reason.
 """
 
 import time

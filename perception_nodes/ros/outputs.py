@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The publishers of a node, made from the table of topics."""
 
+from __future__ import annotations  # generic publishers came after Humble
+
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Playing a recorded drive to live nodes, as ``ros2 bag play`` does where that is installed."""
 
+from __future__ import annotations  # generic publishers came after Humble
+
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
