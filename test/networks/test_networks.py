@@ -10,7 +10,10 @@ from torch import Tensor, nn
 from perception_nodes.networks import NETWORKS
 
 
-def arguments(network: nn.Module) -> list[Tensor]:
+LARGE = ('gc_net', 'flownet_s', 'flownet_c', 'monodepth', 'sfm_learner')
+
+
+def arguments(network: nn.Module, height: int = 96, width: int = 128) -> list[Tensor]:
     """Two made-up pictures (pairs, ...) of the smallest useful size for forward's inputs."""
     generator = torch.Generator().manual_seed(1)
     wanted = [
@@ -19,7 +22,7 @@ def arguments(network: nn.Module) -> list[Tensor]:
     ]
     return [
         torch.full((2,), 80.0) if name.startswith('focal')
-        else torch.randn(2, 3, 96, 128, generator=generator) for name in wanted
+        else torch.randn(2, 3, height, width, generator=generator) for name in wanted
     ]
 
 
@@ -35,7 +38,7 @@ def tensors(out: object) -> list[Tensor]:
 def test_network(name: str) -> None:
     torch.manual_seed(0)
     network = NETWORKS[name]()
-    inputs = arguments(network)
+    inputs = arguments(network, 64, 64) if name in LARGE else arguments(network)
 
     trained = tensors(network.train()(*inputs))
     assert trained and all(torch.isfinite(t).all() for t in trained), 'finite in training'
