@@ -59,7 +59,8 @@ def add_house(
         x, y = rng.uniform(0.5, width_m - 1), depth_m * rng.uniform(0.3, 0.6)
         low = np.array([x, y, height_m])
         stack = facades.plain_picture(rng, style, 0.8, 3.2)
-        _box(world, pose, low, [*low, 0.8, 0.8, 3.2], [stack] * 4, BUILDING, instance)
+        high = low + np.array([0.8, 0.8, 3.2])
+        _box(world, pose, low, high, [stack] * 4, BUILDING, instance)
 
 
 def _add_roof(
@@ -73,7 +74,7 @@ def _add_roof(
     eaves = 0.35 * np.array([0, deep / 2, rise]) / np.hypot(deep / 2, rise)
     ridge = np.array([0, deep / 2, tall + rise])
     for sign in (-1, 1):
-        down = [*np.array([0, sign * deep / 2, -rise]), 0, sign * eaves[1], -eaves[2]]
+        down = np.array([0, sign * (deep / 2 + eaves[1]), -rise - eaves[2]])
         normal = np.array([0, sign * rise, deep / 2]) / np.hypot(deep / 2, rise)
         world.add(pose, ridge, wide * _X, down, opaque(slope), BUILDING, instance, normal=normal)
     wall = facades.plain_picture(rng, style, deep, rise)
@@ -275,7 +276,7 @@ def add_sign(rng: np.random.Generator, world: Assembly, pose: FloatArray) -> Non
         sign = furniture.sign_picture(rng)
         front = np.array([-0.05, size / 2, top])
         world.add(pose, front, -size * _Y, -size * _Z, sign, SIGN, instance, normal=-_X)
-        world.add(pose, [*front, 0.02, -size, 0], size * _Y, -size * _Z,
+        world.add(pose, front + np.array([0.02, -size, 0]), size * _Y, -size * _Z,
                   furniture.sign_back(sign), SIGN, instance, normal=_X)
         top -= size + 0.05
 
