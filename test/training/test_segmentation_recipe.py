@@ -17,6 +17,7 @@ from perception_nodes.training.recipes.segmentation import (
     SEGMENTATION,
     SegmentationLoss,
     build_camvid,
+    thinned,
 )
 from perception_nodes.types import PerceptionError
 
@@ -72,9 +73,8 @@ def test_the_held_out_drive_is_judged_and_not_learned(data: Path) -> None:
 
 
 def test_the_loss_of_plain_networks_is_cross_entropy_at_half_the_size() -> None:
-    labels = torch.full((1, 8, 8), 255)
-    labels[:, 1::2, 1::2] = torch.tensor([[0, 1, 0, 1]] * 4)
-    labels[:, 1, 1] = 255
+    labels = torch.tensor([[0, 0, 1, 1, 0, 0, 1, 1]] * 8)[None]
+    labels[:, :2, :2] = 255
 
     class Constant(torch.nn.Module):
         def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -85,6 +85,17 @@ def test_the_loss_of_plain_networks_is_cross_entropy_at_half_the_size() -> None:
     _, logged = loss(Constant(), {'image': torch.zeros(1, 3, 8, 8), 'labels': labels})
     by_hand = -(7 * np.log(0.75) + 2 * 8 * np.log(0.25)) / (7 + 2 * 8)
     assert logged['main'].item() == pytest.approx(by_hand)
+
+
+def test_thinned_labels_lie_around_the_middle_of_their_cells() -> None:
+    torch.manual_seed(0)
+    columns = torch.arange(16).repeat(16, 1)[None]
+    rows = columns.transpose(1, 2)
+    for step in (2, 4, 8):
+        for grid, cell in ((columns, (0, 0)), (rows, (0, 0))):
+            seen = {thinned(grid, step)[(0, *cell)].item() for _ in range(32)}
+            assert seen == {step // 2 - 1, step // 2}
+        assert thinned(columns, step).shape == (1, 16 // step, 16 // step)
 
 
 @pytest.mark.parametrize('name', ['segmentation', 'unet', 'pspnet', 'bayesian_segnet'])
