@@ -166,7 +166,7 @@ def populate(
     strip = style.road_half_m - style.lane_m
     for side in (1.0, -1.0):
         share = traffic * rng.uniform(0.1, 0.75)
-        aside = side * (style.lane_m + strip / 2 if strip > 1.5 else style.road_half_m - 0.35)
+        aside = side * (style.lane_m + strip / 2 if strip > 1.5 else style.road_half_m + 0.05)
         share = share if strip > 1.5 else share * 0.35
         for along in np.arange(start, end, 6.0) + rng.uniform(0, 3):
             if rng.random() < share and not _in_side_street(style, along, side, 3.5):
