@@ -46,6 +46,7 @@ class Configured:
         self.loaded = load(settings.models, settings.pipelines, settings.node)
         self._interfaces: dict[str, TaskInterface] = {}
         self._outputs: Outputs | None = None
+        self._told: tuple[tuple[str, str], ...] | None = None
         try:
             self._open_interfaces()
             self._outputs = Outputs(node, node.tasks.topic_prefixes())
@@ -80,7 +81,12 @@ class Configured:
             self._build(blank_frame(width, height, stereo))
 
     def publish_latched(self) -> None:
-        """Publish what is said once: model_info, label_info."""
+        """Publish model_info and label_info, once and again when an engine took over."""
+        serving = tuple((state.serving, state.engine_key)
+                        for state in self.loaded.states().values())
+        if serving == self._told:
+            return
+        self._told = serving
         assert self._outputs is not None
         stamp_ns = self._node.get_clock().now().nanoseconds
         for task in self._node.tasks.tasks:

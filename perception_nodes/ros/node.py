@@ -127,6 +127,8 @@ class PerceptionLifecycleNode(LifecycleNode):
     def publish_diagnostics(self) -> None:
         """Tell the state now; called once a second."""
         self._diagnostics.publish(report(self))
+        if self.stage == 'active' and self.configured is not None:
+            self.configured.publish_latched()
 
     async def on_worker(self, job: Callable[[], str]) -> tuple[bool, str]:
         """Do a job between two frames; gives (done, what it said or why not)."""

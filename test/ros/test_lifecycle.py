@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """States of a node: what is there in each, and what failing looks like."""
 
+import json
 import shutil
 import signal
 import subprocess
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from lifecycle_msgs.msg import Transition
@@ -154,3 +156,20 @@ def test_process_with_a_wrong_parameter_says_so(tmp_path):
     assert "error: parameter mc_samples is 'many'" in log.read_text()
 
 
+
+
+def test_model_info_follows_the_engine(bench):
+    """Latched: who comes late has it; told anew when another backend took over, and only then."""
+    node = bench.add(SegmentationNode)
+    bench.active(node)
+    told = bench.listen(String, '/segmentation_node/model_info', latched=True)
+    bench.until(lambda: len(told) == 1)
+    card = json.loads(told[0].data)
+    assert card['name'] == 'segmentation' and card['sha256'] and card['engine_key'] == ''
+    runner = node.configured.loaded.runners['segmentation']
+    state = replace(runner.state(), serving='tensorrt 10.3 fp16', engine_key='abc')
+    runner.state = lambda: state
+    bench.until(lambda: len(told) == 2)
+    assert json.loads(told[1].data)['engine_key'] == 'abc'
+    time.sleep(0.5)
+    assert len(told) == 2

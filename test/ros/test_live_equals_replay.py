@@ -14,6 +14,7 @@ from perception_nodes.bags.frames import BagFrames
 from perception_nodes.bags.reader import open_bag
 from perception_nodes.bags.replay import replay
 from perception_nodes.bags.writer import BagWriter
+from perception_nodes.evaluation.replay.tasks import model_info_of
 from perception_nodes.inference.models import list_models
 from perception_nodes.messages.camera import info_from_camera
 from perception_nodes.messages.image import image_message
@@ -62,12 +63,12 @@ def write_drive(path, pairs):
                 writer.write(f'/{side}/image_rect', stamp, image_message(image, factory))
 
 
-def replayed(drive, out, tasks, infos):
+def replayed(drive, out, tasks):
     """Replay the drive and give its messages by topic."""
     perception = build_perception(dict.fromkeys(tasks))
     with open_bag(drive) as bag, BagWriter(out) as writer:
-        replay(BagFrames(bag, find_cameras(bag)), perception, writer, infos=infos,
-               on_demand=True)
+        frames = BagFrames(bag, find_cameras(bag))
+        replay(frames, perception, writer, info_of=model_info_of, on_demand=True)
     messages: dict[str, list[Any]] = {}
     with open_bag(out) as bag:
         for message in bag.messages():
@@ -125,9 +126,7 @@ def test_live_equals_replay(bench, wall, tmp_path, tasks):
         bench.send(pair, mono)
         bench.until(lambda n=number: node.statistics.counted('out') == n, 30.0)
     write_drive(tmp_path / 'drive', pairs)
-    expected = replayed(tmp_path / 'drive', tmp_path / 'out', tasks, {
-        task: node.configured.loaded.model_info(task) for task in tasks
-    })
+    expected = replayed(tmp_path / 'drive', tmp_path / 'out', tasks)
     assert any(messages for topic, messages in expected.items() if topic in live)
     for topic, received in live.items():
         bench.until(lambda t=topic: len(live[t]) >= len(expected.get(t, ())))
