@@ -82,6 +82,7 @@ class OpenvinoRunner:
             'INFERENCE_PRECISION_HINT': 'f32',
             'INFERENCE_NUM_THREADS': self._threads,
             'PERFORMANCE_HINT': 'LATENCY',
+            'ENABLE_CPU_PINNING': False,  # a pinned thread waits for a core that others use
         })
         self._request, self._shapes = compiled.create_infer_request(), shapes
 
