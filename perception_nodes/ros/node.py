@@ -93,7 +93,10 @@ class PerceptionLifecycleNode(LifecycleNode):
         result = super().on_activate(state)
         if result != SUCCESS:
             return result
-        return self._attempt('activate', self._activate, 'active')
+        result = self._attempt('activate', self._activate, 'active')
+        if result != SUCCESS:
+            super().on_deactivate(state)
+        return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End the subscriptions and the worker."""

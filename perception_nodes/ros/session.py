@@ -56,8 +56,12 @@ class Session:
             self._release_timer = node.create_timer(
                 RELEASE_S, self.assembler.release, clock=node.steady_clock
             )
+        try:
+            self._inputs.open()
+        except BaseException:  # a QoS override that is none
+            self.close()
+            raise
         self.worker.start()
-        self._inputs.open()
 
     @property
     def dropped(self) -> int:

@@ -173,3 +173,16 @@ def test_model_info_follows_the_engine(bench):
     assert json.loads(told[1].data)['engine_key'] == 'abc'
     time.sleep(0.5)
     assert len(told) == 2
+
+
+def test_activate_fails_with_the_reason(bench, diagnosis):
+    """A QoS override that is none: inactive, told, no thread left (the fixture looks)."""
+    node = bench.add(VisualOdometryNode, {
+        'mount': 'parameter',
+        'qos_overrides./right/image_rect.subscription.reliability': 'sometimes',
+    })
+    bench.until(lambda: bool(node.failure))
+    level, message, values = diagnosis(node)
+    assert level == 2 and message.startswith('activate failed: ') and 'sometimes' in message
+    assert values['lifecycle'] == 'inactive' == state(bench, 'visual_odometry_node')
+    bench.until(lambda: bench.driver.count_subscribers('/left/image_rect') == 0)
