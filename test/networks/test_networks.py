@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from perception_nodes.networks import NETWORKS
 
-
 LARGE = ('gc_net', 'flownet_s', 'flownet_c', 'monodepth', 'sfm_learner')
 
 
