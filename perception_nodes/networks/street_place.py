@@ -1,44 +1,57 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The released place descriptor: a residual encoder and generalised-mean pooling."""
+"""The released place descriptor: what local features an image has, gathered by NetVLAD."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception_nodes.networks.layers import ConvNorm, ResidualBlock
+from perception_nodes.networks.street_features import StreetFeatures
 
 
-class StreetPlace(nn.Module):
-    """One unit vector for what a picture shows.
-
-    Pooling is the generalised mean (Radenovic et al. 2019) over the whole picture and over its
-    left, middle and right third: places differ by what stands where. The numbers are whitened by
-    a batch norm before the vector gets unit length, so that none dominates.
+class NetVlad(nn.Module):
+    """Residuals of local descriptors around centres, softly assigned (Arandjelovic et al. 2016).
 
     Parameters
     ----------
-    widths : channels at 1/2, 1/4, 1/8, 1/16. descriptor : numbers of the descriptor.
+    clusters, channels : number of centres, numbers of a local descriptor.
+    sharpness : how firmly a descriptor belongs to its nearest centre.
     """
 
-    def __init__(
-        self, *, widths: tuple[int, int, int, int] = (16, 32, 64, 128), descriptor: int = 256
-    ) -> None:
+    def __init__(self, clusters: int, channels: int, sharpness: float = 30.0) -> None:
         super().__init__()
-        w2, w4, w8, w16 = widths
-        self.body = nn.Sequential(
-            ConvNorm(3, w2, stride=2), ConvNorm(w2, w4, stride=2), ResidualBlock(w4, w8, 2),
-            ResidualBlock(w8, w16, 2), ResidualBlock(w16, w16),
-        )
-        self.power = nn.Parameter(torch.tensor(3.0))
-        self.out = nn.Linear(4 * w16, descriptor)
-        self.whiten = nn.BatchNorm1d(descriptor, affine=False)
+        self.centres = nn.Parameter(F.normalize(torch.randn(clusters, channels), dim=1))
+        self.sharpness = nn.Parameter(torch.tensor(sharpness))
+
+    def forward(self, descriptors: Tensor, weight: Tensor) -> Tensor:
+        """Vector B K*D of unit length from descriptors B D N with weights B 1 N."""
+        near = self.centres @ descriptors - 0.5 * self.centres.square().sum(1)[:, None]
+        share = torch.softmax(self.sharpness * near, 1) * weight
+        gathered = share @ descriptors.transpose(1, 2)
+        residual = gathered - share.sum(2, keepdim=True) * self.centres
+        return F.normalize(F.normalize(residual, dim=2).flatten(1), dim=1)
+
+
+class StreetPlace(nn.Module):
+    """Local features over the whole picture, weighted by how much of a keypoint each cell is.
+
+    Parameters
+    ----------
+    clusters : centres of NetVLAD. local : numbers of a local descriptor. descriptor : numbers of
+    the place's.
+    """
+
+    def __init__(self, *, clusters: int = 64, local: int = 64, descriptor: int = 512) -> None:
+        super().__init__()
+        self.features = StreetFeatures(descriptor=local)
+        self.vlad = NetVlad(clusters, local)
+        self.project = nn.Linear(clusters * local, descriptor)
+
+    def gather(self, image: Tensor) -> Tensor:
+        """The long descriptor, B clusters*local, unit length."""
+        out = self.features(image)
+        empty = torch.softmax(out['logits'].float(), 1)[:, -1:]
+        return self.vlad(out['descriptors'].float().flatten(2), (1 - empty).square().flatten(2))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Descriptor B D, unit length, of float B 3 H W, normalised RGB, W at least 48."""
-        x = self.body(image).float().clamp(min=1e-4)
-        power = self.power.clamp(1.0, 8.0)
-        raised = x.pow(power)
-        left, right = raised.shape[-1] // 3, raised.shape[-1] - raised.shape[-1] // 3
-        parts = (raised, raised[..., :left], raised[..., left:right], raised[..., right:])
-        pooled = torch.cat([part.mean((2, 3)) for part in parts], 1).pow(1 / power)
-        return F.normalize(self.whiten(self.out(pooled)), dim=1)
+        """Descriptor B D, unit length, of float B 3 H W, normalised; sides multiples of 16."""
+        return F.normalize(self.project(self.gather(image)), dim=1)

@@ -104,10 +104,10 @@ def moved(points: FloatArray, homography: FloatArray) -> FloatArray:
     return homogeneous[:, :2] / homogeneous[:, 2:]
 
 
-def strong_corners(image: Array, most: int = 400) -> FloatArray:
-    """Shi-Tomasi corners [N, 2], strongest first, 4 px apart, off the border."""
+def strong_corners(image: Array, most: int = 300) -> FloatArray:
+    """Shi-Tomasi corners [N, 2], strongest first, 5 px apart, off the border."""
     grey = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (0, 0), 0.8)
-    found = cv2.goodFeaturesToTrack(grey, most, 0.004, 4, blockSize=3)
+    found = cv2.goodFeaturesToTrack(grey, most, 0.01, 5, blockSize=3)
     if found is None:
         return np.zeros((0, 2))
     points = found[:, 0].astype(np.float64)

@@ -67,6 +67,9 @@ def train(
         load_weights(warm_start, network, recipe.network)
     elif recipe.begin is not None and not resume:
         recipe.begin(network, out)
+    task = recipe.build(data_root, recipe.seed)
+    if task.prepare is not None and warm_start is None and not resume:
+        task.prepare(network)
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimizer = torch.optim.AdamW(parameter_groups(network, recipe.weight_decay))
     state = TrainingState(recipe.name, recipe.network)
@@ -76,7 +79,6 @@ def train(
             raise PerceptionError(
                 f'{path} is a training of recipe {state.recipe}, not of {recipe.name}'
             )
-    task = recipe.build(data_root, recipe.seed)
     run = _Run(recipe, task, network, average, optimizer, state, device)
     return run.until_done(path, out / 'log.jsonl', progress)
 

@@ -26,8 +26,8 @@ class PlaceBatches:
     """
 
     scenes: list[Scene]
-    size: tuple[int, int] = (144, 192)
-    batch_size: int = 32
+    size: tuple[int, int] = (192, 256)
+    batch_size: int = 16
     seed: int = 0
 
     def batch(self, step: int) -> dict[str, Tensor]:
@@ -54,7 +54,7 @@ class PlaceBatches:
 
     def _view(self, rng: np.random.Generator, picture: Array) -> Array:
         homography = place_view(rng, picture.shape[:2], self.size)
-        seen = random_appearance(rng, view(picture, homography, self.size), 1.3)
+        seen = random_appearance(rng, view(picture, homography, self.size))
         if rng.random() < 0.4:  # something stands in the way
             height, width = self.size
             top, left = rng.integers(0, [height * 3 // 4, width * 3 // 4])

@@ -25,11 +25,18 @@ class Batches(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """Data, loss and evaluation, built from a data root when training starts."""
+    """Data, loss and evaluation, built from a data root when training starts.
+
+    Attributes
+    ----------
+    prepare : changes a new network before its first step (weights of another task, centres of the
+        data); not called when a checkpoint is resumed or begun with.
+    """
 
     batches: Batches
     loss: Loss
     evaluate: Evaluation
+    prepare: Callable[[nn.Module], None] | None = None
 
 
 @dataclass(frozen=True)

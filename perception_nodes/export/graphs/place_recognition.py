@@ -12,7 +12,7 @@ from perception_nodes.export.release import Release
 from perception_nodes.inference.model_card import ANY, TensorSpec
 
 NETWORK_PIXELS = 256 * 192
-DESCRIPTOR = 256
+DESCRIPTOR = 512
 
 
 class PlaceGraph(nn.Module):

@@ -13,6 +13,7 @@ from perception_nodes.training.segmentation_batches import read_camvid
 
 HELD_OUT = 12
 EMPTY_WEIGHT = 0.15
+DETECTOR_WEIGHT = 2.0
 
 
 def features_loss(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -25,7 +26,8 @@ def features_loss(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, T
     score0 = sample_descriptors(first['descriptors'].float(), batch['points0'], CELL)
     score1 = sample_descriptors(second['descriptors'].float(), batch['points1'], CELL)
     descriptor = dual_softmax_loss(score0, score1, too_near(batch['points1']))
-    return detector + descriptor, {'detector': detector.detach(), 'matching': descriptor.detach()}
+    logged = {'detector': detector.detach(), 'matching': descriptor.detach()}
+    return DETECTOR_WEIGHT * detector + descriptor, logged
 
 
 def too_near(points: Tensor) -> Tensor:
