@@ -103,6 +103,8 @@ def test_live_equals_replay(bench, wall, tmp_path, tasks):
     mono = alone and tasks[0] not in STEREO_TASKS
     parameters = {'mount': 'parameter'} if {'visual_odometry', 'place_recognition'} & set(
         tasks) else {}
+    if not alone:
+        parameters['tasks'] = list(tasks)
     node = bench.add(NODES[tasks[0]] if alone else PerceptionNode, parameters)
     bench.active(node)
     live = {
