@@ -20,6 +20,8 @@ from perception_nodes.types import Array, FloatArray
 CAMERA_HEIGHT_M = 1.5
 SKY_M = 150.0
 MAX_DISPARITY_PX = 150.0
+HIDDEN_WEIGHT = np.float32(0.3)
+"""What a pixel counts whose partner is hidden: it must be guessed, and known to be a guess."""
 
 Sample = dict[str, Array]
 """Of one training example: pictures uint8 [H, W, 3], targets float32 [C, H, W]."""
@@ -157,7 +159,7 @@ class Pictures:
 
 
 def stereo_example(rng: np.random.Generator, pictures: Pictures) -> Sample:
-    """A rectified pair with disparity_px [1, H, W] and seen [1, H, W] (0: hidden on the right)."""
+    """A rectified pair with disparity_px and weight [1, H, W] (1: seen by both, less: hidden)."""
     scene, filler = pictures.scene(rng, 4)
     height, width = scene.rows.shape
     bottom = max(height - scene.horizon, 0.3 * height)
@@ -170,7 +172,7 @@ def stereo_example(rng: np.random.Generator, pictures: Pictures) -> Sample:
     left, right = some_grey(rng, second_look(rng, image), second_look(rng, right))
     return {
         'left': left, 'right': right, 'disparity_px': disparity[None].astype(np.float32),
-        'seen': seen[None].astype(np.float32),
+        'weight': np.where(seen, 1, HIDDEN_WEIGHT)[None].astype(np.float32),
     }
 
 
@@ -182,7 +184,7 @@ def layered_stereo_example(
     left, right = some_grey(rng, pair.left, pair.right)
     return {
         'left': left, 'right': right, 'disparity_px': pair.disparity_px[None],
-        'seen': ~pair.occluded[None] * np.float32(1),
+        'weight': np.where(pair.occluded, HIDDEN_WEIGHT, 1)[None].astype(np.float32),
     }
 
 
@@ -201,7 +203,7 @@ def misalignment(rng: np.random.Generator, size: tuple[int, int]) -> FloatArray:
 
 
 def motion_example(rng: np.random.Generator, pictures: Pictures) -> Sample:
-    """Older and newest picture, flow_px [2, H, W] on the newest grid and seen [1, H, W]."""
+    """Older and newest picture, flow_px [2, H, W] on the newest grid and weight [1, H, W]."""
     scene, filler = pictures.scene(rng, 5)
     flow = scene_motion(rng, scene)
     image = random_appearance(rng, scene.image, 0.6)
@@ -210,7 +212,7 @@ def motion_example(rng: np.random.Generator, pictures: Pictures) -> Sample:
     return {
         'image0': older, 'image1': newest,
         'flow_px': flow.transpose(2, 0, 1).astype(np.float32),
-        'seen': seen[None].astype(np.float32),
+        'weight': np.where(seen, 1, HIDDEN_WEIGHT)[None].astype(np.float32),
     }
 
 
@@ -223,7 +225,7 @@ def layered_motion_example(
     return {
         'image0': older, 'image1': newest,
         'flow_px': np.ascontiguousarray(pair.flow_px.transpose(2, 0, 1)),
-        'seen': ~pair.occluded[None] * np.float32(1),
+        'weight': np.where(pair.occluded, HIDDEN_WEIGHT, 1)[None].astype(np.float32),
     }
 
 

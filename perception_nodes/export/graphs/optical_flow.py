@@ -59,7 +59,7 @@ def held_out_errors(
     for step in range(HELD_OUT):
         batch = batches.batch(step)
         out = network(batch['image0'], batch['image1'])
-        seen = (batch['seen'] > 0).expand_as(batch['flow_px'])
+        seen = (batch['weight'] == 1).expand_as(batch['flow_px'])
         sigma = (out['log_scale'].exp() * math.sqrt(2)).expand_as(batch['flow_px'])
         yield (out['flow_px'] - batch['flow_px'])[seen].numpy(), sigma[seen].numpy()
 

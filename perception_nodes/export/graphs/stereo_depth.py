@@ -58,7 +58,7 @@ def held_out_errors(
     for step in range(HELD_OUT):
         batch = batches.batch(step)
         out = network(batch['left'], batch['right'])
-        seen = batch['seen'] > 0
+        seen = batch['weight'] == 1
         error = (out['disparity_px'] - batch['disparity_px'])[seen]
         yield error.numpy(), (out['log_scale'].exp() * math.sqrt(2))[seen].numpy()
 

@@ -15,9 +15,11 @@ from perception_nodes.training.dense_batches import (
     DenseBatches,
     Pictures,
     depth_example,
+    mixed,
     read_folded,
 )
 from perception_nodes.training.recipe import Batch, Recipe, Task
+from perception_nodes.training.rendered_batches import rendered_depth_example, rendered_views
 from perception_nodes.training.transplant import transplant
 
 SIZE = (160, 384)
@@ -25,6 +27,7 @@ SCALES = (0.9, 2.0)
 PLAIN_WEIGHT = 1.0
 GRADIENT_WEIGHT = 0.5
 HELD_OUT = 24
+FOLDED, RENDERED = 0.6, 0.4
 
 
 def depth_loss(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -67,8 +70,10 @@ def build_depth(root: Path, seed: int) -> Task:
     """CamVid train to learn from, val to be judged on."""
     train = Pictures(read_folded(root, 'train'), SIZE, SCALES)
     judged = Pictures(read_folded(root, 'val'), SIZE, SCALES)
+    streets = partial(rendered_depth_example, views=rendered_views(), size=SIZE)
+    draw = mixed({partial(depth_example, pictures=train): FOLDED, streets: RENDERED})
     return Task(
-        DenseBatches(partial(depth_example, pictures=train), 8, seed), depth_loss,
+        DenseBatches(draw, 8, seed), depth_loss,
         DepthEvaluation(DenseBatches(partial(depth_example, pictures=judged), 4, 99), HELD_OUT),
     )
 
@@ -77,7 +82,7 @@ MONO_DEPTH = Recipe(
     'mono_depth', 'street_mono', build_depth, minutes=15.0, learning_rate=1e-3,
     begin=begin_with_segmentation,
     weight_decay=1e-2, evaluate_minutes=5.0,
-    data='CamVid train (367 pictures), folded into scenes by their labels; the encoder begins as '
-    'that of the segmentation recipe',
+    data='CamVid train (367 pictures), folded into scenes by their labels; 240 views of '
+    'rendered streets; the encoder begins as that of the segmentation recipe',
     data_licence='CC BY-NC 4.0',
 )
