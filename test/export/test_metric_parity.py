@@ -3,13 +3,17 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from perception_nodes.bags.model_inputs import read_input_frames
 from perception_nodes.evaluation.scorers import SCORERS
 from perception_nodes.evaluation.sources import open_source
 from perception_nodes.export.precision import export_precision
+from perception_nodes.inference import open_runner
 from perception_nodes.pipelines.build import build_pipeline
 
 TOLERANCE = {'fp16': 0.01, 'int8': 0.03}
@@ -68,3 +72,32 @@ def test_the_metric_hardly_moves(
     model = export_precision(MODELS / f'{task}.onnx', precision, tmp_path, calibration, frames=4)
     lowered = score(task, model, shared)
     assert lowered == pytest.approx(exact, rel=TOLERANCE[precision])
+
+
+def stereo_match_share(model: Path, shared: Path) -> float:
+    """Share of mutually nearest left-right features that lie on one row, left of each other.
+
+    Three real rectified pairs; a keypoint may be two pixels off its row.
+    """
+    runner = open_runner(model, backend='onnxruntime', threads=1)
+    frames = list(islice(read_input_frames(shared / 'bags/kitti_06_stereo'), 0, 45, 15))
+    good = tried = 0
+    for frame in frames:
+        left, right = (runner.run({'image': image[None]}) for image in (frame.left, frame.right))
+        similarity = left['descriptors'][0] @ right['descriptors'][0].T
+        nearest = similarity.argmax(1)
+        rows = np.arange(len(nearest))
+        mutual = similarity.argmax(0)[nearest] == rows
+        step = left['keypoints_px'][0] - right['keypoints_px'][0][nearest]
+        good += int((mutual & (abs(step[:, 1]) <= 2.0) & (step[:, 0] >= -1.0)).sum())
+        tried += int(mutual.sum())
+    return good / tried
+
+
+@pytest.mark.parametrize('precision', ['fp16', 'int8'])
+def test_features_match_as_well(precision: str, shared: Path, tmp_path: Path) -> None:
+    exact = stereo_match_share(MODELS / 'features.onnx', shared)
+    assert exact > 0.5
+    model = export_precision(MODELS / 'features.onnx', precision, tmp_path,
+                             shared / 'bags/kitti_06_stereo', frames=4)
+    assert stereo_match_share(model, shared) == pytest.approx(exact, rel=TOLERANCE[precision])
