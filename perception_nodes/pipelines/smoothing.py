@@ -77,7 +77,7 @@ def _move(past: FloatArray, flow_px: FloatArray) -> tuple[FloatArray, Array]:
     from_y = np.where(known, row - coarse[..., 1], 0)
     known &= (from_x >= -0.5) & (from_x <= width - 0.5)
     known &= (from_y >= -0.5) & (from_y <= height - 0.5)
-    moved = np.stack([
+    moved: FloatArray = np.stack([
         cv2.remap(plane, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         for plane in past
     ])
