@@ -46,8 +46,8 @@ class CropOptions:
     width: int = 384
     scales: tuple[float, float] = (0.75, 1.6)
     strength: float = 0.7
-    focus: float = 0.3
-    paste: float = 0.15
+    focus: float = 0.15
+    paste: float = 0.05
     rare: tuple[int, ...] = (2, 6, 7, 9, 10)
     movable: tuple[int, ...] = (2, 6, 7, 8, 9, 10)
 
