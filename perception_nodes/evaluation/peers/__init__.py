@@ -7,12 +7,14 @@ from typing import Any
 from perception_nodes.evaluation.peers.block_matching import BlockMatchingPipeline
 from perception_nodes.evaluation.peers.dis_flow import DisFlowPipeline
 from perception_nodes.evaluation.peers.farneback_flow import FarnebackFlowPipeline
+from perception_nodes.evaluation.peers.flat_ground import FlatGroundPipeline
 from perception_nodes.evaluation.peers.orb_odometry import OrbOdometryPipeline
 from perception_nodes.evaluation.peers.sgbm import SgbmPipeline
 from perception_nodes.evaluation.peers.vlad_orb import VladOrbPipeline
 
 PEERS: dict[str, dict[str, Callable[[], Any]]] = {
     'stereo_depth': {'sgbm': SgbmPipeline, 'block_matching': BlockMatchingPipeline},
+    'mono_depth': {'flat_ground': FlatGroundPipeline},
     'optical_flow': {'dis': DisFlowPipeline, 'farneback': FarnebackFlowPipeline},
     'visual_odometry': {'orb': OrbOdometryPipeline},
     'place_recognition': {'vlad_orb': VladOrbPipeline},

@@ -83,6 +83,7 @@ MONO_DEPTH = Release(
     summary='depth of one road picture with its one-sigma; the scale is that of a camera about '
     '1.5 m above the ground',
     network_pixels=NETWORK_PIXELS, tolerance=2e-2, licence='CC-BY-NC-4.0', non_commercial=True,
+    judged_on=(('kitti_depth', 'kitti_depth', None),),
     inputs=(
         TensorSpec('image', 'uint8', (1, ANY, ANY, 3), '1', 'RGB picture, rectified'),
         TensorSpec('focal_px', 'float32', (1,), 'px', 'focal length at the size of the picture'),

@@ -9,6 +9,7 @@ from perception_nodes.evaluation.peers import PEERS
 from perception_nodes.evaluation.peers.block_matching import BlockMatchingConfig
 from perception_nodes.evaluation.peers.dis_flow import DisFlowConfig, DisFlowPipeline
 from perception_nodes.evaluation.peers.farneback_flow import FarnebackFlowConfig
+from perception_nodes.evaluation.peers.flat_ground import FlatGroundConfig
 from perception_nodes.evaluation.peers.matched_disparity import fill_along_row, search_range
 from perception_nodes.evaluation.peers.sgbm import SgbmConfig, SgbmPipeline
 from perception_nodes.evaluation.peers.two_way_flow import there_and_back
@@ -103,10 +104,21 @@ def test_flow_starts_anew_when_time_goes_back(wide):
     assert flow(Image(wide, 6)) is not None
 
 
+def test_flat_ground_is_the_plane_that_a_level_camera_stands_on():
+    camera = Camera.pinhole(40, 30, 60.0, 60.0, 20.0, 10.0)
+    image = Image(np.zeros((30, 40), np.uint8), 4, 'eye')
+    depth = PEERS['mono_depth']['flat_ground']()(image, camera)
+    assert np.allclose(depth.depth_m[25], 60 * 1.65 / 15)
+    assert np.allclose(depth.depth_m[:19], 10.0)
+    assert np.allclose(depth.sigma_m, depth.depth_m / 2)
+    assert (depth.stamp_ns, depth.frame_id) == (4, 'eye')
+
+
 @pytest.mark.parametrize('make', [
     lambda: SgbmConfig(block_px=0), lambda: BlockMatchingConfig(block_px=3),
     lambda: SgbmConfig(sigma_px=0), lambda: FarnebackFlowConfig(levels=0),
-    lambda: DisFlowConfig(preset='slow'), lambda: DisFlowConfig(gap_share=-1),
+    lambda: FlatGroundConfig(camera_height_m=0), lambda: DisFlowConfig(preset='slow'),
+    lambda: DisFlowConfig(gap_share=-1),
 ])
 def test_a_wrong_setting_is_refused(make):
     with pytest.raises(PerceptionError):
