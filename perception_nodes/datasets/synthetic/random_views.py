@@ -25,7 +25,7 @@ from perception_nodes.datasets.synthetic.street_world import StreetWorld, WorldC
 from perception_nodes.datasets.synthetic.view import render_view
 from perception_nodes.types import Array, Camera, FloatArray, Image, PerceptionError, StereoRig
 
-__all__ = ['ViewConfig', 'random_views']
+__all__ = ['DrawnView', 'ViewConfig', 'draw_view', 'random_views']
 
 _TRIES = 4
 _TOO_NEAR_M, _TOO_NEAR_SHARE = 2.2, 0.08
@@ -79,16 +79,45 @@ def random_views(
         number += 1
 
 
+@dataclass(frozen=True)
+class DrawnView:
+    """Where and when a pair is taken: poses float64 [4, 4] of optical frames, k [3, 3] pixels."""
+
+    world_from_left: FloatArray
+    world_from_right: FloatArray
+    world_from_older: FloatArray
+    base_from_camera: FloatArray
+    rig: StereoRig
+    k: FloatArray
+    baseline_m: float
+    time_s: float
+    step_s: float
+
+
+def draw_view(rng: np.random.Generator, world: StreetWorld, config: ViewConfig) -> DrawnView:
+    """Draw a camera on the road and its motion since a moment ago."""
+    rig, base_from_camera = _camera(rng, config)
+    time_s, step_s = float(rng.uniform(0, 6)), float(rng.uniform(*config.step_s))
+    world_from_base, speed = _place(rng, world, config, time_s)
+    left = world_from_base @ base_from_camera
+    aside = np.eye(4)
+    aside[0, 3] = rig.baseline_m
+    older = world_from_base @ _drift(rng, speed * step_s) @ base_from_camera
+    return DrawnView(
+        left, left @ aside, older, base_from_camera, rig, rig.left.rectified_k, rig.baseline_m,
+        time_s, step_s,
+    )
+
+
 def _look(
     rng: np.random.Generator, world: StreetWorld, config: ViewConfig, index: int
 ) -> StereoSample:
-    rig, base_from_camera = _camera(rng, config)
-    time_s = float(rng.uniform(0, 6))
     for _ in range(_TRIES):
-        world_from_base, speed = _place(rng, world, config, time_s)
+        view = draw_view(rng, world, config)
+        world_from_base = view.world_from_left @ np.linalg.inv(view.base_from_camera)
         sample = render_pair(
-            world, rig, world_from_base, base_from_camera=base_from_camera, time_s=time_s,
-            stamp_ns=index,
+            world, view.rig, world_from_base, base_from_camera=view.base_from_camera,
+            time_s=view.time_s, stamp_ns=index,
         )
         if (sample.left_view.inverse_depth > 1 / _TOO_NEAR_M).mean() < _TOO_NEAR_SHARE:
             break
@@ -97,11 +126,9 @@ def _look(
     sample = developed(sample, appearances, noise_seed)
     if not config.flow:
         return sample
-    step_s = float(rng.uniform(*config.step_s))
-    back = _drift(rng, speed * step_s)
     older = render_view(
-        world, world_from_base @ back @ base_from_camera, rig.left.rectified_k, config.height,
-        config.width, time_s - step_s,
+        world, view.world_from_older, view.k, config.height, config.width,
+        view.time_s - view.step_s,
     )
     flow, hidden = with_flow(world, sample, older)
     picture = older.rgb
@@ -110,7 +137,7 @@ def _look(
         gain = np.exp(rng.normal(0, 0.03)) * np.array(appearances[0].gain)
         how = replace(appearances[0], gain=tuple(gain.tolist()))
         picture = develop(np.random.default_rng([noise_seed, 2]), picture, how)
-    before = Image(picture, index, rig.left.frame_id)
+    before = Image(picture, index, view.rig.left.frame_id)
     return replace(sample, flow_px=flow, flow_occluded=hidden, older=before)
 
 

@@ -1,13 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """One small street and a short drive through it, rendered once."""
 
+from itertools import islice
+
 import pytest
 
 from perception_nodes.datasets.synthetic.drive import DriveConfig, drive
+from perception_nodes.datasets.synthetic.random_views import ViewConfig, random_views
 from perception_nodes.datasets.synthetic.stereo_view import stereo_rig
 from perception_nodes.datasets.synthetic.street_world import StreetWorld, WorldConfig
 
 SMALL = WorldConfig(length_m=50.0, weather='fair', traffic=1.5)
+QUIET = WorldConfig(length_m=40.0, weather='overcast', traffic=0.5)
+
+
+@pytest.fixture(scope='session')
+def views():
+    """Three random views of one quiet street, 96x64, with flow."""
+    config = ViewConfig(height=64, width=96, views_per_world=3)
+    return list(islice(random_views(4, config, QUIET), 3))
 
 
 @pytest.fixture(scope='session')
@@ -19,10 +30,10 @@ def rig():
 @pytest.fixture(scope='session')
 def world():
     """A short street with much traffic."""
-    return StreetWorld(11, SMALL)
+    return StreetWorld(14, SMALL)
 
 
 @pytest.fixture(scope='session')
 def samples(world, rig):
     """Three ideal pairs, a tenth of a second apart."""
-    return list(drive(11, 3, rig=rig, config=DriveConfig(flaws=False), world=world))
+    return list(drive(14, 3, rig=rig, config=DriveConfig(flaws=False), world=world))

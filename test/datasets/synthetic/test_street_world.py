@@ -129,9 +129,9 @@ def test_older_picture_warped_by_flow_is_the_newest(world, samples):
     assert seen.mean() > 0.2
     assert np.median(error[seen]) < 3.0
     movers = seen & (parts(world, newest) >= 0)
-    assert movers.sum() > 50
+    assert movers.sum() > 200
     still = cv2.absdiff(older.left.data, newest.left.data).astype(np.float32).mean(-1)
-    assert error[movers].mean() < 0.7 * still[movers].mean()
+    assert error[movers].mean() < 0.5 * still[movers].mean()
 
 
 def test_sky_moves_as_the_camera_turns(samples):
@@ -169,8 +169,8 @@ def test_drive_tells_time_and_place(samples):
 
 
 def test_same_seed_same_bytes_and_another_seed_another_street(world, rig, samples):
-    again = next(drive(11, 3, rig=rig, config=DriveConfig(flaws=False),
-                       world=StreetWorld(11, world.config)))
+    again = next(drive(14, 3, rig=rig, config=DriveConfig(flaws=False),
+                       world=StreetWorld(14, world.config)))
     for name in ('depth_m', 'disparity_px', 'labels', 'instances', 'occluded'):
         assert getattr(again, name).tobytes() == getattr(samples[0], name).tobytes()
     assert again.left.data.tobytes() == samples[0].left.data.tobytes()
