@@ -10,6 +10,7 @@ from perception_nodes.networks.fcn import FCN
 from perception_nodes.networks.flownet import FlowNetC, FlowNetS
 from perception_nodes.networks.gc_net import GCNet
 from perception_nodes.networks.monodepth import Monodepth
+from perception_nodes.networks.netvlad import NetVladNetwork
 from perception_nodes.networks.pspnet import PSPNet
 from perception_nodes.networks.segnet import SegNet
 from perception_nodes.networks.sfm_learner import SfMLearner
@@ -19,6 +20,7 @@ from perception_nodes.networks.street_mono import StreetMono
 from perception_nodes.networks.street_place import StreetPlace
 from perception_nodes.networks.street_segmentation import StreetSegmentation
 from perception_nodes.networks.street_stereo import StreetStereo
+from perception_nodes.networks.superpoint import SuperPoint
 from perception_nodes.networks.unet import UNet
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
@@ -38,5 +40,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     'monodepth': Monodepth,
     'sfm_learner': SfMLearner,
     'street_features': StreetFeatures,
+    'superpoint': SuperPoint,
     'street_place': StreetPlace,
+    'netvlad': NetVladNetwork,
 }

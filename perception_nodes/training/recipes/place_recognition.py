@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Place descriptors: local features gathered, then views of one place drawn together."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -108,10 +109,21 @@ def build_place(root: Path, seed: int) -> Task:
     )
 
 
+def build_netvlad(root: Path, seed: int) -> Task:
+    """Build the same task for a network that starts from nothing, with fewer pictures a batch."""
+    task = build_place(root, seed)
+    return replace(task, batches=replace(task.batches, batch_size=8), prepare=None)
+
+
 PLACE_RECOGNITION = Recipe(
     'place_recognition', 'street_place', build_place, minutes=8.0, learning_rate=2e-4,
     weight_decay=1e-3, evaluate_minutes=4.0, bf16=False,
     data='CamVid train (367 pictures) under random perspective, crop and light; starts from the '
     'features network',
     data_licence='CC BY-NC 4.0',
+)
+
+NETVLAD = replace(
+    PLACE_RECOGNITION, name='netvlad', network='netvlad', build=build_netvlad,
+    data='CamVid train (367 pictures) under random perspective, crop and light',
 )
