@@ -14,6 +14,7 @@ from perception_nodes.losses.photometric import (
     photometric_error,
     structural_similarity,
 )
+from perception_nodes.losses.reprojection import reprojected, transform_from_vector
 from perception_nodes.losses.stereo_depth import (
     left_right_consistency,
     level_cross_entropy,
@@ -100,3 +101,33 @@ def test_level_cross_entropy_shares_between_neighbours_and_leaves_out_what_is_ou
     expected = (first - math.log(0.4)) / 2
     loss = level_cross_entropy(probability.log() + 5.0, level)
     assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def camera(focal=10.0, width=12, height=8):
+    return torch.tensor([[[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]])
+
+
+def test_a_step_aside_moves_pixels_by_focal_length_times_step_over_depth():
+    other = torch.arange(12.0).expand(1, 1, 8, 12)
+    step = torch.eye(4)[None].clone()
+    step[0, 0, 3] = -0.4  # points move to the left by 10 * 0.4 / 2 = 2 px
+    warped, inside = reprojected(other, torch.full((1, 1, 8, 12), 2.0), camera(), step)
+    assert torch.allclose(warped[0, 0, 3, 2:], torch.arange(10.0), atol=1e-4)
+    assert inside[..., 2:].all() and not inside[..., :2].any()
+
+
+def test_what_goes_behind_the_camera_is_not_seen():
+    back = torch.eye(4)[None].clone()
+    back[0, 2, 3] = -3.0
+    two = torch.full((1, 1, 8, 12), 2.0)
+    _, inside = reprojected(torch.ones(1, 1, 8, 12), two, camera(), back)
+    assert not inside.any()
+
+
+def test_transform_from_vector_turns_about_the_axis():
+    vector = torch.tensor([[1.0, 2.0, 3.0, 0.0, 0.0, math.pi / 2]])
+    point = torch.tensor([1.0, 0.0, 0.0, 1.0])
+    moved = transform_from_vector(vector)[0] @ point
+    assert torch.allclose(moved, torch.tensor([1.0, 3.0, 3.0, 1.0]), atol=1e-6)
+    still = transform_from_vector(torch.zeros(1, 6))[0]
+    assert torch.allclose(still, torch.eye(4), atol=1e-6)
