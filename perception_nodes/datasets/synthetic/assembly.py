@@ -8,7 +8,14 @@ from perception_nodes.datasets.synthetic.light import Light
 from perception_nodes.datasets.synthetic.quads import DECAL, SOLID, Motion, Quad, Surface
 from perception_nodes.types import Array, FloatArray
 
-__all__ = ['Assembly']
+__all__ = ['Assembly', 'lit_picture']
+
+
+def lit_picture(light: Light, rgba: Array, normal: FloatArray) -> Array:
+    """Light a picture uint8 [H, W, 4] by the normal of its surface in the world."""
+    shade = light.shade(normal)
+    channels = [cv2.convertScaleAbs(rgba[..., i], alpha=float(shade[i])) for i in range(3)]
+    return cv2.merge([*channels, np.ascontiguousarray(rgba[..., 3])])
 
 
 class Assembly:
@@ -39,10 +46,9 @@ class Assembly:
 
     def lit(self, rgba: Array, normal: FloatArray, pose: FloatArray | None = None) -> Surface:
         """Light a picture by the normal of its surface (in the frame of the pose)."""
-        world_normal = normal if pose is None else pose[:3, :3] @ normal
-        shade = self.light.shade(world_normal)
-        channels = [cv2.convertScaleAbs(rgba[..., i], alpha=float(shade[i])) for i in range(3)]
-        return Surface(cv2.merge([*channels, np.ascontiguousarray(rgba[..., 3])]))
+        return Surface(lit_picture(
+            self.light, rgba, normal if pose is None else pose[:3, :3] @ normal
+        ))
 
     def add(
         self, pose: FloatArray, origin: FloatArray, across: FloatArray, down: FloatArray,

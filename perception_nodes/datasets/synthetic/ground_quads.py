@@ -6,7 +6,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from perception_nodes.datasets.synthetic.assembly import Assembly
+from perception_nodes.datasets.synthetic.assembly import Assembly, lit_picture
 from perception_nodes.datasets.synthetic.ground import (
     PAVEMENT,
     TILE_M,
@@ -14,6 +14,7 @@ from perception_nodes.datasets.synthetic.ground import (
     GroundStyle,
     tile_pictures,
 )
+from perception_nodes.datasets.synthetic.light import Light
 from perception_nodes.datasets.synthetic.materials import grain, opaque, textured
 from perception_nodes.datasets.synthetic.quads import GROUND, Surface
 from perception_nodes.datasets.synthetic.street_path import StreetPath
@@ -62,6 +63,8 @@ class _Tile(Surface):
 
 def add_ground(seed: int, world: Assembly, path: StreetPath, style: GroundStyle) -> None:
     """Add tiles along the street, its kerbs and a plane of grass under everything."""
+    # What a tile keeps must not lead back to it: worlds would outlive their use.
+    light, shadows = world.light, world.shadows
     for row, column in _tiles_along(path, style):
         corner = np.array([column, row]) * TILE_M
         painted: dict[str, tuple[Array, ...]] = {}
@@ -73,7 +76,7 @@ def add_ground(seed: int, world: Assembly, path: StreetPath, style: GroundStyle)
             if 'both' not in painted:
                 # Tiles may have negative indices, seeds may not.
                 rng = np.random.default_rng([seed, 103, tile[0] + 4096, tile[1] + 4096])
-                painted['both'] = _painted(rng, world, path, style, corner)
+                painted['both'] = _painted(rng, light, shadows, path, style, corner)
             both = painted['both']
             return both[2 * layer], both[2 * layer + 1]
 
@@ -99,23 +102,25 @@ def _tiles_along(path: StreetPath, style: GroundStyle) -> list[tuple[int, int]]:
 
 
 def _painted(
-    rng: np.random.Generator, world: Assembly, path: StreetPath, style: GroundStyle,
-    corner: FloatArray,
+    rng: np.random.Generator, light: Light, shadows: list[FloatArray], path: StreetPath,
+    style: GroundStyle, corner: FloatArray,
 ) -> tuple[Array, Array, Array, Array]:
     up = np.array([0, 0, 1.0])
     pictures = tile_pictures(
         rng, path, style, corner, PX_PER_M,
-        _shadow_on(world, corner, world.light.shadow(up)),
+        _shadow_on(shadows, corner, light.shadow(up)),
     )
-    road, raised = (world.lit(p, up).levels[0] for p in (pictures[0], pictures[2]))
+    road, raised = (lit_picture(light, p, up) for p in (pictures[0], pictures[2]))
     return road, pictures[1], raised, pictures[3]
 
 
-def _shadow_on(world: Assembly, corner: FloatArray, left_over: FloatArray) -> FloatArray | None:
+def _shadow_on(
+    shadows: list[FloatArray], corner: FloatArray, left_over: FloatArray
+) -> FloatArray | None:
     """Light that is left on a tile, float32 [N, N, 3], or None if the sun reaches all of it."""
     size = round(TILE_M * PX_PER_M)
     mask = np.zeros((size, size), np.uint8)
-    for polygon in world.shadows:
+    for polygon in shadows:
         low, high = polygon.min(0), polygon.max(0)
         if (high < corner).any() or (low > corner + TILE_M).any():
             continue
