@@ -45,7 +45,7 @@ def rendered_views(count: int = VIEWS) -> RenderedViews:
     They lie in the folder that the variable PERCEPTION_RENDERED names, else in runs/rendered.
     """
     folder = Path(os.environ.get(FOLDER, 'runs/rendered'))
-    fill_cache(folder, random_views(1), count)
+    fill_cache(folder, lambda start: random_views(1, start=start), count)
     return RenderedViews(RenderedCache(folder), count)
 
 

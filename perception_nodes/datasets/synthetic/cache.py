@@ -109,15 +109,20 @@ def write_sample(path: Path, sample: StereoSample) -> None:
 
 
 def fill_cache(
-    folder: str | Path, samples: Iterator[StereoSample], count: int,
+    folder: str | Path, samples_from: Callable[[int], Iterator[StereoSample]], count: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write the first samples of a stream; goes on after the newest that is there already.
+    """Write samples until there are so many; goes on after those that are there already.
 
-    The stream is then drawn from its beginning: give it another seed to go on with new ones.
+    Parameters
+    ----------
+    samples_from : gives the samples from a number on, such as
+        ``lambda start: random_views(seed, start=start)``.
+    progress : called with (samples there, count).
     """
     folder = Path(folder)
     there = len(list(folder.glob('[0-9]*.npz')))
+    samples = samples_from(there)
     for number in range(there, count):
         write_sample(folder / f'{number:06d}.npz', next(samples))
         if progress is not None:

@@ -63,20 +63,22 @@ class ViewConfig:
 
 
 def random_views(
-    seed: int, config: ViewConfig | None = None, world_config: WorldConfig | None = None
+    seed: int, config: ViewConfig | None = None, world_config: WorldConfig | None = None, *,
+    start: int = 0,
 ) -> Iterator[StereoSample]:
-    """Yield samples without end, a function of the arguments alone."""
+    """Yield samples without end, from number start on; each is a function of the arguments."""
     config = config or ViewConfig()
-    number = 0
+    number, first = divmod(start, config.views_per_world)
     while True:
         rng = np.random.default_rng([seed, 307, number])
         draw = world_config or WorldConfig(
             length_m=120.0, traffic=float(rng.uniform(0.5, 2.0)), trees=float(rng.uniform(0, 1.6))
         )
         world = StreetWorld(int(rng.integers(1 << 31)), draw)
-        for index in range(config.views_per_world):
+        for index in range(first, config.views_per_world):
+            rng = np.random.default_rng([seed, 308, number, index])
             yield _look(rng, world, config, number * config.views_per_world + index)
-        number += 1
+        number, first = number + 1, 0
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,21 @@ QUIET = WorldConfig(length_m=40.0, weather='overcast', traffic=0.5)
 
 
 @pytest.fixture(scope='session')
-def views():
-    """Three random views of one quiet street, 96x64, with flow."""
-    config = ViewConfig(height=64, width=96, views_per_world=3)
-    return list(islice(random_views(4, config, QUIET), 3))
+def quiet():
+    """A short street with little on it."""
+    return QUIET
+
+
+@pytest.fixture(scope='session')
+def view_config():
+    """Small views, three a street."""
+    return ViewConfig(height=64, width=96, views_per_world=3)
+
+
+@pytest.fixture(scope='session')
+def views(view_config, quiet):
+    """Three random views of one quiet street, with flow."""
+    return list(islice(random_views(4, view_config, quiet), 3))
 
 
 @pytest.fixture(scope='session')

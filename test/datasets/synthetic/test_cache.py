@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from perception_nodes.datasets.synthetic.cache import RenderedCache, fill_cache, write_sample
+from perception_nodes.datasets.synthetic.random_views import random_views
 from perception_nodes.types import PerceptionError
 
 
 def test_round_trip(tmp_path, views):
-    fill_cache(tmp_path / 'cache', iter(views), 2)
+    fill_cache(tmp_path / 'cache', lambda start: iter(views[start:]), 2)
     cache = RenderedCache(tmp_path / 'cache')
     assert len(cache) == 2
     for kept, view in zip(cache, views, strict=False):
@@ -25,10 +26,17 @@ def test_round_trip(tmp_path, views):
 
 
 def test_filling_goes_on(tmp_path, views):
-    fill_cache(tmp_path, iter(views), 1)
+    fill_cache(tmp_path, lambda start: iter(views[start:]), 1)
     told = []
-    fill_cache(tmp_path, iter(views), 2, lambda done, count: told.append((done, count)))
+    fill_cache(tmp_path, lambda start: iter(views[start:]), 2,
+               lambda done, count: told.append((done, count)))
     assert told == [(2, 2)]
+    np.testing.assert_array_equal(RenderedCache(tmp_path)[1].left, views[1].left.data)
+
+
+def test_views_can_be_had_from_a_number_on(views, view_config, quiet):
+    third = next(random_views(4, view_config, quiet, start=2))
+    assert third.left.data.tobytes() == views[2].left.data.tobytes()
 
 
 def test_views_differ_and_are_not_inside_things(views):
