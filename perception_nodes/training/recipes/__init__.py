@@ -6,10 +6,17 @@ from perception_nodes.training.recipes.features import FEATURES, SUPERPOINT
 from perception_nodes.training.recipes.mono_depth import MONO_DEPTH
 from perception_nodes.training.recipes.optical_flow import OPTICAL_FLOW
 from perception_nodes.training.recipes.place_recognition import NETVLAD, PLACE_RECOGNITION
+from perception_nodes.training.recipes.published_dense import (
+    FLOWNET_C,
+    FLOWNET_S,
+    GC_NET,
+    MONODEPTH,
+)
 from perception_nodes.training.recipes.segmentation import SEGMENTATION_RECIPES
 from perception_nodes.training.recipes.stereo_depth import STEREO_DEPTH
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (
-    *SEGMENTATION_RECIPES, STEREO_DEPTH, OPTICAL_FLOW, MONO_DEPTH, FEATURES,
+    *SEGMENTATION_RECIPES, STEREO_DEPTH, GC_NET, OPTICAL_FLOW, FLOWNET_S, FLOWNET_C,
+    MONO_DEPTH, MONODEPTH, FEATURES,
     SUPERPOINT, PLACE_RECOGNITION, NETVLAD,
 )}
