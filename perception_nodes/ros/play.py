@@ -25,7 +25,7 @@ LATCHED = ('/tf_static',)
 CLOCK_PERIOD_S = 0.01
 POLL_S = 0.02
 # A subscriber is known a moment before data reaches it.
-MATCHED_S = 0.3
+MATCHED_S = 0.5
 
 
 @dataclass
@@ -76,7 +76,7 @@ def play(
         publishers = _publishers(node, bag, topics, remap or {}, played)
         total = sum(bag.topics()[topic].count for topic in publishers)
         ticker = _Clock(node) if clock else None
-        _wait_for(node, subscribers or {}, wait_s)
+        _wait_for(publishers, subscribers or {}, wait_s)
         _send(bag.raw_messages(publishers), publishers, rate, ticker, played, progress, total)
         # Let the last ones go out before the publishers are destroyed.
         for publisher in publishers.values():
@@ -128,14 +128,20 @@ def _qos(topic: str) -> QoSProfile:
     )
 
 
-def _wait_for(node: Node, subscribers: Mapping[str, int], wait_s: float) -> None:
+def _wait_for(
+    publishers: Mapping[str, Publisher[Any]], subscribers: Mapping[str, int], wait_s: float
+) -> None:
+    """Wait until as many subscriptions are matched: known ones may not be connected yet."""
+    by_name = {publisher.topic_name: publisher for publisher in publishers.values()}
     end = time.monotonic() + wait_s
     for topic, number in subscribers.items():
-        while node.count_subscribers(topic) < number:
+        if topic not in by_name:
+            raise PerceptionError(f'nothing is played on {topic}')
+        while (matched := by_name[topic].get_subscription_count()) < number:
             if time.monotonic() > end:
                 raise PerceptionError(
-                    f'{node.count_subscribers(topic)} of {number} subscribers on {topic} after '
-                    f'{wait_s:g} s: are the nodes running, in the same ROS_DOMAIN_ID?'
+                    f'{matched} of {number} subscribers on {topic} after {wait_s:g} s: are the '
+                    'nodes running, in the same ROS_DOMAIN_ID?'
                 )
             time.sleep(POLL_S)
     if subscribers:

@@ -85,6 +85,8 @@ def test_playing_to_nobody_or_nothing_is_told(drive):
     """One line each."""
     with pytest.raises(PerceptionError, match=r'0 of 1 subscribers on /camera/image after 0\.1 s'):
         play(drive, subscribers={'/camera/image': 1}, wait_s=0.1)
+    with pytest.raises(PerceptionError, match='nothing is played on /no'):
+        play(drive, subscribers={'/no': 1})
     with pytest.raises(PerceptionError, match='has no topic /no'):
         play(drive, topics=['/no'])
     with pytest.raises(PerceptionError, match='rate is 0; it must be positive'):
