@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from perception_nodes.export.release import Release
 from perception_nodes.inference.atomic_file import write_atomically
 from perception_nodes.inference.model_card import ANY, ModelCard, TensorSpec, write_card
+from perception_nodes.inference.weight_storage import store_half
 from perception_nodes.networks import NETWORKS
 from perception_nodes.training.checkpoint import load_weights
 from perception_nodes.training.recipe import Recipe
@@ -29,7 +30,7 @@ CHECKED_SIZES_HW = ((360, 480), (375, 1242), (224, 288))
 def export_release(
     release: Release, recipe: Recipe, checkpoint: Path, data_root: Path, out: Path
 ) -> ModelCard:
-    """Calibrate, export, compare with torch, write model and card.
+    """Calibrate, export, compare with torch, write model (big weights as fp16) and card.
 
     Raises
     ------
@@ -51,6 +52,7 @@ def export_release(
             f'{release.name}: ONNX Runtime differs from torch by {difference:.2e}, more than '
             f'{release.tolerance:.0e}; nothing was written'
         )
+    content = store_half(content)
     card = ModelCard(
         name=release.name, task=release.task, summary=release.summary, inputs=release.inputs,
         outputs=release.outputs, classes=release.classes, palette=release.palette,

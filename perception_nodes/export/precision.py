@@ -22,6 +22,7 @@ from perception_nodes.bags.model_inputs import InputFrame, model_inputs, read_in
 from perception_nodes.inference.atomic_file import write_atomically
 from perception_nodes.inference.half_precision import half_model, half_nodes
 from perception_nodes.inference.model_card import ModelCard, load_model, write_card
+from perception_nodes.inference.weight_storage import restore_full
 from perception_nodes.types import Array, PerceptionError
 
 QUANTISED = ('Conv', 'ConvTranspose', 'Gemm')
@@ -99,7 +100,9 @@ def calibration_inputs(
 
 def quantise(model: bytes, inputs: Iterable[Mapping[str, Array]]) -> bytes:
     """Quantise the convolutions of a serialised fp32 model that may be lowered."""
-    proto = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(model))
+    proto = onnx.load_model_from_string(model)
+    restore_full(proto)
+    proto = onnx.shape_inference.infer_shapes(proto)
     _name_nodes(proto)
     chosen = set(half_nodes(proto))
     nodes = [node.name for node in proto.graph.node

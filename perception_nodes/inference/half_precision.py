@@ -21,6 +21,7 @@ import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from perception_nodes.inference.weight_storage import constants_to_initialisers, restore_full
 from perception_nodes.types import PerceptionError
 
 HEAVY = frozenset({'Conv', 'ConvTranspose', 'Gemm', 'MatMul'})
@@ -50,7 +51,8 @@ def half_model(model: bytes, keep: Iterable[str] = ()) -> bytes:
     """
     try:
         proto = onnx.load_model_from_string(model)
-        _constants_to_initialisers(proto.graph)
+        constants_to_initialisers(proto.graph)
+        restore_full(proto)
         proto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
     except Exception as error:  # protobuf and onnx raise several unrelated classes
         raise PerceptionError(f'the model cannot be lowered to fp16: {error}') from None
@@ -172,17 +174,3 @@ def _float_tensors(graph: GraphProto) -> set[str]:
         if value.type.tensor_type.elem_type == TensorProto.FLOAT:
             names.add(value.name)
     return names
-
-
-def _constants_to_initialisers(graph: GraphProto) -> None:
-    """Turn Constant nodes into initialisers, so that there is one kind of constant."""
-    kept = []
-    for node in graph.node:
-        values = [entry for entry in node.attribute if entry.name == 'value']
-        if node.op_type == 'Constant' and values:
-            values[0].t.name = node.output[0]
-            graph.initializer.append(values[0].t)
-        else:
-            kept.append(node)
-    del graph.node[:]
-    graph.node.extend(kept)
