@@ -40,7 +40,7 @@ class StreetPlace(nn.Module):
     the place's.
     """
 
-    def __init__(self, *, clusters: int = 64, local: int = 64, descriptor: int = 512) -> None:
+    def __init__(self, *, clusters: int = 32, local: int = 64, descriptor: int = 192) -> None:
         super().__init__()
         self.features = StreetFeatures(descriptor=local)
         self.vlad = NetVlad(clusters, local)

@@ -123,7 +123,7 @@ def _by_essential(
     focal = float(np.sqrt(then.k[0, 0] * now.k[0, 0]))
     cv2.setRNGSeed(0)
     essential, mask = cv2.findEssentialMat(
-        rays_now, rays_then, np.eye(3), method=cv2.RANSAC, prob=0.999,
+        rays_now, rays_then, np.eye(3), method=cv2.USAC_MAGSAC, prob=0.999,
         threshold=THRESHOLD_PX / 2 / focal,
     )
     if essential is None or essential.shape != (3, 3):

@@ -21,7 +21,7 @@ HELD_OUT = 4
 MARGIN = 0.3
 TEMPERATURE = 0.07
 FEATURES_RUN = Path('runs/features')
-PREPARED_STEPS = 90
+PREPARED_STEPS = 60
 STRONGEST = 60  # cells of a view that the centres are made from
 
 

@@ -46,7 +46,9 @@ def test_the_end_is_within_two_percent_of_the_path(drive):
         camera(drive['/stereo/left/camera_info'][0]), camera(drive['/stereo/right/camera_info'][0])
     )
     pipeline = VisualOdometryPipeline()
-    pairs = zip(drive['/stereo/left/image_rect'], drive['/stereo/right/image_rect'])
+    pairs = zip(
+        drive['/stereo/left/image_rect'], drive['/stereo/right/image_rect'], strict=True
+    )
     results = [pipeline(image(left), image(right), rig) for left, right in pairs]
     truth = np.stack([pose(message)[:3, 3] for message in drive['/ground_truth/odometry']])
     path_m = np.linalg.norm(np.diff(truth, axis=0), axis=1).sum()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole pipeline in a room whose images, depths and motions are exact."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -59,9 +61,9 @@ def test_motion_is_recovered_and_the_covariance_means_it(make_room):
         results = run(VisualOdometryPipeline(None, EXACT), make_room(seed), poses)
         truth = truth_of(poses)
         assert all(result.tracking for result in results)
-        path = sum(np.linalg.norm(b[:3, 3] - a[:3, 3]) for a, b in zip(truth, truth[1:]))
+        path = sum(np.linalg.norm(b[:3, 3] - a[:3, 3]) for a, b in itertools.pairwise(truth))
         assert np.linalg.norm(error_of(results[-1], truth[-1])[:3]) < 0.005 * path
-        for result, pose in zip(results[3:], truth[3:]):
+        for result, pose in zip(results[3:], truth[3:], strict=True):
             error = error_of(result, pose)
             squared.append(error @ np.linalg.solve(result.pose_covariance, error))
     # Six degrees of freedom: the mean of consistent errors is 6; half and five times are let be.
@@ -146,7 +148,7 @@ def test_time_that_goes_back_resets_and_repeats_the_same_numbers(make_room):
         ]
 
     first, second = play(), play()
-    for one, two in zip(first, second):
+    for one, two in zip(first, second, strict=True):
         assert np.array_equal(one.odom_from_base, two.odom_from_base)
         assert np.array_equal(one.pose_covariance, two.pose_covariance)
 
