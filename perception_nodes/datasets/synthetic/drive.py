@@ -99,7 +99,7 @@ def drive(
             sample = replace(sample, flow_px=flow, flow_occluded=hidden)
         older = sample.left_view
         if config.flaws and cameras is None:
-            cameras = _cameras(rng, exposure_for(sample.left.data))
+            cameras = _cameras(rng, exposure_for(sample.left.data, 82.0))
         yield developed(sample, _exposed(cameras, time_s, phases), seed * 100_003 + index)
 
 
@@ -130,7 +130,7 @@ def _cameras(rng: np.random.Generator, exposure: float) -> tuple[Appearance, App
     left, right = (
         Appearance(
             gain=tuple(float(g) for g in exposure * (1 + rng.normal(0, 0.015, 3))), gamma=gamma,
-            sharpening=0.4, contrast=1.1, vignetting=fall, noise=noise,
+            sharpening=0.4, contrast=1.05, vignetting=fall, noise=noise,
         )
         for _ in range(2)
     )
