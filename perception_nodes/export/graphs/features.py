@@ -2,6 +2,7 @@
 """The graph of the released features model."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception_nodes.export.graphs.pictures import unit_picture
+from perception_nodes.export.keypoint_error import measure_keypoints
 from perception_nodes.export.network_input import MEAN, STD, camera_size, network_size
-from perception_nodes.export.release import Release
+from perception_nodes.export.release import Calibration, Release
 from perception_nodes.inference.model_card import ANY, TensorSpec
 from perception_nodes.networks.street_features import CELL
 from perception_nodes.types import Array
@@ -95,8 +97,13 @@ def build_graph(network: nn.Module, calibration: Mapping[str, Any]) -> nn.Module
     return FeaturesGraph(network)
 
 
+def calibrate(network: nn.Module, data_root: Path) -> Calibration:
+    """Measure how exact keypoints are: visual odometry weighs them by it."""
+    return measure_keypoints(FeaturesGraph(network).eval(), data_root)
+
+
 FEATURES = Release(
-    name='features', task='features', graph=build_graph,
+    name='features', task='features', graph=build_graph, calibrate=calibrate,
     summary='1024 keypoints with sub-pixel positions and 64 numbers each to match them by',
     network_pixels=NETWORK_PIXELS, tolerance=5e-3, side_by_side=side_by_side,
     licence='CC-BY-NC-4.0', non_commercial=True,

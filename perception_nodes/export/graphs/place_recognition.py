@@ -43,6 +43,10 @@ def calibrate(network: nn.Module, data_root: Path) -> Calibration:
 PLACE_RECOGNITION = Release(
     name='place_recognition', task='place_recognition', graph=build_graph,
     calibrate=calibrate,
+    judged_on=(
+        ('loop_matrix', 'rtabmap_corridor', None),
+        ('seven_scenes', 'seven_scenes_redkitchen', None),
+    ),
     summary='one vector for what a picture shows; the cosine of two says whether it is one place',
     network_pixels=NETWORK_PIXELS, licence='CC-BY-NC-4.0', non_commercial=True,
     inputs=(TensorSpec('image', 'uint8', (1, ANY, ANY, 3), '1', 'RGB picture'),),

@@ -20,7 +20,7 @@ class LearnedFeatures:
     min_score : keypoints below are not used.
     min_similarity : cosine below which two descriptors are no match.
     search_px : how far from the guess a match may lie.
-    sigma_px : of a keypoint's position in each axis (its spread under known homographies).
+    sigma_px : of a keypoint's position in each axis; the card's, or this if it has none.
     """
 
     def __init__(
@@ -31,7 +31,8 @@ class LearnedFeatures:
         self._min_score = min_score
         self._min_similarity = min_similarity
         self._search_px = search_px
-        self._variance_px2 = sigma_px**2 + sigma_floor_px**2
+        carded = runner.card.calibration.get('sigma_px', sigma_px)
+        self._variance_px2 = float(carded) ** 2 + sigma_floor_px**2
 
     def view(self, grey: Grey, image: Array) -> View:
         """Run the model."""
