@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """perception demo: a rendered drive played over DDS to the six nodes, scored and shown."""
 
+import json
 import sys
 import webbrowser
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ Progress = Callable[[int, int], None]
     '--frames', type=click.IntRange(2), default=40, show_default=True,
     help='Stereo pairs of the rendered drive, at 10 Hz.',
 )
-@click.option('--seed', default=7, show_default=True, help='Which street is rendered.')
+@click.option('--seed', default=5, show_default=True, help='Which street is rendered.')
 @click.option(
     '--rate', type=click.FloatRange(0, min_open=True), default=0.25, show_default=True,
     help='Speed of playing; 1 is the speed of the recording. Nodes that are slower than the '
@@ -85,7 +86,7 @@ def _report(bag: Path, folder: Path) -> list[str]:
     )
     from perception_nodes.evaluation.recordings.recording_report import HEADLINES
     from perception_nodes.evaluation.report import format_number, write_report
-    from perception_nodes.inference.atomic_file import write_json
+    from perception_nodes.inference.atomic_file import write_atomically
 
     kept = Keepsakes(3)
     scores = score_outputs(folder / 'outputs', bag, keep=kept.keep)
@@ -96,7 +97,8 @@ def _report(bag: Path, folder: Path) -> list[str]:
         subtitle='Live over ROS 2; scored against the truth that the bag holds.',
         truths=truth_at(bag, stamps),
     ))
-    write_json(folder / 'metrics.json', {'messages': scores.messages, 'metrics': scores.metrics})
+    figures = {'messages': scores.messages, 'metrics': scores.metrics}
+    write_atomically(folder / 'metrics.json', json.dumps(figures, indent=1).encode())
     lines = [f'  {topic:44}{count:>7}' for topic, count in sorted(scores.messages.items())]
     for task, (name, unit, label) in HEADLINES.items():
         value = scores.metrics.get(task, {}).get(name)
