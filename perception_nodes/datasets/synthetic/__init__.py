@@ -1,1 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The rendered world: streets and textured layers with exact ground truth, drawn by a seed.
+
+``layers``
+    Picture pairs of textured layers in random motion: exact flow or disparity, and occlusion.
+``street_world``, ``stereo_view``, ``drive``
+    A street as textured quads, a stereo camera in it, a drive along it: depth, disparity, flow,
+    CamVid's 11 classes, objects, poses. ``bags.rendered`` writes a drive as rosbag2.
+``random_views``, ``cache``, ``torch_batches``
+    Many streets, days and cameras for training; kept on disk; as tensors.
+``torch_scene``, ``torch_renderer``
+    The same quads in batches on a device. Only these and ``torch_batches`` import torch.
+
+Everything is a function of its seed and arguments. ``next(drive(seed=11, frames=50))`` is a first
+sample.
+"""
