@@ -105,7 +105,7 @@ def _strip(
     rows = max(4, round(float(np.linalg.norm(slope)) * PX_PER_M))
     columns = round(2 * half * PX_PER_M)
     steep = abs(z1 - z0) > 0.25 * (1 if abs(z1 - z0) > 0.6 * abs(x1 - x0) else 1.4)
-    high = min(z0, z1) >= 0.58 * top_m and max(z0, z1) > 0.7 * top_m
+    high = min(z0, z1) >= 0.54 * top_m and max(z0, z1) > 0.7 * top_m
     tone = 1 + 0.02 * grain(rng, rows, columns, 'soft')
     picture = cv2.merge([cv2.convertScaleAbs(tone, alpha=float(c)) for c in paint])
     box = kind == 'truck' and at_rear
