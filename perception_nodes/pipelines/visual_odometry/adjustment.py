@@ -17,9 +17,9 @@ from perception_nodes.pipelines.visual_odometry.front_end import Indices
 from perception_nodes.pipelines.visual_odometry.motion import (
     CAUCHY_SQUARED,
     CHI2_GATE_3,
-    CHI2_MEDIAN_3,
     VARIANCE_FLOOR,
     motion_derivative,
+    robust_variance,
 )
 from perception_nodes.pipelines.visual_odometry.window import Window
 from perception_nodes.types import FloatArray
@@ -107,8 +107,8 @@ def _normal_equations(window: Window, sightings: _Sightings) -> _System:
     # A landmark takes three of its residuals for itself: what is left tells the variance.
     count = 3 * len(owner)
     freedom = max(count - 3 * len(sightings.rows) - columns, 1) / count
-    variance = max(float(np.median(chi2)) / CHI2_MEDIAN_3 / freedom, 0.05)
     worth = window.weights[sightings.rows[owner]]
+    variance = robust_variance(chi2, worth) / freedom
     scaled = chi2 / variance
     weight = worth / (1.0 + scaled / CAUCHY_SQUARED)
     cost = variance * float((worth * np.log1p(scaled / CAUCHY_SQUARED)).sum()) * CAUCHY_SQUARED

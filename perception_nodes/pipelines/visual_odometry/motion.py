@@ -68,6 +68,9 @@ def sample_motion(
     candidates = [predicted]
     landmarks = sightings.landmarks
     near = landmarks[:, 2] > 1e-3
+    trusted = near & (sightings.weights >= 0.5)
+    if trusted.sum() >= 12:  # a bus that fills the image must not make the hypotheses
+        near = trusted
     if near.sum() >= 6:
         rays = np.concatenate([landmarks[near, :2], np.ones((near.sum(), 1))], axis=1)
         cv2.setRNGSeed(seed)
@@ -89,7 +92,7 @@ def refine_motion(
     motion = start
     chi2, jacobian, residual = _whitened(sightings, projection, motion)
     for _ in range(iterations):
-        variance = _robust_variance(chi2, sightings.weights)
+        variance = robust_variance(chi2, sightings.weights)
         weight = sightings.weights / (1.0 + chi2 / (CAUCHY_SQUARED * variance))
         weight = np.where(np.isfinite(chi2), weight, 0.0)
         weighted = jacobian * weight[:, None, None]
@@ -107,7 +110,7 @@ def refine_motion(
 def _summary(
     sightings: Sightings, motion: FloatArray, chi2: FloatArray, jacobian: FloatArray
 ) -> Motion | None:
-    variance = _robust_variance(chi2, sightings.weights)
+    variance = robust_variance(chi2, sightings.weights)
     inliers = np.nan_to_num(chi2, nan=np.inf) < CHI2_GATE_3 * variance
     if inliers.sum() < 4:
         return None
@@ -160,9 +163,15 @@ def rotation_translation(rotation: object, translation: object) -> FloatArray:
     return se3.from_rotation_translation(se3.so3_exp(vector), moved)
 
 
-def _robust_variance(chi2: FloatArray, weights: FloatArray) -> float:
-    used = chi2[np.isfinite(chi2) & (weights > 0)]
-    return float(max(np.median(used) / CHI2_MEDIAN_3, 0.05)) if len(used) else 1.0
+def robust_variance(chi2: FloatArray, weights: FloatArray) -> float:
+    """Variance factor by the weighted median, which half the weight of outliers cannot move."""
+    used = np.isfinite(chi2) & (weights > 0)
+    if not used.any():
+        return 1.0
+    order = np.argsort(chi2[used], kind='stable')
+    passed = np.cumsum(weights[used][order])
+    middle = int(np.searchsorted(passed, 0.5 * passed[-1]))
+    return float(max(chi2[used][order][middle] / CHI2_MEDIAN_3, 0.05))
 
 
 def _truncated_cost(

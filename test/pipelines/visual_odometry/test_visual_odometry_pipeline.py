@@ -247,3 +247,24 @@ def test_another_rig_starts_new_features_and_keeps_the_pose(make_room):
 def test_a_bad_parameter_is_refused(field, value):
     with pytest.raises(PerceptionError, match=field):
         VisualOdometryConfig(**{field: value})
+
+
+def test_a_mask_keeps_a_large_mover_from_being_taken_for_the_world(make_room):
+    """The right 60 % of the image show a wall that travels with the camera: a bus ahead."""
+    room, poses = make_room(6), drive(6, (0.0, 0.0, 0.2, 0.0, 0.0, 0.0))
+    left_of_bus = 128
+    bus = room.pair(poses[0], 0)
+    labels = np.zeros((200, 320), np.uint8)
+    labels[:, left_of_bus - 20:] = 1
+    sure = np.ones((200, 320), np.float32)
+    pipeline = VisualOdometryPipeline(None, EXACT)
+    for i, pose in enumerate(poses):
+        pair = []
+        for seen, stuck in zip(room.pair(pose, i * STEP_NS), bus, strict=True):
+            data = seen.data.copy()
+            data[:, left_of_bus:] = stuck.data[:, left_of_bus:]
+            pair.append(Image(data, i * STEP_NS))
+        mask = Segmentation(i * STEP_NS, '', labels, sure, 0 * sure, None, ('road', 'car'))
+        result = pipeline(*pair, room.rig, segmentation=mask)
+        assert result.tracking
+    assert np.linalg.norm(error_of(result, truth_of(poses)[-1])[:3]) < 0.1
