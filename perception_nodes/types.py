@@ -105,7 +105,7 @@ class Camera:
         width: int, height: int, fx: float, fy: float, cx: float, cy: float, *,
         baseline_m: float = 0.0, frame_id: str = '',
     ) -> 'Camera':
-        """Build an ideal camera whose image is already rectified; baseline_m > 0: the right one."""
+        """Build an ideal camera of rectified images; baseline_m > 0: the right one of a pair."""
         k = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
         p = np.hstack([k, [[-fx * baseline_m], [0.0], [0.0]]])
         return Camera(width, height, k, p, frame_id=frame_id)
@@ -172,7 +172,7 @@ class Segmentation:
     labels : uint8 [H, W] class ids, 255 = unlabelled.
     confidence : float32 [H, W], calibrated probability of the label, 0..1.
     entropy : float32 [H, W], predictive entropy over log(classes), 0..1 (total uncertainty).
-    mutual_information : float32 [H, W], its epistemic part in the same unit; None without sampling.
+    mutual_information : float32 [H, W], its epistemic part in the same unit; None if not sampled.
     """
 
     stamp_ns: int

@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
     '--frames', type=click.IntRange(2), default=40, show_default=True,
     help='Stereo pairs of the rendered drive, at 10 Hz.',
 )
-@click.option('--seed', default=5, show_default=True, help='Which street is rendered.')
+@click.option('--seed', default=11, show_default=True, help='Which street is rendered.')
 @click.option(
     '--rate', type=click.FloatRange(0, min_open=True), default=0.25, show_default=True,
     help='Speed of playing; 1 is the speed of the recording. Nodes that are slower than the '
