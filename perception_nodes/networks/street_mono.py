@@ -9,14 +9,17 @@ from perception_nodes.networks.layers import ConvNorm, upsample_like
 from perception_nodes.networks.street_segmentation import StreetSegmentation
 
 MEAN, STD = 0.45, 0.25
+FOCAL_PX = 384.0
+"""Focal length that depth is learned for, pixels of the size that the network works at."""
 SEGMENTATION_HEAD = ('head_context', 'head_mix', 'head_out', 'auxiliary')
 
 
 class StreetMono(nn.Module):
     """What is where tells how far it is: encoder and decoder of StreetSegmentation, another head.
 
-    Depth is learned for a camera of focal length one picture width; the graph multiplies it by
-    the true focal length, so that one network serves every lens.
+    Depth is learned for one focal length, FOCAL_PX: a convolution measures in pixels, and pixels
+    mean the same metres only at the same focal length. The graph multiplies by the true one, so
+    that one network serves every lens.
 
     Parameters
     ----------
@@ -45,13 +48,15 @@ class StreetMono(nn.Module):
 
         Returns
         -------
-        log_depth : B 1 H W, log of metres for a focal length of W pixels; log_scale : B 1 H W, log
+        log_depth : B 1 H W, log of metres for a focal length of FOCAL_PX; log_scale : B 1 H W, log
         of the Laplace scale of log_depth.
         """
         context, detail = self.seeing.encode((image - MEAN) / STD)
         batch, _, height, width = context.shape
-        y = torch.linspace(-1, 1, height, device=image.device)[None, None, :, None]
-        x = torch.linspace(-1, 1, width, device=image.device)[None, None, None, :]
+        # In lengths of the lens, not in sizes of the picture: a taller one shows more.
+        y = (torch.arange(height, device=image.device) - 0.5 * (height - 1)) * (8 / FOCAL_PX)
+        x = (torch.arange(width, device=image.device) - 0.5 * (width - 1)) * (8 / FOCAL_PX)
+        y, x = y[None, None, :, None], x[None, None, None, :]
         where = [y.expand(batch, 1, height, width), x.expand(batch, 1, height, width)]
         found = self.place(torch.cat([context, *(axis.to(context.dtype) for axis in where)], 1))
         found = found + self.spread(found)

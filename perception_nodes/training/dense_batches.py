@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from perception_nodes.datasets.synthetic.layers import random_motion_pair, random_stereo_pair
+from perception_nodes.networks.street_mono import FOCAL_PX
 from perception_nodes.training.augment import random_appearance, random_crop_transform, warp_image
 from perception_nodes.training.pop_up import Folded, fold, other_view
 from perception_nodes.training.scene_motion import scene_motion
@@ -230,14 +231,13 @@ def layered_motion_example(
 
 
 def depth_example(rng: np.random.Generator, pictures: Pictures) -> Sample:
-    """A picture and log_depth [1, H, W]: log of metres for a focal length of W pixels."""
+    """A picture and log_depth [1, H, W]: log of metres for a focal length of FOCAL_PX."""
     folded = pictures.folded[int(rng.integers(len(pictures.folded)))]
-    height, width = pictures.size
     for _ in range(12):  # a camera that drives looks about level
         scene = crop(rng, folded, pictures.size, pictures.scales)
-        if 0.25 < scene.horizon / height < 0.65:
+        if 0.25 < scene.horizon / pictures.size[0] < 0.65:
             break
-    depth_m = width * CAMERA_HEIGHT_M / np.maximum(scene.rows, 1e-3)
+    depth_m = FOCAL_PX * CAMERA_HEIGHT_M / np.maximum(scene.rows, 1e-3)
     (image,) = some_grey(rng, random_appearance(rng, scene.image))
     return {
         'image': image,

@@ -9,6 +9,7 @@ import numpy as np
 
 from perception_nodes.datasets.synthetic.cache import CachedSample, RenderedCache, fill_cache
 from perception_nodes.datasets.synthetic.random_views import random_views
+from perception_nodes.networks.street_mono import FOCAL_PX
 from perception_nodes.training.augment import random_appearance
 from perception_nodes.training.dense_batches import (
     HIDDEN_WEIGHT,
@@ -123,8 +124,7 @@ def rendered_depth_example(
     window = draw_window(rng, view.left.shape[:2], size)
     (image,) = taken_alike(rng, cut(view.left, window, size, smooth=True))
     depth_m = cut(np.nan_to_num(view.depth_m, nan=1e6), window, size, smooth=False)
-    # As a camera would see it whose focal length is the width of the picture.
-    same_lens = depth_m * (size[1] / (view.k[0, 0] * window[0, 0]))
+    same_lens = depth_m * (FOCAL_PX / (view.k[0, 0] * window[0, 0]))
     return {
         'image': image,
         'log_depth': np.log(np.clip(same_lens, 0.5, SKY_M))[None].astype(np.float32),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from perception_nodes.datasets.synthetic.cache import CachedSample
+from perception_nodes.networks.street_mono import FOCAL_PX
 from perception_nodes.training.rendered_batches import (
     RenderedViews,
     cut,
@@ -71,12 +72,12 @@ def test_flow_that_is_unknown_weighs_nothing(views):
     assert (example['flow_px'][:, ~unknown] > 1.3).all()
 
 
-def test_depth_is_that_of_a_lens_of_one_width_at_any_scale(views):
-    """Depth is 100 * 0.5 / 8 m; a lens s times longer, a picture w px wide: times w / (100 s)."""
+def test_depth_is_that_of_one_lens_at_any_scale(views):
+    """Depth is 100 * 0.5 / 8 m through 100 px; a lens s times longer divides it by s."""
     for seed in range(4):
         example = rendered_depth_example(np.random.default_rng(seed), views, SIZE)
         found = float(np.exp(example['log_depth'][0, 5, 5]))
-        assert 6.25 * 64 / (100 * 1.41) < found < 6.25 * 64 / (100 * 0.69)
+        assert 6.25 * FOCAL_PX / (100 * 1.41) < found < 6.25 * FOCAL_PX / (100 * 0.69)
 
 
 def test_views_are_unpacked_once(views):

@@ -15,6 +15,7 @@ from perception_nodes.export.network_input import camera_size, network_size, res
 from perception_nodes.export.release import Calibration, Release
 from perception_nodes.export.sigma_scale import fit_sigma_scale
 from perception_nodes.inference.model_card import ANY, TensorSpec
+from perception_nodes.networks.street_mono import FOCAL_PX
 from perception_nodes.training.dense_batches import (
     DenseBatches,
     Pictures,
@@ -31,8 +32,8 @@ FARTHEST_M = 80.0
 class MonoGraph(nn.Module):
     """Picture and focal length in; depth and its sigma at the camera's size out, metres.
 
-    The network gives depth for a focal length of one picture width; a longer lens shows the same
-    picture from farther away.
+    The network gives depth for one focal length; a longer lens shows the same picture from
+    farther away.
 
     Parameters
     ----------
@@ -48,7 +49,8 @@ class MonoGraph(nn.Module):
         size, full = network_size(image, NETWORK_PIXELS), camera_size(image)
         out = self.network(unit_picture(image, size))
         maps = resize(torch.cat([out['log_depth'], out['log_scale']], 1), full)
-        depth = maps[:, 0].exp() * (focal_px[:, None, None] / full[1].float())
+        focal_inside_px = focal_px * (size[1].float() / full[1].float())
+        depth = maps[:, 0].exp() * (focal_inside_px / FOCAL_PX)[:, None, None]
         relative = maps[:, 1].exp() * (math.sqrt(2) * self.sigma_scale)
         return depth, depth * relative
 
@@ -57,7 +59,7 @@ def held_out_errors(
     network: nn.Module, data_root: Path
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Errors and sigmas, part of the depth, on CamVid val folded, up to 80 m."""
-    pictures = Pictures(read_folded(data_root, 'val'), (192, 448), (0.9, 2.0))
+    pictures = Pictures(read_folded(data_root, 'val'), (160, 384), (0.9, 2.0))
     batches = DenseBatches(partial(depth_example, pictures=pictures), 2, 7)
     for step in range(HELD_OUT):
         batch = batches.batch(step)
