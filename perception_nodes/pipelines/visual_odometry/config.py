@@ -69,8 +69,8 @@ class VisualOdometryConfig:
     mover_weight: float = 0.25
     ignored_classes: tuple[str, ...] = ('sky',)
     pixel_sigma_floor: float = 0.2
-    drift_floor: float = 0.005
-    turn_floor_rad_per_m: float = 1e-4
+    drift_floor: float = 0.007
+    turn_floor_rad_per_m: float = 2e-4
     rig_yaw_sigma_rad: float = 4e-4
     seed: int = 0
 
