@@ -39,6 +39,8 @@ class Options:
               help='fp16 is made from the fp32 model; int8 wants NAME_int8.onnx (see export).')
 @click.option('--gpu', 'target', default='current', show_default=True,
               help='GPU to build for: current, or a compute capability as sm89 (RTX library).')
+@click.option('--device', type=click.IntRange(0), default=0, show_default=True,
+              help='Number of the GPU to build on, if there are several.')
 @click.option('--size', type=ImageSize(), default='640x480', show_default=True,
               help="Size of the camera's images, pixels.")
 @click.option('--samples', type=click.IntRange(1), default=1, show_default=True,
@@ -52,15 +54,17 @@ class Options:
 @click.option('--level', type=click.IntRange(0, 5), default=3, show_default=True,
               help='How long to search for fast kernels.')
 @click.option('--version-compatible', is_flag=True,
-              help='An engine that newer versions of the library load as well.')
+              help='An engine that newer versions of the library load as well (library tensorrt).')
 @click.option('--hardware-compatible', is_flag=True,
-              help='An engine for every GPU from Ampere on (library tensorrt).')
+              help='An engine for every GPU from Ampere on, a little slower.')
+@click.option('--strip', 'stripped', is_flag=True,
+              help='Leave the weights out; loading puts them in from the ONNX file (needs a GPU).')
 @click.option('--json', 'json_path', type=click.Path(dir_okay=False, path_type=Path),
               help='Write what was built here.')
 def command(
-    name: str, precision: str, target: str, size: tuple[int, int], samples: int,
+    name: str, precision: str, target: str, device: int, size: tuple[int, int], samples: int,
     out: Path | None, library: str, workspace_mb: int, level: int, version_compatible: bool,
-    hardware_compatible: bool, json_path: Path | None,
+    hardware_compatible: bool, stripped: bool, json_path: Path | None,
 ) -> None:
     """Build the engine of model NAME (or of 'all'), unless a good one is there.
 
@@ -69,7 +73,7 @@ def command(
     options = Options(precision, size, samples, {
         'target': target, 'flavour': library, 'folder': str(engine_folder(out)),
         'workspace_mb': workspace_mb, 'level': level, 'version_compatible': version_compatible,
-        'hardware_compatible': hardware_compatible,
+        'hardware_compatible': hardware_compatible, 'stripped': stripped, 'gpu': device,
     })
     results = {
         model: build_one(path, options) for model, path in wanted_models(name, precision).items()

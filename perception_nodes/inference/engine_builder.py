@@ -11,10 +11,16 @@ from typing import Any
 
 from perception_nodes.inference.atomic_file import write_atomically
 from perception_nodes.inference.engine_cache import EngineCache, StaleEngineError
-from perception_nodes.inference.engine_key import EngineKey, make_key
+from perception_nodes.inference.engine_key import (
+    AMPERE_PLUS,
+    EngineKey,
+    ampere_and_later,
+    make_key,
+)
 from perception_nodes.inference.gpu import Gpu, probe_gpu
 from perception_nodes.inference.memory import peak_memory_mb
 from perception_nodes.inference.model_card import ModelCard, load_model
+from perception_nodes.inference.runner import EngineFailedError
 from perception_nodes.inference.static_model import fix_shapes
 from perception_nodes.inference.tensorrt_library import (
     TensorrtLibrary,
@@ -41,8 +47,11 @@ class EngineRequest:
     folder : of the cache; '' = the default.
     workspace_mb : most scratch memory a layer may use on the GPU, 0 = no limit.
     level : 0..5, how long the builder searches.
-    version_compatible : an engine that later 10.x or 11.x versions load as well, a little slower.
-    hardware_compatible : for any GPU from Ampere on (flavour tensorrt), slower.
+    version_compatible : an engine that later 10.x or 11.x versions load as well, a little slower
+        (flavour tensorrt).
+    hardware_compatible : for any GPU from Ampere on, slower.
+    stripped : without the weights, to send to many machines: they are put in again from the ONNX
+        file when the engine is loaded. Needs a GPU to build.
     """
 
     model: str
@@ -56,11 +65,12 @@ class EngineRequest:
     level: int = 3
     version_compatible: bool = False
     hardware_compatible: bool = False
+    stripped: bool = False
 
     @property
     def options(self) -> tuple[str, ...]:
         """The part of the key that says how it was built."""
-        flags = ('version_compatible', 'hardware_compatible')
+        flags = ('version_compatible', 'hardware_compatible', 'stripped')
         chosen = [name for name in flags if getattr(self, name)]
         return (f'level{self.level}', *([f'workspace{self.workspace_mb}']
                                         if self.workspace_mb else []), *chosen)
@@ -89,6 +99,7 @@ def plan_engine(request: EngineRequest) -> EnginePlan:
     gpu = probe_gpu(request.gpu)
     foreign = request.target != 'current'
     library = load_tensorrt(gpu if not foreign else None, request.flavour)
+    _check_options(request, library, gpu)
     key = make_key(card, library, gpu, target=request.target, precision=request.precision,
                    shapes=request.shapes, options=request.options)
     return EnginePlan(request, card, model, library, gpu, key)
@@ -150,6 +161,7 @@ def typed_model(plan: EnginePlan) -> bytes:
 def build(plan: EnginePlan, progress: Progress, timing_cache: bytes) -> tuple[bytes, bytes]:
     """Parse and build; the plan and the timing cache, both serialised."""
     trt, messages = plan.library.module, list[str]()
+    _use_device(plan)
     logger = make_logger(plan.library, messages)
     builder = trt.Builder(logger)
     flags = 0
@@ -188,12 +200,42 @@ def _configure(trt: Any, config: Any, plan: EnginePlan) -> None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, request.workspace_mb << 20)
     if request.version_compatible:
         config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
-    if request.hardware_compatible and plan.library.flavour == 'tensorrt':
+    if request.stripped:  # "identical": it gets the weights back that it was tuned with
+        config.set_flag(trt.BuilderFlag.STRIP_PLAN)
+        config.set_flag(trt.BuilderFlag.REFIT_IDENTICAL)
+    if request.hardware_compatible and not plan.library.ahead_of_time:
         config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
     if plan.library.ahead_of_time:
-        name = 'SM' + plan.key.compute_capability.replace('.', '')
-        config.num_compute_capabilities = 1
-        config.set_compute_capability(getattr(trt.ComputeCapability, name), 0)
+        wanted = (ampere_and_later() if plan.key.compute_capability == AMPERE_PLUS
+                  else (plan.key.compute_capability,))
+        config.num_compute_capabilities = len(wanted)
+        for index, capability in enumerate(wanted):
+            name = 'SM' + capability.replace('.', '')
+            config.set_compute_capability(getattr(trt.ComputeCapability, name), index)
+
+
+def _check_options(request: EngineRequest, library: TensorrtLibrary, gpu: Gpu | None) -> None:
+    if request.version_compatible and library.ahead_of_time:
+        raise PerceptionError(
+            f'{library.flavour} has no version-compatible engines: build them with tensorrt'
+        )
+    if request.stripped and gpu is None:
+        raise PerceptionError(
+            'an engine without weights is built on a machine with a GPU; leave the option out here'
+        )
+    if request.stripped and not hasattr(library.module.BuilderFlag, 'STRIP_PLAN'):
+        raise PerceptionError(f'{library.flavour} {library.version} cannot leave weights out')
+
+
+def _use_device(plan: EnginePlan) -> None:
+    """Build on the device that was named; the first one is taken by itself."""
+    if plan.gpu is not None and plan.request.gpu:
+        from perception_nodes.inference.cuda_runtime import Cuda
+
+        try:
+            Cuda(plan.request.gpu)
+        except EngineFailedError as error:
+            raise PerceptionError(str(error)) from None
 
 
 def _monitor(trt: Any, progress: Progress) -> Any:

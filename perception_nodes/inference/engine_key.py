@@ -115,16 +115,22 @@ def make_key(
                 'install tensorrt-rtx-cu13'
             )
         name = gpu.name
-        if 'hardware_compatible' in options:
-            name, capability = '', AMPERE_PLUS
     elif capability not in RTX_CAPABILITIES:
         raise PerceptionError(
             f'tensorrt_rtx builds for compute {", ".join(RTX_CAPABILITIES)}, not {capability}'
         )
+    if 'hardware_compatible' in options:
+        name, capability = '', AMPERE_PLUS
     fixed = tuple((spec.name, tuple(shapes[spec.name])) for spec in card.inputs)
     version = _major(library.version) if 'version_compatible' in options else library.version
     return EngineKey(card.name, card.sha256, library.flavour, version, capability, name,
                      precision, fixed, options)
+
+
+def ampere_and_later() -> tuple[str, ...]:
+    """Compute capabilities of the RTX library that a hardware-compatible engine is for."""
+    least = float(AMPERE_PLUS.rstrip('+'))
+    return tuple(known for known in RTX_CAPABILITIES if float(known) >= least)
 
 
 def target_capability(target: str, gpu: Gpu | None) -> str:

@@ -75,8 +75,8 @@ class SwitchingRunner:
         if engine is not None:
             try:
                 return engine.run(arrays, outputs)
-            except EngineFailedError as error:
-                self._fail(str(error))
+            except (EngineFailedError, RuntimeError, MemoryError) as error:
+                self._fail(str(error) or repr(error))
                 self._serving = self._fallback
                 self._close_engines()
         return self._fallback.run(arrays, outputs)
@@ -157,6 +157,8 @@ class SwitchingRunner:
             LOG.info('%s: serving from %s', self.card.name, runner.backend)
         except (PerceptionError, EngineFailedError, StaleEngineError, OSError) as error:
             self._fail(str(error))
+        except Exception as error:  # whatever the library throws, the fallback serves on
+            self._fail(repr(error))
         finally:
             self._build = None
             self._settled.set()

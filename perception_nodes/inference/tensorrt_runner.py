@@ -20,6 +20,7 @@ from perception_nodes.inference.cuda_runtime import Cuda, PinnedBuffer
 from perception_nodes.inference.engine_builder import EnginePlan
 from perception_nodes.inference.engine_cache import StaleEngineError
 from perception_nodes.inference.runner import EngineFailedError, RunnerState
+from perception_nodes.inference.stripped_engine import put_weights_in
 from perception_nodes.inference.tensorrt_library import make_logger
 from perception_nodes.types import Array, PerceptionError
 
@@ -37,7 +38,7 @@ class TensorrtRunner:
     Raises
     ------
     StaleEngineError
-        If TensorRT refuses the engine.
+        If TensorRT refuses the engine, or the weights of one that was stored without them.
     EngineFailedError
         If the device cannot hold or run it.
     """
@@ -56,16 +57,19 @@ class TensorrtRunner:
         self._graph: Any = None
         self._context: Any = None
         self._cuda = Cuda(plan.request.gpu)
-        self._runtime = trt.Runtime(make_logger(plan.library, self._messages))
+        logger = make_logger(plan.library, self._messages)
+        self._runtime = trt.Runtime(logger)
         if 'version_compatible' in plan.key.options:
             self._runtime.engine_host_code_allowed = True
         self._engine = self._runtime.deserialize_cuda_engine(content)
         if self._engine is None:
             raise StaleEngineError(f'{plan.key.file_name} is refused by TensorRT: {self._last()}')
         try:
+            if 'stripped' in plan.key.options:
+                put_weights_in(plan, self._engine, logger)
             self._check_memory(content, memory_limit_mb)
             self._set_up(trt, cuda_graph)
-        except EngineFailedError:
+        except (EngineFailedError, StaleEngineError):
             self.close()
             raise
 

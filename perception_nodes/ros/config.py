@@ -20,6 +20,7 @@ class NodeConfig:
     backend : what runs the models (auto, onnxruntime, tensorrt, openvino, ...).
     precision : of a TensorRT engine: fp32, fp16 or int8.
     threads : CPU threads of one model, 0 = the default of the backend.
+    spinning : let idle threads of ONNX Runtime burn their core for a little less latency.
     engine_dir : folder of TensorRT engines, '' = the user's cache folder.
     gpu : number of the device.
     memory_limit_mb : most memory of the device for one model, 0 = no limit.
@@ -37,6 +38,7 @@ class NodeConfig:
     backend: str = 'auto'
     precision: str = 'fp16'
     threads: int = 0
+    spinning: bool = False
     engine_dir: str = ''
     gpu: int = 0
     memory_limit_mb: int = 0
@@ -57,6 +59,8 @@ class NodeConfig:
             if value not in known:
                 raise PerceptionError(f'{name} is {value!r}; it is one of {", ".join(known)}')
         require_range('threads', self.threads, 0, 256)
+        require_range('gpu', self.gpu, 0, 64)
+        require_range('memory_limit_mb', self.memory_limit_mb, 0, 1 << 20)
         require_range('sync_tolerance_s', self.sync_tolerance_s, 0.0, 1.0)
         require_range('queue_size', self.queue_size, 1, 1000)
         require_range('companions_wait_s', self.companions_wait_s, 0.0, 10.0)

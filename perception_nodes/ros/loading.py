@@ -66,7 +66,8 @@ def load(models: Mapping[str, str], configs: Mapping[str, Any], node: NodeConfig
     runners: dict[str, Runner] = {}
     open_model = partial(
         open_runner, backend=node.backend, precision=node.precision, threads=node.threads,
-        engine_dir=node.engine_dir, gpu=node.gpu, memory_limit_mb=node.memory_limit_mb,
+        spinning=node.spinning, engine_dir=node.engine_dir, gpu=node.gpu,
+        memory_limit_mb=node.memory_limit_mb,
     )
 
     def opened(task: str, model: str | Path) -> Runner:

@@ -9,7 +9,15 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from perception_nodes.inference import BACKENDS, cuda_runtime, gpu, open_runner, tensorrt_runner
+from perception_nodes.inference import (
+    BACKENDS,
+    cuda_runtime,
+    gpu,
+    onnx_runner,
+    open_runner,
+    stripped_engine,
+    tensorrt_runner,
+)
 from perception_nodes.types import PerceptionError
 
 IMAGE = np.random.default_rng(2).integers(0, 256, (1, 20, 30, 3), np.uint8)
@@ -31,6 +39,41 @@ def test_auto_without_a_gpu_is_onnxruntime(blur_model: Path) -> None:
 def test_a_backend_that_is_not_there_says_what_to_do(blur_model: Path, backend: str) -> None:
     with pytest.raises(PerceptionError, match=r'use onnxruntime|choose backend onnxruntime'):
         open_runner(blur_model, backend=backend)
+
+
+@pytest.mark.parametrize(('backend', 'expected'), [
+    ('onnxruntime', [('CPUExecutionProvider', {})]),
+    ('onnxruntime_cuda', [
+        ('CUDAExecutionProvider', {'device_id': '1', 'gpu_mem_limit': str(64 << 20)}),
+        ('CPUExecutionProvider', {}),
+    ]),
+    ('onnxruntime_tensorrt', [
+        ('TensorrtExecutionProvider', {'device_id': '1', 'trt_max_workspace_size': str(64 << 20)}),
+        ('CUDAExecutionProvider', {'device_id': '1', 'gpu_mem_limit': str(64 << 20)}),
+        ('CPUExecutionProvider', {}),
+    ]),
+])
+def test_providers_get_their_device_memory_threads_and_spinning(
+    blur_model: Path, backend: str, expected: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    class Session(onnx_runner.ort.InferenceSession):
+        def __init__(self, content, options, providers):
+            asked.append((providers, options))
+            super().__init__(content, options, providers=['CPUExecutionProvider'])
+
+        def get_providers(self):
+            return [name for name, _ in expected]
+
+    known = ['CPUExecutionProvider', 'CUDAExecutionProvider', 'TensorrtExecutionProvider']
+    monkeypatch.setattr(onnx_runner.ort, 'get_available_providers', lambda: known)
+    monkeypatch.setattr(onnx_runner.ort, 'InferenceSession', Session)
+    open_runner(blur_model, backend=backend, gpu=1, memory_limit_mb=64, threads=3, spinning=True)
+    ((providers, options),) = asked
+    assert providers == expected
+    assert options.intra_op_num_threads == 3
+    assert options.get_session_config_entry('session.intra_op.allow_spinning') == '1'
 
 
 def test_openvino_gives_the_same_answer(blur_model: Path, deep_model: Path) -> None:
@@ -79,6 +122,14 @@ def test_every_tensorrt_call_exists_in_the_library(rtx: ModuleType) -> None:
         assert used, owner
         missing = [name for name in used if not hasattr(kind, name)]
         assert not missing, owner
+
+
+def test_every_call_that_puts_weights_in_exists_in_the_library(rtx: ModuleType) -> None:
+    for owner, kind in (('refitter', rtx.Refitter), ('parser', rtx.OnnxParserRefitter),
+                        ('trt', rtx)):
+        used = attributes_of(stripped_engine, owner)
+        assert used, owner
+        assert not [name for name in used if not hasattr(kind, name)], owner
 
 
 @without_gpu

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real builder, real files, small models."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,19 +12,22 @@ import onnx
 import onnxruntime
 import pytest
 
+from perception_nodes.inference import cuda_runtime, engine_builder
 from perception_nodes.inference.background_build import BackgroundBuild
 from perception_nodes.inference.engine_builder import (
     EngineRequest,
+    _configure,
     ensure_engine,
     plan_engine,
     request_from_json,
     request_to_json,
 )
 from perception_nodes.inference.engine_cache import EngineCache
+from perception_nodes.inference.gpu import Gpu
 from perception_nodes.inference.half_precision import half_model, half_nodes
 from perception_nodes.inference.model_card import card_path
 from perception_nodes.inference.static_model import fix_shapes
-from perception_nodes.inference.tensorrt_library import load_tensorrt
+from perception_nodes.inference.tensorrt_library import load_tensorrt, make_logger
 from perception_nodes.types import PerceptionError
 
 SHAPE = {'image': (1, 24, 32, 3)}
@@ -108,6 +112,64 @@ def test_the_graph_that_is_built_has_the_asked_types(rtx: ModuleType, deep_model
     half, _ = ensure_engine(request(deep_model, 'fp16'))
     full, _ = ensure_engine(request(deep_model, 'fp32'))
     assert half.stat().st_size < full.stat().st_size
+
+
+def test_one_engine_for_all_gpus_from_ampere_on(rtx: ModuleType, deep_model: Path) -> None:
+    one, many = request(deep_model), request(deep_model, hardware_compatible=True)
+    path, _ = ensure_engine(many)
+    assert path.stat().st_size > ensure_engine(one)[0].stat().st_size, 'it says for which GPUs'
+    key = plan_engine(many).key
+    assert (key.compute_capability, key.gpu_name) == ('8.0+', '')
+    for target, served in (('sm86', True), ('sm120', True), ('sm75', False)):
+        assert key.serves(plan_engine(request(deep_model, target=target)).key) == served
+
+
+@pytest.mark.parametrize(('options', 'flags'), [
+    ({}, set()),
+    ({'version_compatible': True}, {'VERSION_COMPATIBLE'}),
+    ({'stripped': True}, {'STRIP_PLAN', 'REFIT_IDENTICAL'}),
+])
+def test_options_reach_the_builder(
+    rtx: ModuleType, deep_model: Path, options: dict[str, bool], flags: set[str]
+) -> None:
+    plan = plan_engine(request(deep_model, workspace_mb=64, level=1))
+    asked = dataclasses.replace(plan.request, **options)
+    config = rtx.Builder(make_logger(plan.library, [])).create_builder_config()
+    _configure(rtx, config, dataclasses.replace(plan, request=asked))
+    told = {name for name in ('VERSION_COMPATIBLE', 'STRIP_PLAN', 'REFIT_IDENTICAL', 'REFIT')
+            if config.get_flag(getattr(rtx.BuilderFlag, name))}
+    assert told == flags
+    assert config.get_memory_pool_limit(rtx.MemoryPoolType.WORKSPACE) == 64 << 20
+    assert config.builder_optimization_level == 1
+    assert config.num_compute_capabilities == 1
+    assert config.get_compute_capability(0) == rtx.ComputeCapability.SM89
+
+
+@pytest.mark.parametrize(('option', 'told'), [
+    ('version_compatible', 'no version-compatible engines: build them with tensorrt'),
+    ('stripped', 'is built on a machine with a GPU'),
+])
+def test_an_option_that_the_library_lacks_is_said_before_building(
+    rtx: ModuleType, deep_model: Path, option: str, told: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_builder, 'probe_gpu', lambda index: None)
+    with pytest.raises(PerceptionError, match=told):
+        plan_engine(request(deep_model, **{option: True}))
+
+
+def test_it_builds_on_the_device_that_was_named(
+    rtx: ModuleType, deep_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[int] = []
+    monkeypatch.setattr(engine_builder, 'probe_gpu',
+                        lambda index: Gpu(index, 'RTX', '8.9', 1 << 34, '13.0'))
+    monkeypatch.setattr(cuda_runtime, 'Cuda', used.append)
+    for number in (0, 2):
+        plan = plan_engine(request(deep_model, gpu=number))
+        assert plan.gpu.index == number
+        engine_builder._use_device(plan)
+    assert used == [2], 'the first one is taken without being asked for'
 
 
 def test_cancelling_leaves_nothing(rtx: ModuleType, deep_model: Path) -> None:

@@ -36,7 +36,8 @@ class Bench:
         self.engines = folder / 'engines'
         self.opened: list[bytes] = []
         self.refuse = 0
-        self.lost = False
+        self.lost: Exception | None = None
+        self.breaks: Exception | None = None
         self.runner = SwitchingRunner(OnnxRunner(self.model), self.request,
                                       self.open_engine, wait=wait)
 
@@ -45,6 +46,8 @@ class Bench:
                              folder=str(self.engines))
 
     def open_engine(self, plan: EnginePlan, content: bytes) -> Runner:
+        if self.breaks is not None:
+            raise self.breaks
         if self.refuse:
             self.refuse -= 1
             raise StaleEngineError('refused by the library')
@@ -54,8 +57,8 @@ class Bench:
 
         class EngineRunner(OnnxRunner):
             def run(self, inputs, outputs=None):
-                if bench.lost:
-                    raise EngineFailedError('cudaErrorDevicesUnavailable')
+                if bench.lost is not None:
+                    raise bench.lost
                 return super().run(inputs, outputs)
 
         runner = EngineRunner(self.double)
@@ -102,7 +105,7 @@ def test_offline_the_first_frame_waits_for_the_engine(
     for width in (24, 40, 32):  # more sizes than it keeps
         assert np.isclose(patient.mean(np.full((1, 24, width, 3), 51, np.uint8)), ENGINE)
     assert len(patient.opened) == 5, 'the oldest was given up and loaded again'
-    patient.lost = True
+    patient.lost = EngineFailedError('gone')
     assert np.isclose(patient.mean(), FALLBACK)
     patient.runner.close()
 
@@ -141,17 +144,20 @@ def test_a_bad_engine_is_rebuilt_and_the_reason_told(
     again.runner.close()
 
 
+@pytest.mark.parametrize('error', [
+    EngineFailedError('cudaErrorDevicesUnavailable'), RuntimeError('out of memory'), MemoryError(),
+])
 def test_a_lost_device_falls_back_in_the_same_frame(
-    bench: Bench, caplog: pytest.LogCaptureFixture
+    bench: Bench, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     bench.mean()
     assert bench.runner.wait(60)
     assert np.isclose(bench.mean(), ENGINE)
-    bench.lost = True
+    bench.lost = error
     assert np.isclose(bench.mean(), FALLBACK)
     state = bench.runner.state()
     assert (state.engine, state.healthy) == ('failed', False)
-    assert 'cudaErrorDevicesUnavailable' in state.detail
+    assert (str(error) or 'MemoryError') in state.detail
     assert 'onnxruntime' in state.serving
     assert [record.levelname for record in caplog.records].count('ERROR') == 1
     assert np.isclose(bench.mean(), FALLBACK)
@@ -164,6 +170,17 @@ def test_an_engine_that_cannot_be_built_leaves_the_fallback(bench: Bench) -> Non
     assert not bench.runner.wait(60)
     assert 'cannot write engines' in bench.runner.state().detail
     assert np.isclose(bench.mean(), FALLBACK)
+
+
+def test_a_library_that_throws_while_loading_is_asked_once(bench: Bench) -> None:
+    bench.breaks = TypeError('deserialize_cuda_engine(): incompatible arguments')
+    bench.mean()
+    assert not bench.runner.wait(60)
+    for _ in range(3):
+        assert np.isclose(bench.mean(), FALLBACK)
+    state = bench.runner.state()
+    assert (state.engine, state.healthy) == ('failed', False)
+    assert 'incompatible arguments' in state.detail
 
 
 def test_each_size_gets_its_engine(bench: Bench) -> None:

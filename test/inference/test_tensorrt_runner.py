@@ -7,6 +7,7 @@ played by ONNX Runtime on the same memory.
 """
 
 import ctypes
+import dataclasses
 import types
 from collections.abc import Callable
 from enum import IntEnum
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 
 from perception_nodes.inference import cuda_runtime
-from perception_nodes.inference.engine_builder import EnginePlan, EngineRequest
+from perception_nodes.inference.engine_builder import EnginePlan, EngineRequest, typed_model
 from perception_nodes.inference.engine_cache import StaleEngineError
 from perception_nodes.inference.engine_key import EngineKey
 from perception_nodes.inference.model_card import load_model
@@ -177,6 +178,29 @@ class PlayedEngine:
             view(name)[...] = array
 
 
+class PlayedRefitter:
+    """Refitter and its ONNX parser in one, as far as weights are put in with them."""
+
+    num_errors = 1
+
+    def __init__(self, missing: list[str]) -> None:
+        self.missing, self.given, self.done = missing, b'', False
+
+    def refit_from_bytes(self, model: bytes) -> bool:
+        self.given = model
+        return True
+
+    def get_missing_weights(self) -> list[str]:
+        return self.missing
+
+    def refit_cuda_engine(self) -> bool:
+        self.done = True
+        return True
+
+    def get_error(self, index: int) -> Any:
+        return types.SimpleNamespace(desc=lambda: 'not found')
+
+
 class World:
     """A plan for the model, the played device and the played library."""
 
@@ -281,6 +305,27 @@ def test_memory_that_runs_out_half_way_is_given_back(
     with pytest.raises(EngineFailedError, match='cudaErrorMemoryAllocation'):
         TensorrtRunner(world.plan, b'plan')
     assert (world.cuda.memory, world.cuda.streams) == ({}, 0)
+
+
+@pytest.mark.parametrize('missing', [[], ['weights']])
+def test_a_stripped_engine_gets_the_weights_of_the_static_graph(
+    world: World, missing: list[str]
+) -> None:
+    refitter, trt = PlayedRefitter(missing), world.plan.library.module
+    trt.Refitter = lambda engine, logger: refitter
+    trt.OnnxParserRefitter = lambda played, logger: refitter
+    key = dataclasses.replace(world.plan.key, options=('level3', 'stripped'))
+    plan = dataclasses.replace(world.plan, key=key)
+    if missing:
+        with pytest.raises(StaleEngineError, match="not found; no weights 'weights'"):
+            TensorrtRunner(plan, b'plan')
+        assert not refitter.done
+        assert (world.cuda.memory, world.cuda.streams) == ({}, 0)
+        return
+    runner = TensorrtRunner(plan, b'plan')
+    assert refitter.done
+    assert refitter.given == typed_model(plan)
+    runner.close()
 
 
 def test_an_engine_that_the_library_refuses_is_stale(world: World) -> None:
