@@ -12,9 +12,9 @@ import click
 import numpy as np
 
 from perception_nodes.bags.model_inputs import InputFrame, read_input_frames
+from perception_nodes.cli.bench_scores import Judge, score_all, usual_judge
 from perception_nodes.cli.image_size import ImageSize
 from perception_nodes.datasets.synthetic.layers import random_stereo_pair
-from perception_nodes.evaluation.evaluate import evaluate
 from perception_nodes.evaluation.peers import PEERS
 from perception_nodes.evaluation.speed import SpeedCase, SpeedResult, differences, measure, steps
 from perception_nodes.inference import BACKENDS, PRECISIONS
@@ -26,11 +26,6 @@ from perception_nodes.types import PerceptionError
 FRAMES = 8
 STEP_PX = 6
 BAYESIAN_SAMPLES = 8
-HEADLINE = {
-    'segmentation': 'miou', 'stereo_depth': 'd1', 'mono_depth': 'abs_rel',
-    'optical_flow': 'epe_px', 'visual_odometry': 'end_error_percent',
-    'place_recognition': 'recall1',
-}
 NETWORK_PEERS = {'segmentation': ('segnet',)}
 
 
@@ -50,20 +45,22 @@ NETWORK_PEERS = {'segmentation': ('segnet',)}
               help='Bag or folder of pictures to run on [rendered layers].')
 @click.option('--dataset', help="Also score each backend's answers on this data set (one task).")
 @click.option('--root', type=click.Path(path_type=Path), help='Folder of the data set, or a bag.')
+@click.option('--data', type=click.Path(path_type=Path),
+              help="Folder of all data sets: also score each task's backends on its usual one.")
 @click.option('--split', help='train, val or test, where the data set has splits.')
 @click.option('--json', 'json_path', type=click.Path(dir_okay=False, path_type=Path),
               help='Write the table here.')
 def command(
     tasks: tuple[str, ...], backends: str, peers: bool, size: tuple[int, int], threads: int,
-    calls: int, source: Path | None, dataset: str | None, root: Path | None, split: str | None,
-    json_path: Path | None,
+    calls: int, source: Path | None, dataset: str | None, root: Path | None, data: Path | None,
+    split: str | None, json_path: Path | None,
 ) -> None:
     """Measure TASKS (or 'all'): latency, throughput, memory, difference from fp32 ONNX Runtime.
 
     Every line is measured in a process of its own; they take turns, five rounds.
     """
-    if (dataset is None) != (root is None) or (dataset and len(tasks) > 1):
-        raise PerceptionError('give --dataset and --root together, for one task')
+    if (dataset is None) != (root is None) or (dataset and (len(tasks) > 1 or data)):
+        raise PerceptionError('give --dataset and --root together, for one task; or --data')
     frames = take_frames(source, size)
     table: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -72,8 +69,13 @@ def command(
             if peers:
                 cases += peer_cases(task, threads, frames[0], Path(folder))
             rows = measure_all(task, cases, frames, calls)
+            judge = None if data is None else usual_judge(task, data)
             if dataset is not None and root is not None:
-                score_all(task, cases, rows, dataset, root, split, threads)
+                judge = Judge(dataset, root, split)
+            if judge is not None and not judge.root.exists():
+                click.echo(f'  not scored: {judge.root} is missing')
+            elif judge is not None:
+                score_all(task, cases, rows, judge, threads)
             table += rows
     if json_path is not None:
         content = {'size': list(size), 'threads': threads, 'calls': calls, 'rows': table}
@@ -172,27 +174,6 @@ def measure_all(
             f'{result.per_second:7.1f} {result.memory_mb:6.0f} {result.load_s:7.1f}  {shown}'
         )
     return rows
-
-
-def score_all(
-    task: str, cases: Sequence[SpeedCase], rows: Sequence[dict[str, Any]], dataset: str,
-    root: Path, split: str | None, threads: int,
-) -> None:
-    """Score every model case on a data set; its metrics go into its row."""
-    name = HEADLINE[task]
-    click.echo(f'  {name} on {dataset}')
-    first: float | None = None
-    for case, row in zip(cases, rows, strict=True):
-        if case.kind != 'model' or case.samples > 1 or 'not_run' in row:
-            continue
-        row['metrics'] = evaluate(
-            task, dataset, root, split=split, model=case.model, backend=case.backend,
-            precision=case.precision, threads=threads,
-        ).result()['metrics']
-        value = row['metrics'][name]
-        first = value if first is None else first
-        change = (value / first - 1) * 100 if first else 0.0
-        click.echo(f'  {case.name:<28} {row["backend"]:<28} {value:8.4f}  {change:+.2f} %')
 
 
 def take_frames(source: Path | None, size: tuple[int, int]) -> list[InputFrame]:

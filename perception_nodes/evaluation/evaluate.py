@@ -112,6 +112,7 @@ def evaluate(
     backend: str = 'auto',
     precision: str = 'fp16',
     threads: int = 0,
+    config: Any | None = None,
     peers: Collection[str] = (),
     details: bool = False,
     progress: Progress = lambda method, done, total: None,
@@ -124,6 +125,7 @@ def evaluate(
     root : folder of the data set, or a bag.
     split : of data sets that have splits; None = the usual one for validation.
     model, backend, precision, threads : as ``pipelines.build.build_pipeline`` takes them.
+    config : the task's config; None = one that answers every frame and every pixel.
     peers : names out of ``peers_of(task)``.
     details : also keep pictures and values of single frames, for a report.
     progress : called with (method, frames done, frames) in the prediction loop.
@@ -141,7 +143,8 @@ def evaluate(
             f"no peer '{unknown[0]}' of {task}; there are: {', '.join(known_peers) or 'none'}"
         )
     scorer = SCORERS[task](source)
-    config = _on_vehicle(_CONFIGS.get(task, PIPELINES[task].config()), source)
+    usual = _CONFIGS.get(task, PIPELINES[task].config())
+    config = _on_vehicle(usual if config is None else config, source)
     if model is None and getattr(config, 'front_end', 'learned') != 'learned':
         model = NO_MODEL
     pipeline = build_pipeline(

@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from perception_nodes.bags.model_inputs import InputFrame
 from perception_nodes.cli import bench
+from perception_nodes.cli.bench_scores import HEADLINE, usual_judge
+from perception_nodes.evaluation.sources import SOURCES
 from perception_nodes.evaluation.speed import (
     SpeedCase,
     SpeedResult,
@@ -19,6 +21,7 @@ from perception_nodes.evaluation.speed import (
 )
 from perception_nodes.inference.gpu import probe_gpu
 from perception_nodes.inference.memory import memory_mb, peak_memory_mb
+from perception_nodes.pipelines.build import PIPELINES
 from perception_nodes.types import PerceptionError
 
 
@@ -48,6 +51,34 @@ def test_a_task_is_measured_beside_its_peers_and_what_cannot_run_is_told(tmp_pat
     if importlib.util.find_spec('openvino'):
         assert openvino['backend'].startswith('openvino')
         assert openvino['difference']['disparity_px']['mean'] < 1e-2
+
+
+def test_all_tasks_are_scored_on_their_usual_data(shared: Path, tmp_path: Path) -> None:
+    for part, name in (('other-data', 'Dimetrodon'), ('other-gt-flow', 'Dimetrodon')):
+        folder = tmp_path / 'middlebury_flow' / part
+        folder.mkdir(parents=True)
+        (folder / name).symlink_to(shared / 'data' / 'middlebury_flow' / part / name)
+    path = tmp_path / 'table.json'
+    text = run('optical_flow', 'segmentation', '--backends', 'openvino', '--size', '96x64',
+               '--calls', '2', '--data', str(tmp_path), '--json', str(path))
+    assert f'not scored: {tmp_path / "camvid"} is missing' in text
+    rows = json.loads(path.read_text())['rows']
+    ours, openvino = (row for row in rows
+                      if row['task'] == 'optical_flow' and row.get('kind', 'model') == 'model')
+    assert ours['metric_change_percent'] == 0.0
+    assert 0 < ours['metrics']['epe_px'] < 5
+    if importlib.util.find_spec('openvino'):
+        change = openvino['metrics']['epe_px'] / ours['metrics']['epe_px'] - 1
+        assert openvino['metric_change_percent'] == pytest.approx(100 * change, abs=1e-3)
+        assert abs(change) < 0.01
+        assert 'epe_px on middlebury_flow' in text
+
+
+@pytest.mark.parametrize('task', PIPELINES)
+def test_every_task_has_usual_data_and_a_headline(task: str) -> None:
+    judge = usual_judge(task, Path('data'))
+    assert judge.dataset in SOURCES[task]
+    assert HEADLINE[task]
 
 
 def test_differences_are_hand_computed() -> None:
@@ -99,6 +130,7 @@ def test_frames_come_from_pictures_in_the_asked_size(tmp_path: Path) -> None:
     (('stereo_depth', '--backends', 'tpu'), "'tpu'"),
     (('stereo_depth', '--backends', 'onnxruntime:fp8'), 'precision one of'),
     (('stereo_depth', '--dataset', 'kitti_stereo'), '--dataset and --root together'),
+    (('stereo_depth', '--data', '.', '--dataset', 'kitti_stereo', '--root', '.'), 'or --data'),
     (('stereo_depth', '--input', '/nowhere'), '/nowhere'),
 ])
 def test_mistakes_are_one_line(arguments: tuple[str, ...], told: str) -> None:

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a backend costs in the task's own metric: the second half of ``perception bench``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from perception_nodes.evaluation.evaluate import evaluate
+from perception_nodes.evaluation.speed import SpeedCase
+from perception_nodes.pipelines.visual_odometry.config import VisualOdometryConfig
+
+HEADLINE = {
+    'segmentation': 'miou', 'stereo_depth': 'd1', 'mono_depth': 'abs_rel',
+    'optical_flow': 'epe_px', 'visual_odometry': 'end_error_percent',
+    'place_recognition': 'recall1',
+}
+# Odometry follows corners without a network unless told: here its network is what is scored.
+CONFIGS = {'visual_odometry': VisualOdometryConfig(front_end='learned')}
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A data set that scores a task: its name, folder and split (None = the only one)."""
+
+    dataset: str
+    root: Path
+    split: str | None = None
+
+
+def usual_judge(task: str, data: Path) -> Judge:
+    """Where a task is scored when only the folder of all data sets is named."""
+    dataset, folder, split = {
+        'segmentation': ('camvid', 'camvid', 'val'),
+        'stereo_depth': ('kitti_stereo', 'kitti_stereo_2015', None),
+        'mono_depth': ('kitti_depth', 'kitti_depth', None),
+        'optical_flow': ('middlebury_flow', 'middlebury_flow', None),
+        'visual_odometry': ('bag', '../bags/kitti_06_stereo', None),
+        'place_recognition': ('loop_matrix', 'rtabmap_corridor', None),
+    }[task]
+    return Judge(dataset, data / folder, split)
+
+
+def score_all(
+    task: str, cases: Sequence[SpeedCase], rows: Sequence[dict[str, Any]], judge: Judge,
+    threads: int,
+) -> None:
+    """Score every model case on a data set; its metrics go into its row."""
+    name = HEADLINE[task]
+    click.echo(f'  {name} on {judge.dataset}, and its change from fp32 ONNX Runtime')
+    first: float | None = None
+    for case, row in zip(cases, rows, strict=True):
+        if case.kind != 'model' or case.samples > 1 or 'not_run' in row:
+            continue
+        row['metrics'] = evaluate(
+            task, judge.dataset, judge.root, split=judge.split, model=case.model,
+            backend=case.backend, precision=case.precision, threads=threads,
+            config=CONFIGS.get(task),
+        ).result()['metrics']
+        value = row['metrics'][name]
+        first = value if first is None else first
+        change = (value / first - 1) * 100 if first else 0.0
+        row['metric_change_percent'] = round(change, 4)
+        click.echo(f'  {case.name:<28} {row["backend"]:<28} {value:8.4f}  {change:+.2f} %')
