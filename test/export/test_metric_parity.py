@@ -38,6 +38,8 @@ CASES = {
     'mono_depth': Case('kitti_depth', 'data/kitti_depth', 'abs_rel', 3, 'bags/kitti_06_stereo'),
     'optical_flow': Case('middlebury_flow', 'data/middlebury_flow', 'epe_px', 2,
                          'bags/kitti_06_stereo'),
+    'place_recognition': Case('loop_matrix', 'data/rtabmap_corridor', 'ap', 29,
+                              'data/rtabmap_corridor/images'),
 }
 
 
