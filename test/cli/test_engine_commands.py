@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 from perception_nodes.cli import build_engine, engines
+from perception_nodes.inference import engine_builder
 from perception_nodes.inference.model_card import (
     ModelCard,
     TensorSpec,
@@ -113,6 +114,27 @@ def test_what_cannot_be_built_is_one_line(
     assert told in str(error.value)
     assert '\n' not in str(error.value)
     assert not list((tmp_path / 'engines').glob('*.engine'))
+
+
+@pytest.mark.parametrize(('option', 'told'), [
+    ('--strip', 'is built on a machine with a GPU'),
+    ('--version-compatible', 'build them with tensorrt'),
+])
+def test_what_needs_another_machine_or_library_is_one_line(
+    model: Path, option: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_builder, 'probe_gpu', lambda index: None)
+    with pytest.raises(PerceptionError, match=told):
+        build('grey', '--library', 'tensorrt_rtx', option)
+    assert not list((tmp_path / 'engines').glob('*.engine'))
+
+
+def test_one_engine_serves_every_gpu_from_ampere_on(model: Path) -> None:
+    assert 'compute 8.0+' in build('grey', '--library', 'tensorrt_rtx', '--hardware-compatible',
+                                   '--workspace-mb', '64', '--level', '1', '--device', '0')
+    (entry,) = listed()
+    assert not entry['stale']
+    assert entry['key']['options'] == ['level1', 'workspace64', 'hardware_compatible']
 
 
 def test_a_size_is_width_times_height(model: Path) -> None:

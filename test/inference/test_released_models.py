@@ -6,6 +6,7 @@ from types import ModuleType
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 from perception_nodes.inference import open_runner
@@ -87,6 +88,19 @@ def test_nvidia_builds_an_engine_of_it(
                             level=0)
     engine, _ = ensure_engine(request)
     assert engine.stat().st_size > 10_000
+
+
+@each_model
+def test_weights_stored_as_fp16_are_plain_where_engines_are_made(path: Path) -> None:
+    shapes = {name: a.shape for name, a in inputs_of(check_model(path), *SIZES_HW[0]).items()}
+    static = onnx.load_from_string(fix_shapes(path.read_bytes(), shapes))
+    stored = {tensor.name: tensor.data_type for tensor in static.graph.initializer}
+    weights = [node.input[1] for node in static.graph.node
+               if node.op_type in ('Conv', 'ConvTranspose', 'Gemm')]
+    assert len(weights) > 10
+    if check_model(path).precision == 'fp32':
+        assert {stored.get(name) for name in weights} == {onnx.TensorProto.FLOAT}
+        assert onnx.TensorProto.FLOAT16 not in stored.values()
 
 
 @each_model
