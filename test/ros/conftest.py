@@ -158,7 +158,17 @@ class Bench:
         for name in infos:
             self.publisher(CameraInfo, name)
         self.until(lambda: all(self._publishers[n].get_subscription_count() for n in names))
-        time.sleep(0.2)  # the other direction is matched a little later
+        # The other direction is matched a little later, and until then images are lost.
+        self.until(self._all_fed)
+
+    def _all_fed(self) -> bool:
+        """Tell whether every subscription to a camera topic knows its publisher."""
+        topics = {publisher.topic_name for publisher in self._publishers.values()}
+        return all(
+            subscription.get_publisher_count()
+            for node in self.nodes for subscription in node.subscriptions
+            if subscription.topic_name in topics
+        )
 
     def send_info(self, pair: Pair, mono: bool = False) -> None:
         """Publish the calibration."""
