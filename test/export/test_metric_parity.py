@@ -17,7 +17,7 @@ from perception_nodes.inference import open_runner
 from perception_nodes.pipelines.build import build_pipeline
 
 TOLERANCE = {'fp16': 0.01, 'int8': 0.03}
-# Short of that aim: the released flow model loses 4.3 % in int8, whatever frames it is measured on.
+# Short of that aim: the released flow model loses 4.3 % in int8, with more frames no less.
 KNOWN_SHORT = {('optical_flow', 'int8'): 0.06}
 MODELS = Path(__file__).resolve().parents[2] / 'models'
 
