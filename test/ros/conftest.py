@@ -104,6 +104,7 @@ class Bench:
         for thread in self.threads:
             thread.start()
         self._publishers: dict[str, Any] = {}
+        self._clients: dict[str, Any] = {}
 
     def add(self, make: Any, parameters: dict[str, Any] | None = None,
             remappings: dict[str, str] | None = None, arguments: list[str] | None = None) -> Any:
@@ -203,8 +204,12 @@ class Bench:
 
     def call(self, kind: type, service: str, request: Any = None) -> Any:
         """Call a service and give its response."""
-        client = self.driver.create_client(kind, service)
-        assert client.wait_for_service(10.0), service
+        if service not in self._clients:
+            # Made once: an answer is lost while its way back is not matched yet.
+            self._clients[service] = self.driver.create_client(kind, service)
+            assert self._clients[service].wait_for_service(10.0), service
+            time.sleep(0.3)
+        client = self._clients[service]
         future = client.call_async(request or kind.Request())
         self.until(future.done)
         return future.result()
