@@ -14,7 +14,8 @@ import click
 @click.option('--out', type=click.Path(path_type=Path), help='Folder of the run [runs/RECIPE].')
 @click.option('--minutes', type=float, help="Wall-clock budget [the recipe's].")
 @click.option('--resume', is_flag=True, help='Go on from the checkpoint in the folder.')
-@click.option('--warm-start', type=click.Path(path_type=Path), help='Checkpoint to begin with.')
+@click.option('--warm-start', type=click.Path(path_type=Path),
+              help='Checkpoint or released NAME.onnx to begin with.')
 @click.option('--threads', type=int, default=0, help='CPU threads, 0: all.')
 @click.option('--device', default='cpu', show_default=True, help='cpu or cuda.')
 def command(

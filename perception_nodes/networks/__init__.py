@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Torch networks, one file each; NETWORKS builds one by name, untrained, with its own sizes."""
+"""Torch networks, one file each; NETWORKS builds one by name, untrained, with its own sizes.
+
+``_slim``: a published network with a quarter (DeepLab: half) of its channels, which has about as
+many parameters as the released one and can be trained beside it.
+"""
 
 from collections.abc import Callable
 
@@ -22,14 +26,20 @@ from perception_nodes.networks.street_segmentation import StreetSegmentation
 from perception_nodes.networks.street_stereo import StreetStereo
 from perception_nodes.networks.superpoint import SuperPoint
 from perception_nodes.networks.unet import UNet
+from perception_nodes.networks.vgg_encoder import VGG16, slim
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     'street_segmentation': StreetSegmentation,
+    'street_segmentation_plain': lambda: StreetSegmentation(dropout=0.0, aleatoric=False),
     'segnet': SegNet,
     'bayesian_segnet': lambda: SegNet(dropout=0.5),
+    'segnet_slim': lambda: SegNet(groups=slim(VGG16)),
+    'bayesian_segnet_slim': lambda: SegNet(groups=slim(VGG16), dropout=0.5),
     'fcn': FCN,
     'unet': UNet,
+    'unet_slim': lambda: UNet(widths=(16, 32, 64, 128, 256)),
     'deeplabv3': DeepLabV3,
+    'deeplabv3_slim': lambda: DeepLabV3(widths=(32, 64, 128, 256), pyramid=128),
     'pspnet': PSPNet,
     'street_stereo': StreetStereo,
     'gc_net': lambda: GCNet(96),

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The released segmentation network: small, with a fine skip at 1/4 and a Bayesian head."""
+"""The released segmentation network: small, a Bayesian head at 1/4, refined to 1/2."""
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +22,9 @@ class StreetSegmentation(nn.Module):
 
     Only the head depends on the dropout masks: the encoder and decoder run once for T samples
     (Monte-Carlo dropout, Gal & Ghahramani 2016; the split of Kendall & Gal 2017: class logits and
-    a log-variance of the logits per pixel).
+    a log-variance of the logits per pixel). What is thinner than a quarter's pixel (poles, signs,
+    edges) is told apart by a correction of the logits at 1/2, which depends on the picture alone
+    and so costs the same for any number of samples.
 
     Parameters
     ----------
@@ -28,17 +32,20 @@ class StreetSegmentation(nn.Module):
     widths : channels at 1/2, 1/4, 1/8, 1/16, 1/32.
     context, head : channels of the decoder at 1/8 and of the head at 1/4.
     dropout : probability of dropping a channel of the head in training.
+    aleatoric : learn the log-variance; without, it stays at its floor.
     """
 
     def __init__(
         self, classes: int = 11, *,
         widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 192),
-        context: int = 64, head: int = 32, dropout: float = 0.1,
+        context: int = 64, head: int = 32, dropout: float = 0.1, aleatoric: bool = True,
     ) -> None:
         super().__init__()
         half, quarter, eighth, sixteenth, last = widths
         self.context, self.head, self.dropout = context, head, dropout
-        self.stem = nn.Sequential(ConvNorm(3, half, stride=2), ConvNorm(half, quarter, stride=2))
+        self.aleatoric = aleatoric
+        self.stem2 = ConvNorm(3, half, stride=2)
+        self.stem4 = ConvNorm(half, quarter, stride=2)
         self.stage4 = ResidualBlock(quarter, quarter)
         self.stage8 = nn.Sequential(
             ResidualBlock(quarter, eighth, 2), ResidualBlock(eighth, eighth)
@@ -47,7 +54,7 @@ class StreetSegmentation(nn.Module):
             ResidualBlock(eighth, sixteenth, 2), ResidualBlock(sixteenth, sixteenth),
             ResidualBlock(sixteenth, sixteenth),
         )
-        self.stage32 = nn.Sequential(ResidualBlock(sixteenth, last, 2), ResidualBlock(last, last))
+        self.stage32 = ResidualBlock(sixteenth, last, 2)
         self.pyramid = PyramidContext(last, 96)
         self.skip16 = ConvNorm(sixteenth, 96, 1, relu=False)
         self.merge16 = ConvNorm(96, 96)
@@ -55,9 +62,12 @@ class StreetSegmentation(nn.Module):
         self.skip8 = ConvNorm(eighth, context, 1, relu=False)
         self.merge8 = ConvNorm(context, context)
         self.detail = ConvNorm(quarter, head, 1, relu=False)
+        self.fine = ConvNorm(half, head, stride=2, relu=False)
         self.head_context = nn.Conv2d(context, head, 1)
         self.head_mix = ConvNorm(head, head)
-        self.head_out = nn.Conv2d(head, classes + 1, 1)
+        self.head_out = nn.Conv2d(head, classes + aleatoric, 1)
+        self.refine_context = nn.Conv2d(context, head, 1)
+        self.refine_out = nn.Conv2d(head, 4 * classes, 1)
         self.auxiliary = nn.Conv2d(context, classes, 1)
         self.classes = classes
 
@@ -72,15 +82,26 @@ class StreetSegmentation(nn.Module):
         shape = (rows, self.mask_channels)
         return torch.empty(shape, device=like.device).bernoulli_(keep) / keep
 
-    def encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Map a normalised image B 3 H W to context B C H/8 W/8 and detail B C' H/4 W/4."""
-        x4 = self.stage4(self.stem(image))
+    def encode(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Map a normalised image B 3 H W to what the heads need.
+
+        Returns
+        -------
+        context B C H/8 W/8; detail B C' H/4 W/4; correction B 4K H/4 W/4 of the logits, as
+        ``refine`` takes it.
+        """
+        x2 = self.stem2(image)
+        x4 = self.stage4(self.stem4(x2))
         x8 = self.stage8(x4)
         x16 = self.stage16(x8)
         x = self.pyramid(self.stage32(x16))
         x = self.merge16(F.relu(upsample_like(x, x16) + self.skip16(x16)))
         x = self.merge8(F.relu(upsample_like(self.lower16(x), x8) + self.skip8(x8)))
-        return x, self.detail(x4)
+        detail = self.detail(x4)
+        # What is meant here need not be smooth: it only tells which classes meet at an edge.
+        meant = F.interpolate(self.refine_context(x), scale_factor=2.0, mode='nearest')
+        fine = F.relu(meant + detail + self.fine(x2))
+        return x, detail, self.refine_out(fine)
 
     def decode(self, context: Tensor, detail: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Logits R K H/4 W/4, log-variance R 1 H/4 W/4; a mask row an image, or T of one image."""
@@ -88,6 +109,8 @@ class StreetSegmentation(nn.Module):
         x = self.head_context(context * masks[:, :self.context])
         x = F.relu(upsample_like(x, detail) + detail)
         out = self.head_out(self.head_mix(x) * masks[:, self.context:])
+        if not self.aleatoric:
+            return out, torch.full_like(out[:, :1], LEAST_LOG_VARIANCE)
         # A soft floor: where noise does not pay at first, its gradient must not die.
         log_variance = F.softplus(out[:, self.classes:] - LEAST_LOG_VARIANCE)
         return out[:, :self.classes], log_variance + LEAST_LOG_VARIANCE
@@ -103,16 +126,35 @@ class StreetSegmentation(nn.Module):
 
         Returns
         -------
-        logits R K H/4 W/4; log_variance R 1 H/4 W/4 of the logits; in training also auxiliary,
-        logits B K H/8 W/8.
+        logits R K H/2 W/2: the coarse ones flattened by their variance, enlarged, corrected;
+        coarse_logits R K H/4 W/4 and log_variance R 1 H/4 W/4 of them; in training also
+        auxiliary, logits B K H/8 W/8.
         """
-        context, detail = self.encode(image)
+        context, detail, correction = self.encode(image)
         if masks is None:
             rows = image.shape[0]
             ones = torch.ones(rows, self.mask_channels, device=image.device)
             masks = self.draw_masks(rows, image) if self.training else ones
-        logits, log_variance = self.decode(context, detail, masks)
-        result = {'logits': logits, 'log_variance': log_variance}
+        coarse, log_variance = self.decode(context, detail, masks)
+        logits = refine(flattened(coarse, log_variance), correction)
+        result = {'logits': logits, 'coarse_logits': coarse, 'log_variance': log_variance}
         if self.training:
             result['auxiliary'] = self.auxiliary(context)
         return result
+
+
+def refine(logits: Tensor, correction: Tensor) -> Tensor:
+    """Logits B K 2H 2W: those of B K H W, each corrected for its four quarters B 4K H W."""
+    return F.pixel_shuffle(logits.repeat_interleave(4, 1) + correction, 2)
+
+
+def flattened(logits: Tensor, log_variance: Tensor) -> Tensor:
+    """Logits whose softmax is near the mean softmax of logits with that Gaussian noise.
+
+    ``logits / sqrt(1 + pi s^2 / 8)`` (MacKay 1992): the noise of Kendall & Gal without drawing it.
+
+    Parameters
+    ----------
+    logits : B K H W. log_variance : B 1 H W, log s^2.
+    """
+    return logits / torch.sqrt(1 + torch.exp(log_variance) * (math.pi / 8))

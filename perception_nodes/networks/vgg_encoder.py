@@ -19,3 +19,8 @@ def vgg_groups(
         modules.append(nn.Sequential(*convolutions))
         channels_in = widths[-1]
     return modules
+
+
+def slim(groups: tuple[tuple[int, ...], ...], part: int = 4) -> tuple[tuple[int, ...], ...]:
+    """The same groups with a part of their widths."""
+    return tuple(tuple(width // part for width in group) for group in groups)

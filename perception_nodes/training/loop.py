@@ -22,7 +22,8 @@ from perception_nodes.training.checkpoint import (
     restore,
     save_checkpoint,
 )
-from perception_nodes.training.recipe import Batch, Recipe, Task
+from perception_nodes.training.recipe import Batch, Evaluation, Recipe, Task
+from perception_nodes.training.released_weights import begin_with_released
 from perception_nodes.types import PerceptionError
 
 SAVE_SECONDS = 45.0
@@ -43,7 +44,8 @@ def train(
     Parameters
     ----------
     resume : go on from the checkpoint in ``out`` (which must exist then).
-    warm_start : a checkpoint of the same network whose averaged weights to begin with.
+    warm_start : a checkpoint of the same network whose averaged weights to begin with, or a
+        released ONNX file of it.
     progress : called with the share of the budget that is spent and what was last logged.
 
     Returns
@@ -63,13 +65,16 @@ def train(
         raise PerceptionError(f'{path} exists: go on with --resume, or name another --out')
     torch.manual_seed(recipe.seed)
     network = NETWORKS[recipe.network]().to(device, memory_format=torch.channels_last)
-    if warm_start is not None:
+    released = warm_start is not None and warm_start.suffix == '.onnx'
+    if warm_start is not None and not released:
         load_weights(warm_start, network, recipe.network)
-    elif recipe.begin is not None and not resume:
+    elif warm_start is None and recipe.begin is not None and not resume:
         recipe.begin(network, out)
     task = recipe.build(data_root, recipe.seed)
     if task.prepare is not None and warm_start is None and not resume:
         task.prepare(network)
+    if warm_start is not None and released:
+        begin_with_released(warm_start, network, task)
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimizer = torch.optim.AdamW(parameter_groups(network, recipe.weight_decay))
     state = TrainingState(recipe.name, recipe.network)
@@ -124,12 +129,14 @@ class _Run:
                     self._save(path)
                     saved = self.state.seconds
                 if self.state.seconds > evaluation_due:
-                    shown = self._evaluate(log_path)
+                    evaluated = time.monotonic()
+                    shown = self._evaluate(log_path, self.task.glance or self.task.evaluate)
                     evaluation_due = self.state.seconds + 60 * self.recipe.evaluate_minutes
+                    began += time.monotonic() - evaluated
                 if progress is not None:
                     progress(share, shown)
         self._save(path)
-        return self._evaluate(log_path)
+        return self._evaluate(log_path, self.task.evaluate)
 
     def _share(self) -> float:
         """Share of the budget that is spent."""
@@ -158,9 +165,9 @@ class _Run:
         update_average(self.average, self.network, recipe.ema_decay, self.state.step)
         return {'loss': loss.detach(), 'gradient_norm': norm} | logged
 
-    def _evaluate(self, log_path: Path) -> dict[str, float]:
+    def _evaluate(self, log_path: Path, evaluation: Evaluation) -> dict[str, float]:
         with torch.inference_mode():
-            metrics = self.task.evaluate(self.average)
+            metrics = evaluation(self.average)
         self._log(log_path, metrics)
         return metrics
 

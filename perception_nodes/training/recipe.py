@@ -29,6 +29,7 @@ class Task:
 
     Attributes
     ----------
+    evaluate : of the result. glance : a cheaper one on the way; None: the same.
     prepare : changes a new network before its first step (weights of another task, centres of the
         data); not called when a checkpoint is resumed or begun with.
     """
@@ -37,6 +38,7 @@ class Task:
     loss: Loss
     evaluate: Evaluation
     prepare: Callable[[nn.Module], None] | None = None
+    glance: Evaluation | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Recipe:
     ----------
     network : name in NETWORKS.
     build : data root and seed -> the task.
-    minutes : wall-clock budget, over which the learning rate falls along a cosine to 0.
+    minutes : wall-clock budget without evaluations, over which the learning rate falls along a
+        cosine to 0.
     steps : if given, the budget in steps instead: then a run repeats exactly.
     learning_rate, weight_decay : of AdamW. warmup : first share of the budget, rising linearly.
     clip_norm : gradients longer than this are shortened to it.

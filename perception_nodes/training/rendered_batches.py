@@ -18,6 +18,7 @@ from perception_nodes.training.dense_batches import (
     second_look,
     some_grey,
 )
+from perception_nodes.training.segmentation_batches import Scene
 from perception_nodes.types import Array, FloatArray
 
 FOLDER = 'PERCEPTION_RENDERED'
@@ -48,6 +49,13 @@ def rendered_views(count: int = VIEWS) -> RenderedViews:
     folder = Path(os.environ.get(FOLDER, 'runs/rendered'))
     fill_cache(folder, lambda start: random_views(1, start=start), count)
     return RenderedViews(RenderedCache(folder), count)
+
+
+def rendered_scenes(count: int = VIEWS) -> list[Scene]:
+    """Left pictures and classes of the rendered views, as one more drive."""
+    views = rendered_views(count)
+    samples = (views.cache[index] for index in range(count))
+    return [Scene(sample.left, sample.labels, 'rendered') for sample in samples]
 
 
 def draw_window(

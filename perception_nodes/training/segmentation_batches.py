@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches for segmentation: pictures with class ids, cropped around rare things, varied, mixed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,19 +62,27 @@ def read_camvid(root: Path, split: str) -> list[Scene]:
 
 
 class SegmentationBatches:
-    """Endless training batches; batch(step) depends on the seed and the step alone."""
+    """Endless training batches; batch(step) depends on the seed and the step alone.
+
+    Parameters
+    ----------
+    scenes : real pictures; a drive with few of them is drawn from more often than its number.
+    rendered, rendered_share : other pictures, and how much of what is drawn comes from them, 0..1.
+    """
 
     def __init__(
         self, scenes: list[Scene], batch_size: int, seed: int = 0,
-        options: CropOptions | None = None,
+        options: CropOptions | None = None, rendered: Sequence[Scene] = (),
+        rendered_share: float = 0.0,
     ) -> None:
-        self.scenes, self.batch_size, self.seed = scenes, batch_size, seed
+        self.scenes, self.batch_size, self.seed = [*scenes, *rendered], batch_size, seed
         self.options = options or CropOptions()
         rng = np.random.default_rng([seed, 1])
-        self._focus = [focus_points(scene.labels, self.options.rare, rng) for scene in scenes]
+        self._focus = [focus_points(scene.labels, self.options.rare, rng) for scene in self.scenes]
         drives = [scene.drive for scene in scenes]
-        share = np.array([1 / np.sqrt(drives.count(drive)) for drive in drives])
-        self._share = share / share.sum()
+        real = np.array([1 / np.sqrt(drives.count(drive)) for drive in drives])
+        made = np.full(len(rendered), rendered_share / max(len(rendered), 1))
+        self._share = np.concatenate([real * ((1 - made.sum()) / real.sum()), made])
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Image float B 3 H W normalised, labels int64 B H W with 255 = none."""

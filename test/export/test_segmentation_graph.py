@@ -12,10 +12,11 @@ from perception_nodes.export.graphs.segmentation import (
     PALETTE,
     SEGMENTATION,
     SegmentationGraph,
-    normalised_entropy,
+    mean_entropy,
+    softmax,
 )
 from perception_nodes.export.temperature import fit_temperature
-from perception_nodes.networks.street_segmentation import StreetSegmentation
+from perception_nodes.networks.street_segmentation import StreetSegmentation, refine
 
 
 @pytest.fixture(scope='module')
@@ -40,7 +41,7 @@ def test_maps_have_the_size_of_the_picture_and_fit_the_card(network, image) -> N
         assert str(array.dtype) == f'torch.{spec.dtype}', spec.name
     labels, confidence, entropy, information, probabilities = out
     assert labels.shape == confidence.shape == entropy.shape == information.shape == (1, 75, 101)
-    torch.testing.assert_close(probabilities.sum(1), torch.ones(1, 16, 16))
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(1, 32, 32))
     assert information.max() < 1e-6, 'one row of masks knows nothing of the model'
     assert SEGMENTATION.inputs[1].shape[1] == network.mask_channels
     assert len(PALETTE) == len(set(PALETTE)) == 11
@@ -54,28 +55,47 @@ def test_labels_and_confidence_are_the_largest_probability(network, image) -> No
     assert torch.equal(labels.long(), full.argmax(1))
 
 
+def test_one_sample_gives_what_the_network_gives(network, image) -> None:
+    masks = network.draw_masks(1, torch.zeros(1))
+    probabilities = SegmentationGraph(network, 1.0, 64 * 96)(image, masks)[-1]
+    picture = image.float().permute(0, 3, 1, 2) / (255 * 0.25) - 0.45 / 0.25
+    picture = F.interpolate(picture, size=(64, 64), mode='bilinear')
+    torch.testing.assert_close(
+        probabilities, F.softmax(network(picture, masks)['logits'], 1), atol=1e-5, rtol=1e-4
+    )
+
+
 def test_mutual_information_is_entropy_of_the_mean_less_mean_of_entropies(network, image) -> None:
     torch.manual_seed(1)
     masks = 2 * (torch.rand(4, network.mask_channels) > 0.5).float()
     graph = SegmentationGraph(network, 1.0, 64 * 96)
-    samples = graph.sample_probabilities(image, masks)
-    _, _, entropy, information, mean = graph(image, masks)
-    torch.testing.assert_close(mean, samples.mean(0, keepdim=True))
+    scores, correction = graph.sample_scores(image, masks)
+    samples = F.softmax(scores, 1)
+    mean = samples.mean(0, keepdim=True)
+    _, _, entropy, information, fine = graph(image, masks)
+    torch.testing.assert_close(fine, F.softmax(refine(torch.log(mean), correction), 1))
     assert information.mean() > 0.001
-    assert (information <= entropy + 1e-6).all()
-    size = (75, 101)
-    by_hand = normalised_entropy(mean) - normalised_entropy(samples).mean(0, keepdim=True)
-    by_hand = F.interpolate(by_hand, size=size, mode='bilinear')[:, 0]
+    by_hand = -(mean * mean.log()).sum(1) + (samples * samples.log()).sum(1).mean(0, keepdim=True)
+    by_hand = F.interpolate(by_hand[None] / math.log(11), size=(75, 101), mode='bilinear')[:, 0]
     torch.testing.assert_close(information, by_hand, atol=1e-5, rtol=0)
+    by_hand = -(fine * fine.log()).sum(1, keepdim=True) / math.log(11)
+    by_hand = F.interpolate(by_hand, size=(75, 101), mode='bilinear')[:, 0]
+    torch.testing.assert_close(entropy, by_hand, atol=1e-5, rtol=0)
 
 
 def test_entropy_of_certainty_and_of_ignorance() -> None:
-    sure, unsure = torch.zeros(1, 4, 1, 1), torch.full((1, 4, 1, 1), 0.25)
-    sure[0, 2] = 1
-    assert normalised_entropy(sure).item() == 0
-    assert normalised_entropy(unsure).item() == pytest.approx(1)
-    half = torch.tensor([0.5, 0.5, 0, 0]).view(1, 4, 1, 1)
-    assert normalised_entropy(half).item() == pytest.approx(0.5)
+    sure, unsure = torch.full((1, 4, 1, 1), -40.0), torch.zeros(1, 4, 1, 1)
+    sure[0, 2] = 40
+    half = torch.tensor([0.0, 0.0, -40, -40]).view(1, 4, 1, 1)
+    for logits, wanted in ((sure, 0), (unsure, 1), (half, 0.5)):
+        assert mean_entropy(*softmax(logits)).item() == pytest.approx(wanted, abs=1e-6)
+    assert mean_entropy(*softmax(torch.cat([sure, unsure]))).item() == pytest.approx(0.5)
+
+
+def test_the_softmax_is_one_also_of_logits_that_would_overflow() -> None:
+    probabilities, logarithms = softmax(torch.tensor([1e4, 1.0, -1e4]).view(1, 3, 1, 1))
+    assert probabilities.flatten().tolist() == pytest.approx([1, 0, 0], abs=1e-6)
+    assert torch.isfinite(logarithms).all()
 
 
 def test_predicted_variance_and_temperature_flatten(network, image) -> None:
@@ -91,16 +111,6 @@ def test_predicted_variance_and_temperature_flatten(network, image) -> None:
     bias[-1] = 4.0
     assert confidence(1.0) < plain
     bias[-1] = before
-
-
-def test_the_closed_mean_is_near_the_sampled_one() -> None:
-    generator = torch.Generator().manual_seed(0)
-    logits, variance = 2 * torch.randn(11, generator=generator), 1.0
-    noise = torch.randn(100_000, 11, generator=generator) * math.sqrt(variance)
-    sampled = F.softmax(logits + noise, 1).mean(0)
-    closed = F.softmax(logits / math.sqrt(1 + math.pi / 8 * variance), 0)
-    assert (sampled - closed).abs().max() < 0.02
-    assert (sampled - F.softmax(logits, 0)).abs().max() > 0.03
 
 
 def test_temperature_is_found_again() -> None:

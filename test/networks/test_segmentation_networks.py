@@ -4,7 +4,12 @@
 import torch
 
 from perception_nodes.networks.segnet import SegNet, monte_carlo
-from perception_nodes.networks.street_segmentation import LEAST_LOG_VARIANCE, StreetSegmentation
+from perception_nodes.networks.street_segmentation import (
+    LEAST_LOG_VARIANCE,
+    StreetSegmentation,
+    flattened,
+    refine,
+)
 
 SMALL = ((4, 4), (6,))
 
@@ -16,7 +21,7 @@ def test_ones_are_no_dropout_and_rows_of_masks_are_samples_of_one_image() -> Non
     plain = network(image)['logits']
     masks = torch.cat([torch.ones(1, network.mask_channels), network.draw_masks(2, image)])
     sampled = network(image, masks)['logits']
-    assert sampled.shape == (3, 11, 16, 24)
+    assert sampled.shape == (3, 11, 32, 48)
     torch.testing.assert_close(sampled[:1], plain)
     assert not torch.allclose(sampled[1], sampled[2])
 
@@ -34,6 +39,33 @@ def test_the_log_variance_has_a_soft_floor() -> None:
     network.head_out.bias.data[-1] = -50.0
     out = network(torch.randn(1, 3, 32, 32))['log_variance']
     torch.testing.assert_close(out, torch.full_like(out, LEAST_LOG_VARIANCE))
+
+
+def test_each_quarter_of_a_coarse_pixel_is_corrected_by_itself() -> None:
+    coarse = torch.tensor([[[[1.0, 2.0]], [[10.0, 20.0]]]])
+    correction = torch.zeros(1, 8, 1, 2)
+    correction[0, 2, 0, 1] = 0.5  # class 0, lower left quarter, second pixel
+    correction[0, 7, 0, 0] = 0.25  # class 1, lower right quarter, first pixel
+    fine = refine(coarse, correction)
+    assert fine[0, 0].tolist() == [[1, 1, 2, 2], [1, 1, 2.5, 2]]
+    assert fine[0, 1].tolist() == [[10, 10, 20, 20], [10, 10.25, 20, 20]]
+
+
+def test_flattened_logits_have_nearly_the_mean_softmax_of_noisy_ones() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, variance = 2 * torch.randn(1, 11, 1, 1, generator=generator), torch.ones(1, 1, 1, 1)
+    noise = torch.randn(100_000, 11, 1, 1, generator=generator)
+    sampled = (logits + noise).softmax(1).mean(0, keepdim=True)
+    closed = flattened(logits, variance.log()).softmax(1)
+    assert (sampled - closed).abs().max() < 0.02
+    assert (sampled - logits.softmax(1)).abs().max() > 0.03
+
+
+def test_without_aleatoric_the_variance_stays_at_its_floor() -> None:
+    network = StreetSegmentation(dropout=0.0, aleatoric=False).eval()
+    out = network(torch.randn(1, 3, 32, 32))
+    assert (out['log_variance'] == LEAST_LOG_VARIANCE).all()
+    assert torch.equal(network.draw_masks(2, out['logits']), torch.ones(2, 96))
 
 
 def test_segnet_puts_features_back_where_the_maximum_was() -> None:

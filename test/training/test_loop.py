@@ -16,7 +16,7 @@ import torch
 from perception_nodes.training import loop
 from perception_nodes.training.checkpoint import FILE_NAME, read_checkpoint
 from perception_nodes.training.loop import schedule, train
-from perception_nodes.training.recipe import Recipe
+from perception_nodes.training.recipe import Recipe, Task
 from perception_nodes.types import PerceptionError
 
 
@@ -74,7 +74,8 @@ def test_a_crash_loses_no_more_than_the_time_between_two_saves(
 
 def test_killed_outright_the_checkpoint_is_whole(tmp_path: Path, shared: Path) -> None:
     command = [
-        sys.executable, '-m', 'perception_nodes.cli.main', 'train', 'segmentation', '--data',
+        sys.executable, '-m', 'perception_nodes.cli.main', 'train',
+        'compare_without_rendered', '--data',
         str(shared / 'data'), '--out', str(tmp_path), '--minutes', '5', '--threads', '1',
     ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -162,3 +163,29 @@ def test_budget_in_minutes_is_spent_and_no_more(
     state, _ = read_checkpoint(tmp_path / 'run' / FILE_NAME)
     assert state.seconds >= 0.5
     assert state.step > 1
+
+
+def test_on_the_way_it_only_glances_and_the_budget_is_of_training_alone(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, 'FIRST_EVALUATION_SECONDS', 0.0)
+    looks: list[str] = []
+
+    def build(root: Path, seed: int) -> Task:
+        task = recipe.build(root, seed)
+
+        def glance(network: torch.nn.Module) -> dict[str, float]:
+            looks.append('glance')
+            time.sleep(2.0)
+            return {'square': 0.0}
+
+        def evaluate(network: torch.nn.Module) -> dict[str, float]:
+            looks.append('evaluate')
+            return task.evaluate(network)
+
+        return replace(task, evaluate=evaluate, glance=glance)
+
+    train(replace(recipe, build=build, steps=3), tmp_path, tmp_path / 'run')
+    assert looks == ['glance', 'evaluate']
+    state, _ = read_checkpoint(tmp_path / 'run' / FILE_NAME)
+    assert state.seconds < 2.0

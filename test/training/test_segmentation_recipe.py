@@ -14,6 +14,7 @@ from perception_nodes.cli.train import command
 from perception_nodes.networks import NETWORKS
 from perception_nodes.training.loop import train
 from perception_nodes.training.recipe import Recipe
+from perception_nodes.training.recipes import segmentation
 from perception_nodes.training.recipes.segmentation import (
     SEGMENTATION,
     SEGMENTATION_RECIPES,
@@ -21,9 +22,25 @@ from perception_nodes.training.recipes.segmentation import (
     build_camvid,
     thinned,
 )
+from perception_nodes.training.recipes.segmentation_comparison import (
+    COMPARISON_RECIPES,
+    build_comparison,
+)
+from perception_nodes.training.segmentation_batches import Scene, SegmentationBatches
 from perception_nodes.types import PerceptionError
 
 HEIGHT, WIDTH = 96, 128
+
+
+@pytest.fixture(autouse=True)
+def rendered(monkeypatch: pytest.MonkeyPatch) -> list[Scene]:
+    """Two rendered streets without rendering: all pavement."""
+    scenes = [
+        Scene(np.full((80, 120, 3), 40 * i, np.uint8), np.full((80, 120), 4, np.uint8), 'rendered')
+        for i in (1, 2)
+    ]
+    monkeypatch.setattr(segmentation, 'rendered_scenes', lambda: scenes)
+    return scenes
 
 
 @pytest.fixture
@@ -53,8 +70,8 @@ def test_it_learns_two_colours(data: Path, tmp_path: Path) -> None:
     task.batches.options = replace(task.batches.options, height=64, width=96)
     recipe = replace(SEGMENTATION, steps=25, build=lambda root, seed: task, learning_rate=5e-3)
     metrics = train(recipe, data, tmp_path / 'run')
-    assert metrics['accuracy'] > 0.8
-    assert metrics['iou_road'] > 0.7
+    assert metrics['val_accuracy'] > 0.8
+    assert metrics['val_iou_road'] > 0.7
 
 
 def test_a_batch_depends_on_seed_and_step_alone(data: Path) -> None:
@@ -65,13 +82,26 @@ def test_a_batch_depends_on_seed_and_step_alone(data: Path) -> None:
     assert not torch.equal(one['image'], first.batch(4)['image'])
     assert not torch.equal(one['image'], build_camvid(data, 6).batches.batch(3)['image'])
     assert one['image'].shape == (8, 3, 288, 384) and one['labels'].shape == (8, 288, 384)
-    assert set(one['labels'].unique().tolist()) <= {0, 2, 3, 255}
+    assert set(one['labels'].unique().tolist()) <= {0, 2, 3, 4, 255}
 
 
-def test_the_held_out_drive_is_judged_and_not_learned(data: Path) -> None:
-    task = build_camvid(data, 0, held_out_drive='0001TP')
+def test_the_share_of_rendered_pictures_is_kept(data: Path, rendered: list[Scene]) -> None:
+    real = build_camvid(data, 0, rendered_share=0).batches.scenes
+    assert {scene.drive for scene in real} == {'0001TP', '0006R0', '0016E5'}
+    batches = SegmentationBatches(real, 50, 0, None, rendered, 0.25)
+    drawn = [batches.batch(step)['labels'] for step in range(4)]
+    share = np.mean([(labels == 4).flatten(1).any(1).numpy() for labels in drawn])
+    assert share == pytest.approx(0.25, abs=0.1)
+
+
+def test_the_unseen_drive_is_judged_and_not_learned(data: Path) -> None:
+    task = build_comparison(data, 0, rendered_share=0, samples=2)
     assert {scene.drive for scene in task.batches.scenes} == {'0006R0', '0016E5'}
-    assert {scene.drive for scene in task.evaluate.scenes} == {'0001TP'}
+    assert {scene.drive for scene in task.evaluate.sets['unseen']} == {'0001TP'}
+    assert {scene.drive for scene in task.evaluate.sets['val']} == {'0016E5'}
+    assert task.evaluate.samples == 2 and task.glance.samples == 0
+    half = build_comparison(data, 0, rendered_share=0, share=0.5)
+    assert [scene.drive for scene in half.batches.scenes] == ['0006R0']
 
 
 def test_the_loss_of_plain_networks_is_cross_entropy_at_half_the_size() -> None:
@@ -89,6 +119,31 @@ def test_the_loss_of_plain_networks_is_cross_entropy_at_half_the_size() -> None:
     assert logged['main'].item() == pytest.approx(by_hand)
 
 
+def test_coarse_logits_learn_with_noise_of_their_own_variance() -> None:
+    torch.manual_seed(0)
+    labels = torch.zeros(1, 16, 16, dtype=torch.int64)
+
+    class Wrong(torch.nn.Module):
+        """Sure of the other class."""
+
+        def __init__(self, log_variance: float) -> None:
+            super().__init__()
+            self.log_variance = torch.nn.Parameter(torch.tensor(log_variance))
+
+        def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+            coarse = torch.tensor([-3.0, 3.0])[None, :, None, None].expand(1, 2, 4, 4)
+            return {'logits': torch.zeros(1, 2, 8, 8), 'coarse_logits': coarse,
+                    'log_variance': self.log_variance.expand(1, 1, 4, 4)}
+
+    network = Wrong(1.0)
+    loss, logged = SegmentationLoss(torch.ones(2))(
+        network, {'image': torch.zeros(1, 3, 16, 16), 'labels': labels}
+    )
+    loss.backward()
+    assert network.log_variance.grad < 0, 'who is wrong gains by doubting'
+    assert logged['log_variance'].item() == pytest.approx(1.0)
+
+
 def test_thinned_labels_lie_around_the_middle_of_their_cells() -> None:
     torch.manual_seed(0)
     columns = torch.arange(16).repeat(16, 1)[None]
@@ -100,12 +155,17 @@ def test_thinned_labels_lie_around_the_middle_of_their_cells() -> None:
         assert thinned(columns, step).shape == (1, 16 // step, 16 // step)
 
 
-@pytest.mark.parametrize('recipe', SEGMENTATION_RECIPES, ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize(
+    'recipe', (*SEGMENTATION_RECIPES, *COMPARISON_RECIPES), ids=lambda recipe: recipe.name
+)
 def test_networks_train_by_recipe(recipe: Recipe, data: Path) -> None:
     task = recipe.build(data, 0)
     task.batches.batch_size = 1
     task.batches.options = replace(task.batches.options, height=64, width=64)
     network = NETWORKS[recipe.network]()
+    assert task.batches.scenes[-1].drive == (
+        '0016E5' if recipe.name == 'compare_without_rendered' else 'rendered'
+    )
     loss, logged = task.loss(network, task.batches.batch(0))
     loss.backward()
     assert torch.isfinite(loss) and {'main', 'lovasz'} <= set(logged)

@@ -2,7 +2,6 @@
 """Semantic segmentation on CamVid: the released network and those it is compared with."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,29 +14,32 @@ from perception_nodes.losses.segmentation import (
     heteroscedastic_cross_entropy,
     lovasz_softmax,
 )
-from perception_nodes.metrics.segmentation import SegmentationMetric
 from perception_nodes.training.recipe import Batch, Recipe, Task
+from perception_nodes.training.rendered_batches import rendered_scenes
 from perception_nodes.training.segmentation_batches import (
     Scene,
     SegmentationBatches,
     class_weights,
-    normalise,
     read_camvid,
 )
+from perception_nodes.training.segmentation_evaluation import SegmentationEvaluation
 
 BATCH_SIZE = 8
-NOISE_PAIRS = 1
-AUXILIARY_WEIGHT = 0.4
-LOVASZ_WEIGHT = 1.0
+NOISE_PAIRS = 2
+COARSE_WEIGHT = AUXILIARY_WEIGHT = 0.4
+LOVASZ_WEIGHT, LOVASZ_ROWS = 1.0, 4
 WEIGHT_POWER, LARGEST_WEIGHT = 0.15, 3.0
+RENDERED_SHARE = 0.2
+GLANCE_EVERY = 4
 
 
 @dataclass(frozen=True)
 class SegmentationLoss:
-    """Cross-entropy at half the size (heteroscedastic if a network gives log_variance) + Lovasz.
+    """Cross-entropy and Lovasz of the logits at half the size.
 
-    Lovasz is taken at a quarter of the size in every second row (whichever, by chance), so that
-    its sorting stays cheap. Networks with an ``auxiliary`` output get a plain cross-entropy on it.
+    Networks with ``coarse_logits`` and their ``log_variance`` get the heteroscedastic
+    cross-entropy on them at a quarter, those with ``auxiliary`` logits a plain one at an eighth.
+    Lovasz is taken of every fourth row (whichever, by chance): its sorting stays cheap.
 
     Attributes
     ----------
@@ -53,49 +55,25 @@ class SegmentationLoss:
         labels = thinned(batch['labels'], 2)
         weights = self.weights.to(labels.device)
         logits = scaled(out['logits'], labels)
-        if 'log_variance' in out:
-            noise = torch.randn(NOISE_PAIRS, *logits.shape, device=logits.device)
-            main = heteroscedastic_cross_entropy(
-                logits, scaled(out['log_variance'], labels), labels,
-                torch.cat([noise, -noise]), weights,
-            )
-        else:
-            main = cross_entropy(logits, labels, weights)
-        quarter = thinned(batch['labels'], 4)
-        row = int(torch.randint(2, ()))
-        lovasz = lovasz_softmax(
-            scaled(out['logits'], quarter)[:, :, row::2].softmax(1), quarter[:, row::2]
-        )
+        main = cross_entropy(logits, labels, weights)
+        row = int(torch.randint(LOVASZ_ROWS, ()))
+        rows = slice(row, None, LOVASZ_ROWS)
+        lovasz = lovasz_softmax(logits[:, :, rows].softmax(1), labels[:, rows])
         total = main + LOVASZ_WEIGHT * lovasz
         logged = {'main': main.detach(), 'lovasz': lovasz.detach()}
         if 'log_variance' in out:
-            logged['log_variance'] = out['log_variance'].detach().mean()
+            quarter = thinned(batch['labels'], 4)
+            coarse, log_variance = out['coarse_logits'], out['log_variance']
+            noise = torch.randn(NOISE_PAIRS, *coarse.shape, device=coarse.device)
+            total = total + COARSE_WEIGHT * heteroscedastic_cross_entropy(
+                coarse, log_variance, quarter, torch.cat([noise, -noise]), weights
+            )
+            logged['log_variance'] = log_variance.detach().mean()
         if 'auxiliary' in out:
             eighth = thinned(batch['labels'], 8)
             auxiliary = cross_entropy(scaled(out['auxiliary'], eighth), eighth, weights)
             total = total + AUXILIARY_WEIGHT * auxiliary
         return total, logged
-
-
-@dataclass(frozen=True)
-class SegmentationEvaluation:
-    """IoU of whole pictures, one at a time, made multiples of 32 in size."""
-
-    scenes: list[Scene]
-
-    def __call__(self, network: nn.Module) -> dict[str, float]:
-        """Metrics of a network in evaluation mode."""
-        metric = SegmentationMetric(CLASSES)
-        device = next(network.parameters()).device
-        for scene in self.scenes:
-            image = normalise(scene.image[None]).to(device, memory_format=torch.channels_last)
-            size = [32 * round(side / 32) for side in scene.labels.shape]
-            image = F.interpolate(image, size=size, mode='bilinear')
-            logits = network(image)['logits'].float().contiguous()
-            logits = F.interpolate(logits, size=scene.labels.shape, mode='bilinear')
-            metric.update(logits.argmax(1)[0].byte().cpu().numpy(), scene.labels)
-        wanted = ('miou', 'accuracy', 'iou_')
-        return {key: v for key, v in metric.compute().items() if key.startswith(wanted)}
 
 
 def thinned(labels: Tensor, step: int) -> Tensor:
@@ -114,48 +92,47 @@ def scaled(planes: Tensor, like: Tensor) -> Tensor:
 
 
 def build_camvid(
-    root: Path, seed: int, held_out_drive: str | None = None, share: float = 1.0
+    root: Path, seed: int, rendered_share: float = RENDERED_SHARE
 ) -> Task:
-    """CamVid train to learn from, val to be judged on.
+    """CamVid train (and rendered streets) to learn from, val to be judged on.
 
     Parameters
     ----------
     root : folder that holds ``camvid/``.
-    held_out_drive : a drive of train to be judged on instead, and not learned from.
-    share : of train that is learned from, taken at equal steps.
+    rendered_share : of the training pictures that are rendered; 0: nothing is rendered.
     """
-    train = read_camvid(root / 'camvid', 'train')
-    judged = read_camvid(root / 'camvid', 'val')
-    if held_out_drive is not None:
-        judged = [scene for scene in train if scene.drive == held_out_drive]
-        train = [scene for scene in train if scene.drive != held_out_drive]
-    train = train[::round(1 / share)]
+    return segmentation_task(
+        read_camvid(root / 'camvid', 'train'), {'val': read_camvid(root / 'camvid', 'val')}, seed,
+        rendered_share,
+    )
+
+
+def segmentation_task(
+    train: list[Scene], judged: dict[str, list[Scene]], seed: int, rendered_share: float,
+    samples: int = 0,
+) -> Task:
+    """Give the task of learning from some pictures and being judged on sets of others.
+
+    Parameters
+    ----------
+    samples : dropout samples of the last evaluation; those on the way are without.
+    """
     weights = class_weights(train, len(CLASSES), WEIGHT_POWER).clamp(max=LARGEST_WEIGHT)
+    rendered = rendered_scenes() if rendered_share else []
     return Task(
-        SegmentationBatches(train, BATCH_SIZE, seed), SegmentationLoss(weights),
-        SegmentationEvaluation(judged),
+        SegmentationBatches(train, BATCH_SIZE, seed, None, rendered, rendered_share),
+        SegmentationLoss(weights), SegmentationEvaluation(judged, samples),
+        glance=SegmentationEvaluation(judged, every=GLANCE_EVERY),
     )
 
 
 SEGMENTATION = Recipe(
     'segmentation', 'street_segmentation', build_camvid, minutes=100.0, learning_rate=2e-3,
-    weight_decay=2e-2, data='CamVid train (367 pictures)', data_licence='CC BY-NC 4.0',
+    weight_decay=2e-2, data='CamVid train (367 pictures), a fifth of each batch rendered streets',
+    data_licence='CC BY-NC 4.0',
 )
-UNSEEN_DRIVE = replace(
-    SEGMENTATION, name='segmentation_unseen_drive',
-    build=partial(build_camvid, held_out_drive='0001TP'),
-    data='CamVid train without 0001TP (305 pictures)',
-)
-QUARTER = replace(
-    SEGMENTATION, name='segmentation_quarter', build=partial(build_camvid, share=0.25),
-    data='every 4th picture of CamVid train',
-)
-HALF = replace(
-    SEGMENTATION, name='segmentation_half', build=partial(build_camvid, share=0.5),
-    data='every 2nd picture of CamVid train',
-)
-COMPARED = tuple(
+PUBLISHED = tuple(
     replace(SEGMENTATION, name=name, network=name)
     for name in ('segnet', 'bayesian_segnet', 'fcn', 'unet', 'deeplabv3', 'pspnet')
 )
-SEGMENTATION_RECIPES = (SEGMENTATION, UNSEEN_DRIVE, HALF, QUARTER, *COMPARED)
+SEGMENTATION_RECIPES = (SEGMENTATION, *PUBLISHED)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each part of the released segmentation is worth, and published networks beside it.
+
+All learn from CamVid train without drive 0001TP (another car's, at dusk) and are judged on val
+(which shares a drive with train), on that unseen drive and on pictures of another kind (7-Scenes,
+no labels). The budget is the same for all: the time in which one CPU core makes STEPS steps of the
+released network. Published networks are as narrow as the released one has parameters, else they
+would make 15 steps in it. docs/segmentation.md holds the table.
+"""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from perception_nodes.datasets.seven_scenes import SevenScenes
+from perception_nodes.training.recipe import Recipe, Task
+from perception_nodes.training.recipes.segmentation import (
+    RENDERED_SHARE,
+    SEGMENTATION,
+    segmentation_task,
+)
+from perception_nodes.training.segmentation_batches import Scene, read_camvid
+from perception_nodes.types import UNLABELLED
+
+UNSEEN_DRIVE = '0001TP'
+STEPS = 700
+SAMPLES = 8
+KITCHEN_HW, KITCHEN_EVERY = (360, 480), 2
+
+
+def build_comparison(
+    root: Path, seed: int, rendered_share: float = RENDERED_SHARE, share: float = 1.0,
+    samples: int = 0,
+) -> Task:
+    """Learn from all drives but one.
+
+    Parameters
+    ----------
+    share : of the pictures that is learned from, taken at equal steps.
+    samples : dropout samples of the evaluation.
+    """
+    train = read_camvid(root / 'camvid', 'train')
+    judged = {
+        'val': read_camvid(root / 'camvid', 'val'),
+        'unseen': [scene for scene in train if scene.drive == UNSEEN_DRIVE],
+    }
+    if (root / 'seven_scenes_redkitchen').is_dir():
+        judged['kitchen'] = read_kitchen(root / 'seven_scenes_redkitchen')
+    seen = [scene for scene in train if scene.drive != UNSEEN_DRIVE]
+    return segmentation_task(
+        seen[::round(1 / share)], judged, seed, rendered_share, samples
+    )
+
+
+def read_kitchen(root: Path) -> list[Scene]:
+    """Pictures without labels of a place that no street resembles, in CamVid's size."""
+    height, width = KITCHEN_HW
+    unknown = np.full(KITCHEN_HW, UNLABELLED, np.uint8)
+    samples = list(SevenScenes(root))[::KITCHEN_EVERY]
+    return [
+        Scene(cv2.resize(sample.image.data, (width, height), interpolation=cv2.INTER_AREA),
+              unknown, 'kitchen')
+        for sample in samples
+    ]
+
+
+def compared(name: str, network: str, cost: float = 1.0, **how: float) -> Recipe:
+    """One row of the table; cost: CPU time of a step over that of the released network."""
+    return replace(
+        SEGMENTATION, name=f'compare_{name}', network=network, steps=round(STEPS / cost),
+        evaluate_minutes=8.0, build=partial(build_comparison, **how),
+        data=f'CamVid train without {UNSEEN_DRIVE} (305 pictures)',
+    )
+
+
+COMPARISON_RECIPES = (
+    compared('released', 'street_segmentation', samples=SAMPLES),
+    compared('without_rendered', 'street_segmentation', samples=SAMPLES, rendered_share=0),
+    compared('without_uncertainty', 'street_segmentation_plain'),
+    compared('half', 'street_segmentation', samples=SAMPLES, share=0.5),
+    compared('quarter', 'street_segmentation', samples=SAMPLES, share=0.25),
+    compared('segnet', 'segnet_slim', 4.7),
+    compared('bayesian_segnet', 'bayesian_segnet_slim', 4.7, samples=SAMPLES // 2),
+    compared('unet', 'unet_slim', 4.2),
+    compared('deeplabv3', 'deeplabv3_slim', 1.5),
+)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How good a segmentation network is and how well it knows: the same figures for each network."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from perception_nodes.datasets.camvid import CLASSES
+from perception_nodes.metrics.segmentation import SegmentationMetric
+from perception_nodes.networks.segnet import SegNet
+from perception_nodes.networks.street_segmentation import StreetSegmentation
+from perception_nodes.training.segmentation_batches import Scene, normalise
+from perception_nodes.types import UNLABELLED
+
+
+class SegmentationEvaluation:
+    """IoU, calibration and uncertainty on whole pictures, made multiples of 32 in size.
+
+    Parameters
+    ----------
+    sets : pictures by the name of their set, whose metrics begin with it (``val_miou``). Pictures
+        without any label give only the uncertainties.
+    samples : dropout samples T; 0: one pass without dropout, and no epistemic part.
+    every : looks at every n-th picture only.
+    """
+
+    def __init__(
+        self, sets: Mapping[str, Sequence[Scene]], samples: int = 0, every: int = 1
+    ) -> None:
+        self.sets, self.samples = {name: scenes[::every] for name, scenes in sets.items()}, samples
+
+    def __call__(self, network: nn.Module) -> dict[str, float]:
+        """Metrics of a network in evaluation mode.
+
+        Returns
+        -------
+        Of every set: what SegmentationMetric gives, by the largest probability and the entropy;
+        aleatoric, the mean over all pixels of the samples' entropy over log K; epistemic, of the
+        mutual information over log K (with samples only).
+        """
+        result: dict[str, float] = {}
+        for name, scenes in self.sets.items():
+            torch.manual_seed(0)
+            result |= {f'{name}_{key}': value for key, value in self._of(network, scenes).items()}
+        return result
+
+    def _of(self, network: nn.Module, scenes: Sequence[Scene]) -> dict[str, float]:
+        metric = SegmentationMetric(CLASSES)
+        aleatoric, epistemic = [], []
+        for scene in scenes:
+            samples = probabilities(network, scene, self.samples)
+            mean = samples.mean(0, keepdim=True)
+            total, expected = entropy(mean), entropy(samples).mean(0)
+            aleatoric.append(float(expected.mean()))
+            epistemic.append(float((total - expected).mean()))
+            truth = torch.from_numpy(scene.labels)
+            known = truth != UNLABELLED
+            if known.any():
+                chosen = mean[0].gather(0, truth.where(known, 0)[None].long())[0]
+                metric.update(
+                    mean.argmax(1)[0].byte().numpy(), scene.labels,
+                    confidence=mean.amax(1)[0].numpy(), uncertainty=total[0].numpy(),
+                    truth_probability=chosen.numpy(),
+                )
+        found = {'aleatoric': sum(aleatoric) / max(len(aleatoric), 1)}
+        if self.samples:
+            found['epistemic'] = sum(epistemic) / max(len(epistemic), 1)
+        return {k: v for k, v in metric.compute().items() if math.isfinite(v)} | found
+
+
+def probabilities(network: nn.Module, scene: Scene, samples: int) -> Tensor:
+    """Class probabilities float T K H W of the picture's size, on the CPU; T = 1 for 0 samples."""
+    device = next(network.parameters()).device
+    image = normalise(scene.image[None]).to(device, memory_format=torch.channels_last)
+    size = [32 * max(1, round(side / 32)) for side in scene.labels.shape]
+    image = F.interpolate(image, size=size, mode='bilinear')
+    if samples and isinstance(network, StreetSegmentation):
+        draws = network(image, network.draw_masks(samples, image))['logits']
+    elif samples and isinstance(network, SegNet) and network.dropout:
+        draws = torch.cat([network(image, sample=True)['logits'] for _ in range(samples)])
+    else:
+        draws = network(image)['logits']
+    spread = F.softmax(draws.float().cpu().contiguous(), 1)
+    return F.interpolate(spread, size=scene.labels.shape, mode='bilinear')
+
+
+def entropy(samples: Tensor) -> Tensor:
+    """Entropy over log K, 0..1: B K H W to B H W."""
+    logarithms = torch.log(samples.clamp(min=1e-12))
+    return -(samples * logarithms).sum(1) / math.log(samples.shape[1])

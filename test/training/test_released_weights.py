@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A released file becomes a network that computes the same and can learn again."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from perception_nodes.export.graphs.segmentation import SEGMENTATION, build_graph
+from perception_nodes.export.onnx_export import to_onnx
+from perception_nodes.inference.model_card import ModelCard, write_card
+from perception_nodes.inference.weight_storage import store_half
+from perception_nodes.networks.street_segmentation import StreetSegmentation
+from perception_nodes.training.recipe import Batch, Task
+from perception_nodes.training.recipes.segmentation import SegmentationLoss
+from perception_nodes.training.released_weights import begin_with_released, module_name
+from perception_nodes.types import PerceptionError
+
+
+class Noise:
+    """Pictures of noise, all road."""
+
+    def batch(self, step: int) -> Batch:
+        """Four of 64 x 64."""
+        generator = torch.Generator().manual_seed(step)
+        image = torch.randn(4, 3, 64, 64, generator=generator)
+        return {'image': image, 'labels': torch.full((4, 64, 64), 3)}
+
+
+def task() -> Task:
+    """The loss of the recipe on noise."""
+    return Task(Noise(), SegmentationLoss(torch.ones(11)), lambda network: {})
+
+
+def varied(seed: int) -> StreetSegmentation:
+    """A network whose norms have seen something, and scale and shift."""
+    torch.manual_seed(seed)
+    network = StreetSegmentation()
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.uniform_(-0.5, 0.5)
+        network.train()
+        for step in range(3):
+            network(Noise().batch(step)['image'])
+    return network.eval()
+
+
+@pytest.fixture(scope='module')
+def released(tmp_path_factory: pytest.TempPathFactory) -> tuple[StreetSegmentation, Path]:
+    """A network and its released file."""
+    network = varied(0)
+    path = tmp_path_factory.mktemp('released') / 'segmentation.onnx'
+    graph = build_graph(network, {'temperature': 1.0}).eval()
+    content = store_half(to_onnx(SEGMENTATION, graph))
+    path.write_bytes(content)
+    card = ModelCard(
+        name='segmentation', task='segmentation', inputs=SEGMENTATION.inputs,
+        outputs=SEGMENTATION.outputs, sha256=hashlib.sha256(content).hexdigest(),
+    )
+    write_card(card, path.with_suffix('.json'))
+    return network, path
+
+
+def test_it_computes_what_the_file_computes(released: tuple[StreetSegmentation, Path]) -> None:
+    network, path = released
+    again = StreetSegmentation()
+    assert begin_with_released(path, again, task()) == ['auxiliary']
+    image = Noise().batch(99)['image']
+    with torch.inference_mode():
+        wanted, given = network(image), again.eval()(image)
+    # Weights were rounded to half precision.
+    for key in ('logits', 'coarse_logits', 'log_variance'):
+        torch.testing.assert_close(given[key], wanted[key], atol=0.02, rtol=0.02)
+
+
+def test_the_norms_know_the_statistics_so_that_training_goes_on_from_there(
+    released: tuple[StreetSegmentation, Path]
+) -> None:
+    _, path = released
+    again = StreetSegmentation(dropout=0.0)
+    begin_with_released(path, again, task())
+    image = torch.cat([Noise().batch(step)['image'] for step in range(100, 104)])
+    with torch.inference_mode():
+        resting = again.eval()(image)['coarse_logits']
+        training = again.train()(image)['coarse_logits']
+    assert (training - resting).abs().mean() < 0.15 * resting.std()
+
+
+def test_a_file_of_another_network_is_refused(
+    released: tuple[StreetSegmentation, Path], tmp_path: Path
+) -> None:
+    _, path = released
+    with pytest.raises(PerceptionError, match='that the network has not'):
+        begin_with_released(path, nn.Sequential(nn.Conv2d(3, 4, 3)), task())
+    with pytest.raises(PerceptionError, match=r'layer detail\.0 is'):
+        begin_with_released(path, StreetSegmentation(head=48), task())
+    with pytest.raises(PerceptionError, match='missing'):
+        begin_with_released(tmp_path / 'none.onnx', StreetSegmentation(), task())
+
+
+@pytest.mark.parametrize(('node', 'module'), [
+    ('/stage4/first/first.0/Conv', 'stage4.first.0'),
+    ('/pyramid/pooled.0/pooled.0.0/Conv', 'pyramid.pooled.0.0'),
+    ('/network/head_out/Conv', 'head_out'),
+    ('/stem2/stem2.0/Conv_1', 'stem2.0'),
+])
+def test_names_of_nodes_lead_to_modules(node: str, module: str) -> None:
+    assert module_name(node) == module
+
+
+def test_cards_are_needed(released: tuple[StreetSegmentation, Path], tmp_path: Path) -> None:
+    _, path = released
+    bare = tmp_path / 'bare.onnx'
+    bare.write_bytes(path.read_bytes())
+    with pytest.raises(PerceptionError):
+        begin_with_released(bare, StreetSegmentation(), task())
