@@ -3,6 +3,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +141,21 @@ def test_what_needs_another_machine_or_library_is_one_line(
     with pytest.raises(PerceptionError, match=told):
         build('grey', '--library', 'tensorrt_rtx', option)
     assert not list((tmp_path / 'engines').glob('*.engine'))
+
+
+@pytest.mark.skipif(probe_gpu() is not None, reason='this machine has a GPU')
+@pytest.mark.parametrize('option', ['--strip', '--version-compatible'])
+def test_such_a_command_says_one_line_and_ends_with_2(
+    model: Path, option: str, tmp_path: Path
+) -> None:
+    result = subprocess.run(
+        [sys.executable, '-m', 'perception_nodes.cli.main', 'build-engine', 'grey',
+         '--gpu', 'sm89', option], capture_output=True, text=True, check=False,
+    )
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert 'GPU' in result.stderr or 'build them with tensorrt' in result.stderr
+    assert not (tmp_path / 'engines').exists()
 
 
 def test_one_engine_serves_every_gpu_from_ampere_on(model: Path) -> None:
