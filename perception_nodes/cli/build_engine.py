@@ -2,6 +2,7 @@
 """``perception build-engine``: TensorRT engines ahead of time."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,9 +115,18 @@ def build_one(path: Path, options: Options) -> dict[str, Any]:
     if error:
         raise PerceptionError(error)
     file = read_header(Path(build.path))
-    cost = (f'{file.facts["build_s"]} s, {file.facts["peak_memory_mb"]} MB of memory'
-            if build.reason else 'was there already')
+    cost = cost_of(file.facts) if build.reason else 'was there already'
     click.echo(f'{build.path}: {file.plan_bytes / 1e6:.1f} MB, {file.key.flavour} '
                f'{file.key.version}, compute {file.key.compute_capability}, {cost}')
     return {'path': build.path, 'bytes': file.plan_bytes, 'reason': build.reason,
             'precision': precision, **dict(file.facts)}
+
+
+def cost_of(facts: Mapping[str, Any]) -> str:
+    """Say what a build took, and what the engine will take on the GPU."""
+    def megabytes(name: str) -> str:
+        known = facts.get(name)
+        return 'unknown to this library' if known is None else f'{known:.0f} MB'
+
+    return (f'{facts["build_s"]} s, {facts["peak_memory_mb"]} MB of memory, GPU while building '
+            f'{megabytes("build_gpu_mb")}, GPU of the engine {megabytes("engine_gpu_mb")}')

@@ -1,31 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """A released fp32 model in another precision: NAME_fp16.onnx or NAME_int8.onnx with its card.
 
-fp16 follows the rules of ``inference.half_precision``. int8 quantises the same convolutions (not
-the heads, not what computes a soft-argmax, a variance or a grid) with ONNX Runtime's static
-quantiser in the form that TensorRT reads: QuantizeLinear and DequantizeLinear in the graph, signed
-and symmetric, weights a scale per channel, biases left in float.
+fp16 follows the rules of ``inference.half_precision``, int8 those of ``export.quantisation``.
 """
 
 import dataclasses
 import hashlib
-import logging
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import onnx
-from onnxruntime import quantization
-
 from perception_nodes.bags.model_inputs import InputFrame, model_inputs, read_input_frames
+from perception_nodes.export.quantisation import quantise
 from perception_nodes.inference.atomic_file import write_atomically
-from perception_nodes.inference.half_precision import half_model, half_nodes
+from perception_nodes.inference.half_precision import half_model
 from perception_nodes.inference.model_card import ModelCard, load_model, write_card
-from perception_nodes.inference.weight_storage import restore_full
 from perception_nodes.types import Array, PerceptionError
 
-QUANTISED = ('Conv', 'ConvTranspose', 'Gemm')
 CALIBRATION_FRAMES = 24
 LARGEST_WIDTH = 640
 
@@ -65,8 +56,11 @@ def export_precision(
         if calibration is None:
             raise PerceptionError('int8 needs --calibration BAG|FOLDER: frames of your own camera')
         inputs = calibration_inputs(card, calibration, frames)
-        lowered = quantise(content, inputs)
-        made['int8_calibration'] = {'source': Path(calibration).name, 'frames': len(inputs)}
+        lowered, layers, left_float = quantise(content, inputs)
+        made['int8_calibration'] = {
+            'source': Path(calibration).name, 'frames': len(inputs), 'layers': layers,
+            'layers_left_float': left_float,
+        }
     name = f'{card.name}_{precision}'
     path = Path(out) / f'{name}.onnx'
     new_card = dataclasses.replace(
@@ -96,55 +90,3 @@ def calibration_inputs(
         raise PerceptionError(f'{source} holds no frames that model {card.name!r} can use')
     step = max(1, len(inputs) // count)
     return list(inputs[::step][:count])
-
-
-def quantise(model: bytes, inputs: Iterable[Mapping[str, Array]]) -> bytes:
-    """Quantise the convolutions of a serialised fp32 model that may be lowered."""
-    proto = onnx.load_model_from_string(model)
-    restore_full(proto)
-    proto = onnx.shape_inference.infer_shapes(proto)
-    _name_nodes(proto)
-    chosen = set(half_nodes(proto))
-    nodes = [node.name for node in proto.graph.node
-             if node.op_type in QUANTISED and node.output[0] in chosen]
-    if not nodes:
-        raise PerceptionError('the model has no convolution that may be quantised')
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'int8.onnx'
-        level = logging.root.level
-        logging.root.setLevel(logging.ERROR)  # it warns of what it need not: shapes are inferred
-        try:
-            quantization.quantize_static(
-                proto, path, _Reader(inputs),
-                quant_format=quantization.QuantFormat.QDQ, per_channel=True,
-                activation_type=quantization.QuantType.QInt8,
-                weight_type=quantization.QuantType.QInt8,
-                nodes_to_quantize=nodes, op_types_to_quantize=list(QUANTISED),
-                calibrate_method=quantization.CalibrationMethod.MinMax,
-                extra_options={'ActivationSymmetric': True, 'WeightSymmetric': True,
-                               'QuantizeBias': False},
-            )
-        finally:
-            logging.root.setLevel(level)
-        return path.read_bytes()
-
-
-class _Reader(quantization.CalibrationDataReader):
-    """Hands the quantiser one set of inputs after the other."""
-
-    def __init__(self, inputs: Iterable[Mapping[str, Array]]) -> None:
-        self._inputs: Iterator[Mapping[str, Array]] = iter(inputs)
-
-    def get_next(self) -> dict[str, Array] | None:
-        """Give the next set, None at the end."""
-        following = next(self._inputs, None)
-        return None if following is None else dict(following)
-
-
-def _name_nodes(proto: onnx.ModelProto) -> None:
-    """Give every node a name of its own: the quantiser chooses nodes by name."""
-    seen: set[str] = set()
-    for index, node in enumerate(proto.graph.node):
-        if not node.name or node.name in seen:
-            node.name = f'{node.op_type}_{index}'
-        seen.add(node.name)

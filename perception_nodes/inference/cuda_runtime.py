@@ -80,11 +80,11 @@ class PinnedBuffer:
         self._cuda.call(self._cuda.api.cudaMemcpyAsync, self.device, self._host, self.bytes,
                         kind, stream)
 
-    def download(self, stream: Any) -> None:
-        """Copy device to host, in the stream's order."""
+    def download(self, stream: Any, address: int | None = None) -> None:
+        """Copy device to host, or to other page-locked memory, in the stream's order."""
         kind = self._cuda.api.cudaMemcpyKind.cudaMemcpyDeviceToHost
-        self._cuda.call(self._cuda.api.cudaMemcpyAsync, self._host, self.device, self.bytes,
-                        kind, stream)
+        self._cuda.call(self._cuda.api.cudaMemcpyAsync, address or self._host, self.device,
+                        self.bytes, kind, stream)
 
     def free(self) -> None:
         """Give both back; a lost device is not asked twice."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from perception_nodes.inference.atomic_file import write_atomically
+from perception_nodes.inference.build_memory import gpu_memory
 from perception_nodes.inference.engine_cache import EngineCache, StaleEngineError
 from perception_nodes.inference.engine_key import (
     AMPERE_PLUS,
@@ -133,14 +134,15 @@ def ensure_engine(
             reason = str(error)
         start = time.monotonic()
         timing = cache.folder / f'timing-{plan.library.flavour}-{plan.library.version}.cache'
-        content, timings = build(plan, progress, timing.read_bytes() if timing.is_file() else b'')
+        built = build(plan, progress, timing.read_bytes() if timing.is_file() else b'')
         facts = {
             'build_s': round(time.monotonic() - start, 2),
             'peak_memory_mb': round(peak_memory_mb()),
+            **built.memory,
         }
-        path = cache.store(plan.key, content, facts)
-        if timings:
-            write_atomically(timing, timings)
+        path = cache.store(plan.key, built.content, facts)
+        if built.timings:
+            write_atomically(timing, built.timings)
     return path, reason
 
 
@@ -158,11 +160,20 @@ def typed_model(plan: EnginePlan) -> bytes:
     return half_model(static)
 
 
-def build(plan: EnginePlan, progress: Progress, timing_cache: bytes) -> tuple[bytes, bytes]:
-    """Parse and build; the plan and the timing cache, both serialised."""
-    trt, messages = plan.library.module, list[str]()
+@dataclass(frozen=True)
+class Built:
+    """What came out of a build: the engine and the timing cache, serialised, and gpu_memory()."""
+
+    content: bytes
+    timings: bytes
+    memory: Mapping[str, float | None]
+
+
+def build(plan: EnginePlan, progress: Progress, timing_cache: bytes) -> Built:
+    """Parse and build."""
+    trt, messages, notes = plan.library.module, list[str](), list[str]()
     _use_device(plan)
-    logger = make_logger(plan.library, messages)
+    logger = make_logger(plan.library, messages, notes)
     builder = trt.Builder(logger)
     flags = 0
     if hasattr(trt.NetworkDefinitionCreationFlag, 'STRONGLY_TYPED'):
@@ -190,7 +201,7 @@ def build(plan: EnginePlan, progress: Progress, timing_cache: bytes) -> tuple[by
             + ('; '.join(messages[-3:]) or 'it gives no reason')
         )
     timings = bytes(config.get_timing_cache().serialize()) if tuned else b''
-    return bytes(engine), timings
+    return Built(bytes(engine), timings, gpu_memory(notes))
 
 
 def _configure(trt: Any, config: Any, plan: EnginePlan) -> None:

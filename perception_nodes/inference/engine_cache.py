@@ -38,7 +38,7 @@ class EngineFile:
     ----------
     path, key : where it is and what it is for.
     plan_bytes, plan_sha256 : what must follow the header.
-    facts : seconds and memory of the build, time of building.
+    facts : build_s, peak_memory_mb (of the process), build_gpu_mb, engine_gpu_mb, built_at_s.
     """
 
     path: Path

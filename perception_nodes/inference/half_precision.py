@@ -6,7 +6,8 @@ The rules, in the order in which they are applied to every node:
 
 1. Convolutions and matrix products run in fp16: nearly all of the time is theirs.
 2. Except the last ones before an output (the heads): what they give is a quantity in px, m or
-   log-probability, and fp16 resolves 128..256 px in steps of 0.125.
+   log-probability, and fp16 resolves 128..256 px in steps of 0.125. A layer of which only the
+   size reaches an output is no head.
 3. Light operators (activations, sums, concatenation, pooling, resizing, reshaping) run in fp16 if
    all that flows into them is fp16 already.
 4. Everything else stays fp32: softmax and soft-argmax, exp, log, square roots, reductions and
@@ -15,7 +16,7 @@ The rules, in the order in which they are applied to every node:
 Inputs and outputs of the graph keep their types.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import onnx
@@ -65,6 +66,12 @@ def half_nodes(proto: ModelProto, keep: frozenset[str] = frozenset()) -> list[st
     lowering = _Lowering(proto, keep)
     return [node.output[0] for index, node in enumerate(proto.graph.node)
             if index in lowering.half]
+
+
+def head_outputs(proto: ModelProto, kinds: Collection[str] = HEAVY) -> list[str]:
+    """Names of what the last nodes of these kinds before an output give (convolutions, ...)."""
+    nodes = (proto.graph.node[index] for index in sorted(_heads(proto.graph)))
+    return [node.output[0] for node in nodes if node.op_type in kinds]
 
 
 class _Lowering:
@@ -158,7 +165,7 @@ def _heads(graph: GraphProto) -> set[int]:
     heads: set[int] = set()
     for index in reversed(range(len(graph.node))):  # ONNX demands topological order
         node = graph.node[index]
-        if open_tensors.isdisjoint(node.output):
+        if node.op_type == 'Shape' or open_tensors.isdisjoint(node.output):
             continue
         if node.op_type in HEAVY:
             heads.add(index)

@@ -87,8 +87,10 @@ def load_tensorrt(gpu: Gpu | None, flavour: str = 'auto') -> TensorrtLibrary:
     raise PerceptionError('no TensorRT: ' + ', '.join(reasons))
 
 
-def make_logger(library: TensorrtLibrary, messages: list[str]) -> Any:
-    """Logger that collects warnings and errors instead of printing them."""
+def make_logger(
+    library: TensorrtLibrary, messages: list[str], notes: list[str] | None = None
+) -> Any:
+    """Logger that collects warnings and errors, and into notes what is told beside them."""
     trt = library.module
 
     class Collector(trt.ILogger):  # type: ignore[misc, name-defined]
@@ -98,5 +100,7 @@ def make_logger(library: TensorrtLibrary, messages: list[str]) -> Any:
         def log(self, severity: Any, message: str) -> None:
             if severity <= trt.ILogger.WARNING:
                 messages.append(message)
+            elif notes is not None and severity == trt.ILogger.INFO:
+                notes.append(message)
 
     return Collector()

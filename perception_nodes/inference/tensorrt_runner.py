@@ -3,7 +3,8 @@
 
 One stream, device buffers and page-locked host buffers that live as long as the runner, images
 uploaded as uint8, and the upload and the kernels of a frame captured once as a CUDA graph (shapes
-are fixed). Only the outputs that were asked for are copied back.
+are fixed). Only the outputs that were asked for are copied back, to page-locked arrays that are
+handed to the caller as they are (see output_slots).
 
 This file needs a GPU to run, and none has executed it yet: the tests check its names against the
 installed libraries and its order of calls against a device that is played in host memory.
@@ -19,6 +20,7 @@ from perception_nodes.inference.check_inputs import check_inputs, check_outputs
 from perception_nodes.inference.cuda_runtime import Cuda, PinnedBuffer
 from perception_nodes.inference.engine_builder import EnginePlan
 from perception_nodes.inference.engine_cache import StaleEngineError
+from perception_nodes.inference.output_slots import OutputSlots
 from perception_nodes.inference.runner import EngineFailedError, RunnerState
 from perception_nodes.inference.stripped_engine import put_weights_in
 from perception_nodes.inference.tensorrt_library import make_logger
@@ -53,6 +55,7 @@ class TensorrtRunner:
         self._key, self._closed = plan.key, False
         self._messages: list[str] = []
         self._buffers: dict[str, PinnedBuffer] = {}
+        self._results: dict[str, OutputSlots] = {}
         self._stream: Any = None
         self._graph: Any = None
         self._context: Any = None
@@ -81,6 +84,8 @@ class TensorrtRunner:
         self._stream = self._cuda.call(api.cudaStreamCreateWithFlags, api.cudaStreamNonBlocking)
         for index in range(self._engine.num_io_tensors):
             self._allocate(trt, self._engine.get_tensor_name(index))
+        for spec in self.card.outputs:
+            self._results[spec.name] = OutputSlots(self._cuda, self._buffers[spec.name])
         self._enqueue()  # the first one loads kernels and may allocate: not part of the graph
         self._cuda.call(api.cudaStreamSynchronize, self._stream)
         if cuda_graph:
@@ -106,9 +111,9 @@ class TensorrtRunner:
         else:
             self._cuda.call(self._cuda.api.cudaGraphLaunch, self._graph, self._stream)
         for name in names:
-            self._buffers[name].download(self._stream)
+            self._results[name].download(self._stream)
         self._cuda.call(self._cuda.api.cudaStreamSynchronize, self._stream)
-        return {name: self._buffers[name].host.copy() for name in names}  # callers keep them
+        return {name: self._results[name].hand_out() for name in names}
 
     def state(self) -> RunnerState:
         """What serves."""
@@ -126,6 +131,8 @@ class TensorrtRunner:
         if self._graph is not None:
             self._cuda.api.cudaGraphExecDestroy(self._graph)
         self._context = self._engine = self._runtime = None
+        for slots in self._results.values():
+            slots.free()
         for buffer in self._buffers.values():
             buffer.free()
         if self._stream is not None:

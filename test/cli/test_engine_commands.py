@@ -2,6 +2,9 @@
 """build-engine and engines with the real builder on a one-layer model."""
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from perception_nodes.cli import build_engine, engines
 from perception_nodes.inference import engine_builder
+from perception_nodes.inference.gpu import probe_gpu
 from perception_nodes.inference.model_card import (
     ModelCard,
     TensorSpec,
@@ -62,15 +66,25 @@ def build(*arguments: str) -> str:
     return result.output
 
 
+def test_memory_that_a_library_does_not_tell_is_unknown() -> None:
+    facts = {'build_s': 1.0, 'peak_memory_mb': 200, 'build_gpu_mb': None}
+    assert build_engine.cost_of(facts).endswith(
+        'GPU while building unknown to this library, GPU of the engine unknown to this library')
+
+
 def listed() -> list[dict]:
     return json.loads(CliRunner().invoke(engines.command, ['list', '--json']).output)
 
 
 def test_an_engine_is_built_listed_found_again_and_pruned(model: Path, tmp_path: Path) -> None:
-    assert 'compute 8.9' in build('grey', '--json', str(tmp_path / 'built.json'))
+    text = build('grey', '--json', str(tmp_path / 'built.json'))
+    assert 'compute 8.9' in text
+    assert re.search(r'GPU while building \d+ MB, GPU of the engine \d+ MB', text)
     built = json.loads((tmp_path / 'built.json').read_text())['grey']
     assert built['reason'].startswith('no engine of grey')
     assert {'path', 'bytes', 'build_s', 'peak_memory_mb', 'precision'} <= set(built)
+    if probe_gpu() is None:
+        assert built['build_gpu_mb'] == 0
     assert 'was there already' in build('grey')
     build('grey', '--precision', 'fp32')
     entries = listed()
@@ -127,6 +141,21 @@ def test_what_needs_another_machine_or_library_is_one_line(
     with pytest.raises(PerceptionError, match=told):
         build('grey', '--library', 'tensorrt_rtx', option)
     assert not list((tmp_path / 'engines').glob('*.engine'))
+
+
+@pytest.mark.skipif(probe_gpu() is not None, reason='this machine has a GPU')
+@pytest.mark.parametrize('option', ['--strip', '--version-compatible'])
+def test_such_a_command_says_one_line_and_ends_with_2(
+    model: Path, option: str, tmp_path: Path
+) -> None:
+    result = subprocess.run(
+        [sys.executable, '-m', 'perception_nodes.cli.main', 'build-engine', 'grey',
+         '--gpu', 'sm89', option], capture_output=True, text=True, check=False,
+    )
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert 'GPU' in result.stderr or 'build them with tensorrt' in result.stderr
+    assert not (tmp_path / 'engines').exists()
 
 
 def test_one_engine_serves_every_gpu_from_ampere_on(model: Path) -> None:

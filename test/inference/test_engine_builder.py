@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real builder, real files, small models."""
 
+import contextlib
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +16,7 @@ import pytest
 
 from perception_nodes.inference import cuda_runtime, engine_builder
 from perception_nodes.inference.background_build import BackgroundBuild
+from perception_nodes.inference.build_memory import gpu_memory
 from perception_nodes.inference.engine_builder import (
     EngineRequest,
     _configure,
@@ -22,7 +25,7 @@ from perception_nodes.inference.engine_builder import (
     request_from_json,
     request_to_json,
 )
-from perception_nodes.inference.engine_cache import EngineCache
+from perception_nodes.inference.engine_cache import EngineCache, read_header
 from perception_nodes.inference.gpu import Gpu
 from perception_nodes.inference.half_precision import half_model, half_nodes
 from perception_nodes.inference.model_card import card_path
@@ -106,6 +109,28 @@ def test_an_engine_is_built_once(rtx: ModuleType, deep_model: Path, precision: s
     _, reason = ensure_engine(asked)
     assert 'damaged' in reason
     assert EngineCache(asked.folder).load(plan.key)
+
+
+def test_the_memory_that_an_engine_will_take_is_told(
+    rtx: ModuleType, deep_model: Path, make_deep_model: Callable
+) -> None:
+    path, _ = ensure_engine(request(deep_model))
+    small = read_header(path).facts
+    bytes_before = deep_model.stat().st_size
+    assert small['engine_gpu_mb'] > bytes_before / 2**20
+    make_deep_model(deep_model, channels=128)
+    path, _ = ensure_engine(request(deep_model))
+    more_mb = (deep_model.stat().st_size - bytes_before) / 2**20
+    assert read_header(path).facts['engine_gpu_mb'] - small['engine_gpu_mb'] > 0.9 * more_mb
+
+
+def test_memory_is_read_from_the_log_and_unknown_without_it() -> None:
+    notes = ['Total Weights Memory: 3145728 bytes', 'Total Activation Memory: 1048576 bytes',
+             'Total Device Persistent Memory: 524288 bytes',
+             '[MemUsageStats] Peak memory usage of TRT CPU/GPU memory allocators: CPU 9 MiB, '
+             'GPU 120 MiB']
+    assert gpu_memory(notes) == {'engine_gpu_mb': 4.5, 'build_gpu_mb': 120.0}
+    assert gpu_memory(['something else']) == {'engine_gpu_mb': None, 'build_gpu_mb': None}
 
 
 def test_the_graph_that_is_built_has_the_asked_types(rtx: ModuleType, deep_model: Path) -> None:
@@ -209,9 +234,13 @@ def test_requests_survive_the_way_to_the_other_process(deep_model: Path) -> None
     assert asked.options == ('level3', 'workspace100', 'version_compatible')
 
 
-def test_another_process_builds(rtx: ModuleType, deep_model: Path) -> None:
+def test_another_process_builds_at_the_lowest_priority(
+    rtx: ModuleType, deep_model: Path
+) -> None:
     build = BackgroundBuild(request(deep_model))
-    assert build.wait() == ''
+    niceness = set()
+    assert build.wait(lambda build: niceness.add(priority_of(build.process.pid))) == ''
+    assert niceness - {None} == {19}
     assert build.fraction == 1.0
     assert build.reason.startswith('no engine of deep')
     assert EngineCache(deep_model.parent / 'engines').load(plan_engine(request(deep_model)).key)
@@ -243,6 +272,13 @@ def test_a_process_that_dies_in_the_middle_leaves_nothing_and_the_next_one_build
     path, _ = ensure_engine(request(model))
     assert EngineCache(tmp_path / 'engines').load(plan_engine(request(model)).key)
     assert path.is_file()
+
+
+def priority_of(process: int) -> int | None:
+    """Niceness of a process; None if it has just ended."""
+    with contextlib.suppress(ProcessLookupError):
+        return os.getpriority(os.PRIO_PROCESS, process)
+    return None
 
 
 def visible(folder: Path) -> list[str]:

@@ -23,6 +23,7 @@ from perception_nodes.inference.engine_cache import StaleEngineError
 from perception_nodes.inference.engine_key import EngineKey
 from perception_nodes.inference.model_card import load_model
 from perception_nodes.inference.onnx_runner import OnnxRunner
+from perception_nodes.inference.output_slots import SLOTS
 from perception_nodes.inference.runner import EngineFailedError
 from perception_nodes.inference.tensorrt_library import TensorrtLibrary
 from perception_nodes.inference.tensorrt_runner import TensorrtRunner
@@ -257,15 +258,44 @@ def test_answers_are_the_models_and_nothing_needless_is_copied(
 def test_no_memory_is_asked_for_while_running_and_all_is_given_back(world: World) -> None:
     runner = TensorrtRunner(world.plan, b'plan')
     held = set(world.cuda.memory)
-    assert len(held) == 6, 'three tensors, host and device'
-    for _ in range(3):
-        runner.run({'image': picture()})
+    assert len(held) == 6 + 2 * SLOTS, 'three tensors, on both sides, and what is handed out'
+    addresses = {runner.run({'image': picture()})['mean'].ctypes.data for _ in range(3 * SLOTS)}
+    assert addresses <= held, 'results are the page-locked memory itself'
     assert set(world.cuda.memory) == held
     runner.close()
     runner.close()
     assert (world.cuda.memory, world.cuda.graphs, world.cuda.streams) == ({}, 0, 0)
     with pytest.raises(PerceptionError, match='was closed'):
         runner.run({'image': picture()})
+
+
+def test_what_a_caller_holds_never_changes_however_much_it_is(
+    world: World, blur_model: Path
+) -> None:
+    runner, expected = TensorrtRunner(world.plan, b'plan'), OnnxRunner(blur_model)
+    pictures = [picture() for _ in range(2 * SLOTS)]
+    kept = [runner.run({'image': image})['mean'][0, 2:] for image in pictures]  # only a view
+    places = {view.ctypes.data for view in kept}
+    assert len(places) == len(kept)
+    del kept[1]
+    freed = places - {view.ctypes.data for view in kept}
+    del pictures[1]
+    again = runner.run({'image': pictures[0]})['mean'][0, 2:]
+    assert {again.ctypes.data} == freed, 'the one that was let go'
+    for image, view in zip(pictures, kept, strict=True):
+        np.testing.assert_array_equal(view, expected.run({'image': image})['mean'][0, 2:])
+    runner.close()
+
+
+def test_a_result_outlives_its_runner(world: World, blur_model: Path) -> None:
+    runner, image = TensorrtRunner(world.plan, b'plan'), picture()
+    result = runner.run({'image': image}, ['mean'])
+    runner.close()
+    assert len(world.cuda.memory) == 1
+    expected = OnnxRunner(blur_model).run({'image': image})
+    np.testing.assert_array_equal(result['mean'], expected['mean'])
+    del result
+    assert world.cuda.memory == {}
 
 
 def test_another_size_is_refused(world: World) -> None:
@@ -291,17 +321,18 @@ def test_too_little_memory_fails_before_anything_is_held(world: World) -> None:
     assert (world.cuda.memory, world.cuda.streams) == ({}, 0)
 
 
+@pytest.mark.parametrize('enough', [3, 8])
 def test_memory_that_runs_out_half_way_is_given_back(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, enough: int
 ) -> None:
     allocate, calls = world.cuda.cudaMalloc, []
 
-    def allocate_three(size: int) -> tuple:
+    def allocate_some(size: int) -> tuple:
         calls.append(size)
-        return allocate(size) if len(calls) <= 3 else (Status.cudaErrorMemoryAllocation, 0)
+        return allocate(size) if len(calls) <= enough else (Status.cudaErrorMemoryAllocation, 0)
 
-    monkeypatch.setattr(world.cuda, 'cudaMalloc', allocate_three)
-    monkeypatch.setattr(world.cuda, 'cudaMallocHost', allocate_three)
+    monkeypatch.setattr(world.cuda, 'cudaMalloc', allocate_some)
+    monkeypatch.setattr(world.cuda, 'cudaMallocHost', allocate_some)
     with pytest.raises(EngineFailedError, match='cudaErrorMemoryAllocation'):
         TensorrtRunner(world.plan, b'plan')
     assert (world.cuda.memory, world.cuda.streams) == ({}, 0)

@@ -7,9 +7,10 @@ Node, DDS, building process, cache and model are real; only the GPU's part is pl
 import re
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 
 from perception_nodes.inference import model_path
 from perception_nodes.inference.engine_builder import EngineRequest
@@ -93,19 +94,36 @@ def test_every_frame_is_answered_while_the_engine_comes_and_goes(
     assert values['dropped'] == '0'
 
 
-def test_a_node_is_active_within_two_seconds_with_nothing_in_the_cache(tmp_path):
-    """The best of three: this machine may be busy."""
-    needed_s = []
+def test_a_node_answers_within_two_seconds_with_nothing_in_the_cache(bench, wall, tmp_path):
+    """From the start of its process to the first mask of a camera that runs; the best of three.
+
+    While others had its core it could not start: that time, of its main thread, does not count.
+    """
+    bench.publisher(CameraInfo, 'camera_info')
+    bench.publisher(Image, 'image')
+    masks = bench.listen(Image, '/segmentation_node/mask')
+    (pair,) = wall(1)
+    needed_s, sent = [], 0
     for attempt in range(3):
+        masks.clear()
         log, start = tmp_path / f'log{attempt}', time.time()
         environment = {'PERCEPTION_ENGINES': str(tmp_path / f'engines{attempt}')}
-        with NodeProcess('segmentation_node', log=log, environment=environment):
-            active = None
-            while active is None and time.time() - start < 20:
-                time.sleep(0.02)
-                active = re.search(r'\[([\d.]+)\] \[segmentation_node\]: active', log.read_text())
-        assert active, log.read_text()
-        needed_s.append(float(active[1]) - start)
+        with NodeProcess('segmentation_node', log=log, environment=environment) as node:
+            while not masks and time.time() - start < 20:
+                sent += 1
+                stamp_ns = pair.left.stamp_ns + sent * 50_000_000
+                bench.send(replace(pair, left=replace(pair.left, stamp_ns=stamp_ns)), mono=True)
+                time.sleep(0.05)
+            needed_s.append(time.time() - start - waited_s(node.process.pid))
+        assert masks, log.read_text()
+        active = re.search(r'\[([\d.]+)\] \[segmentation_node\]: active', log.read_text())
+        assert active
+        assert float(active[1]) > start
         if needed_s[-1] < START_LIMIT_S:
             return
-    pytest.fail(f'active after {needed_s} s')
+    pytest.fail(f'the first mask came after {needed_s} s')
+
+
+def waited_s(process: int) -> float:
+    """Seconds that the main thread of a process was ready to run and had no core."""
+    return int(Path(f'/proc/{process}/schedstat').read_text().split()[1]) / 1e9

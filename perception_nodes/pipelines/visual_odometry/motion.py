@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """From landmarks and where they are seen now to the camera's motion and its covariance.
 
-Hypotheses come from random minimal samples (P3P) and from the predicted motion; the better one is
-refined by Gauss-Newton on stereo reprojection residuals, each whitened by its own covariance
-(measurement plus landmark), under a Cauchy loss. The covariance is the inverse of the normal
+Hypotheses come from random minimal samples (P3P) and from the predicted motion; each is refined by
+Gauss-Newton on stereo reprojection residuals, whitened by their own covariance (measurement plus
+landmark), under a Cauchy loss, and the better one is kept. They are compared after that, not
+before: where a third of the matches are wrong the loss has more than one minimum, and which start
+looks better can hang on a thousandth of a pixel. The covariance is the inverse of the normal
 matrix times the residuals' variance, so wrong assumptions about pixels show up in it.
 """
 
@@ -60,29 +62,43 @@ class Motion:
     variance_factor: float
 
 
+def find_motion(
+    sightings: Sightings, projection: StereoProjection, predicted: FloatArray, seed: int = 0
+) -> Motion | None:
+    """Refine the predicted motion and a sampled one, keep the better; None if there is none."""
+    starts = [predicted]
+    sampled = sample_motion(sightings, projection, seed)
+    if sampled is not None:
+        starts.append(sampled)
+    refined = [refine_motion(sightings, projection, start) for start in starts]
+    return min(
+        (motion for motion in refined if motion is not None), default=None,
+        key=lambda motion: truncated_cost(sightings, projection, motion.camera_from_reference),
+    )
+
+
 def sample_motion(
-    sightings: Sightings, projection: StereoProjection, predicted: FloatArray,
-    seed: int = 0, *, threshold_px: float = 3.0, iterations: int = 200,
-) -> FloatArray:
-    """Choose between the predicted motion and the best of random minimal samples, [4, 4]."""
-    candidates = [predicted]
+    sightings: Sightings, projection: StereoProjection, seed: int = 0, *,
+    threshold_px: float = 3.0, iterations: int = 200,
+) -> FloatArray | None:
+    """Best of random minimal samples, [4, 4]; None if nothing was found."""
     landmarks = sightings.landmarks
     near = landmarks[:, 2] > 1e-3
     trusted = near & (sightings.weights >= 0.5)
     if trusted.sum() >= 12:  # a bus that fills the image must not make the hypotheses
         near = trusted
-    if near.sum() >= 6:
-        rays = np.concatenate([landmarks[near, :2], np.ones((near.sum(), 1))], axis=1)
-        cv2.setRNGSeed(seed)
-        found, rotation, translation, _ = cv2.solvePnPRansac(
-            rays / landmarks[near, 2:], np.ascontiguousarray(sightings.measured_px[near, :2]),
-            projection.k, None, flags=cv2.SOLVEPNP_AP3P, reprojectionError=threshold_px,
-            iterationsCount=iterations, confidence=0.999,
-        )
-        if found and np.isfinite(rotation).all() and np.isfinite(translation).all():
-            candidates.append(rotation_translation(rotation, translation))
-    costs = [_truncated_cost(sightings, projection, candidate) for candidate in candidates]
-    return candidates[int(np.argmin(costs))]
+    if near.sum() < 6:
+        return None
+    rays = np.concatenate([landmarks[near, :2], np.ones((near.sum(), 1))], axis=1)
+    cv2.setRNGSeed(seed)
+    found, rotation, translation, _ = cv2.solvePnPRansac(
+        rays / landmarks[near, 2:], np.ascontiguousarray(sightings.measured_px[near, :2]),
+        projection.k, None, flags=cv2.SOLVEPNP_AP3P, reprojectionError=threshold_px,
+        iterationsCount=iterations, confidence=0.999,
+    )
+    if not (found and np.isfinite(rotation).all() and np.isfinite(translation).all()):
+        return None
+    return rotation_translation(rotation, translation)
 
 
 def refine_motion(
@@ -174,9 +190,10 @@ def robust_variance(chi2: FloatArray, weights: FloatArray) -> float:
     return float(max(chi2[used][order][middle] / CHI2_MEDIAN_3, 0.05))
 
 
-def _truncated_cost(
+def truncated_cost(
     sightings: Sightings, projection: StereoProjection, motion: FloatArray
 ) -> float:
+    """Squared whitened residuals, each bounded so that what is wrong counts alike."""
     chi2 = _whitened(sightings, projection, motion)[0]
     bounded = np.minimum(np.nan_to_num(chi2, nan=np.inf), 4 * CHI2_GATE_3)
     return float((bounded * sightings.weights).sum())

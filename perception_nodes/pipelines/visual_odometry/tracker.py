@@ -11,12 +11,7 @@ from perception_nodes.pipelines.visual_odometry.adjustment import adjust
 from perception_nodes.pipelines.visual_odometry.config import VisualOdometryConfig
 from perception_nodes.pipelines.visual_odometry.front_end import Indices
 from perception_nodes.pipelines.visual_odometry.measuring import Measured, Measuring, Pair
-from perception_nodes.pipelines.visual_odometry.motion import (
-    Motion,
-    Sightings,
-    refine_motion,
-    sample_motion,
-)
+from perception_nodes.pipelines.visual_odometry.motion import Motion, Sightings, find_motion
 from perception_nodes.pipelines.visual_odometry.projection import StereoProjection
 from perception_nodes.pipelines.visual_odometry.rig_offset import RigOffset
 from perception_nodes.pipelines.visual_odometry.window import Keyframe, Window
@@ -176,8 +171,7 @@ class Tracker:
             landmarks[measured.rows], covariance[measured.rows], measured.values_px - offset,
             measured.covariance_px2, measured.weights,
         )
-        start = sample_motion(sightings, self._projection, predicted, self._config.seed)
-        motion = refine_motion(sightings, self._projection, start)
+        motion = find_motion(sightings, self._projection, predicted, self._config.seed)
         if motion is None:
             return 'the features do not fix a motion'
         inliers = int(motion.inliers.sum())
