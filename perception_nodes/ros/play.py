@@ -24,6 +24,7 @@ from perception_nodes.types import PerceptionError
 
 LATCHED = ('/tf_static',)
 CLOCK_PERIOD_S = 0.01
+LINGER_S = 0.3
 
 
 @dataclass
@@ -77,9 +78,11 @@ def play(
         ticker = _Clock(node) if clock else None
         wait_for_subscribers(node, publishers.values(), subscribers or {}, wait_s)
         _send(bag.raw_messages(publishers), publishers, rate, ticker, played, progress, total)
-        # Let the last ones go out before the publishers are destroyed.
+        # Let the last ones go out before the publishers are destroyed; who takes them best effort
+        # acknowledges nothing.
         for publisher in publishers.values():
             publisher.wait_for_all_acked(rclpy.duration.Duration(seconds=1))
+        time.sleep(LINGER_S)
         return played
 
 
