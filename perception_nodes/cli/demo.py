@@ -21,7 +21,7 @@ __all__ = ['command']
 Progress = Callable[[int, int], None]
 
 
-@click.command('demo')
+@click.command('demo', short_help='Run the six nodes live on a rendered drive.')
 @click.option(
     '--out', default='demo', show_default=True, type=click.Path(path_type=Path),
     help='Folder to write: drive/ and outputs/ (rosbag2), logs/, metrics.json, report.html.',
