@@ -208,6 +208,7 @@ class Bench:
             # Made once: an answer is lost while its way back is not matched yet.
             self._clients[service] = self.driver.create_client(kind, service)
             assert self._clients[service].wait_for_service(10.0), service
+            self.until(lambda: all(node.count_clients(service) for node in self.nodes))
             time.sleep(0.3)
         client = self._clients[service]
         future = client.call_async(request or kind.Request())

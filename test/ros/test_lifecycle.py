@@ -111,6 +111,7 @@ def test_wrong_type_of_a_parameter_is_one_line(bench):
 def test_refused_value_fails_configure(bench, diagnosis):
     """What the pipeline's config refuses, configure refuses, with its words."""
     node = bench.add(SegmentationNode, {'min_confidence': 1.5})
+    bench.until(lambda: bool(node.failure))
     assert 'min_confidence is 1.5; it must lie between 0 and 1' in diagnosis(node)[1]
 
 
