@@ -70,7 +70,6 @@ setup(
         'click>=8.0',
         'matplotlib>=3.5',
     ],
-    tests_require=TEST,
     extras_require={
         'ros': ROS,
         'train': TRAIN,

@@ -29,11 +29,11 @@ BAYESIAN_SAMPLES = 8
 NETWORK_PEERS = {'segmentation': ('segnet',)}
 
 
-@click.command('bench')
+@click.command('bench', short_help='Measure latency, throughput, memory and accuracy.')
 @click.argument('tasks', nargs=-1, required=True)
 @click.option('--backends', default='onnxruntime', show_default=True,
-              help='Comma-separated: backend or backend:precision, as onnxruntime,openvino,'
-              'onnxruntime:int8,tensorrt:fp16.')
+              help='Separated by commas: backend or backend:precision, as openvino or '
+              'tensorrt:fp16.')
 @click.option('--peers', is_flag=True, help='Classical methods in the same run (and SegNet).')
 @click.option('--size', type=ImageSize(), default='640x480', show_default=True,
               help="Camera's image size, pixels.")

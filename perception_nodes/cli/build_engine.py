@@ -34,7 +34,7 @@ class Options:
     request: dict[str, Any]
 
 
-@click.command('build-engine')
+@click.command('build-engine', short_help='Build TensorRT engines ahead of time.')
 @click.argument('name')
 @click.option('--precision', type=click.Choice(PRECISIONS), default='fp16', show_default=True,
               help='fp16 is made from the fp32 model; int8 wants NAME_int8.onnx (see export).')

@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """perception demo: a rendered drive played over DDS to the six nodes, scored and shown."""
 
+from __future__ import annotations
+
 import json
 import sys
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from perception_nodes.bags.cameras import StereoTopics
 
 __all__ = ['command']
 
 Progress = Callable[[int, int], None]
 
 
-@click.command('demo')
+@click.command('demo', short_help='Run the six nodes live on a rendered drive.')
 @click.option(
     '--out', default='demo', show_default=True, type=click.Path(path_type=Path),
     help='Folder to write: drive/ and outputs/ (rosbag2), logs/, metrics.json, report.html.',
@@ -56,9 +61,9 @@ def command(
                 bag = rendered_drive(folder / 'drive', frames, seed, progress)
         else:
             click.echo(f'1/4 taking {bag}', err=True)
-        _live(bag, folder, rate)
+        cameras = _live(bag, folder, rate)
         click.echo('4/4 scoring and drawing', err=True)
-        lines = _report(bag, folder)
+        lines = _report(bag, folder, cameras)
     click.echo('\n'.join(lines))
     report = (out / 'report.html').resolve()
     click.echo(f'report: {report}')
@@ -66,17 +71,19 @@ def command(
         webbrowser.open(report.as_uri())
 
 
-def _live(bag: Path, folder: Path, rate: float) -> None:
-    """Start the nodes, play the bag to them and record what they say."""
+def _live(bag: Path, folder: Path, rate: float) -> StereoTopics:
+    """Start the nodes, play the bag to them and record what they say; the cameras of the bag."""
     from perception_nodes.cli.demo_drive import live_nodes, play_and_record
 
     click.echo('2/4 starting six nodes', err=True)
     with live_nodes(bag, folder / 'logs') as cameras, _bar('3/4 playing to them') as progress:
         play_and_record(bag, folder / 'outputs', cameras, rate, progress)
+    return cameras
 
 
-def _report(bag: Path, folder: Path) -> list[str]:
+def _report(bag: Path, folder: Path, cameras: StereoTopics) -> list[str]:
     """Write metrics.json and report.html; lines for the screen."""
+    from perception_nodes.bags.reader import open_bag
     from perception_nodes.evaluation.recordings import (
         Keepsakes,
         images_at,
@@ -92,10 +99,12 @@ def _report(bag: Path, folder: Path) -> list[str]:
     scores = score_outputs(folder / 'outputs', bag, keep=kept.keep)
     frames = kept.frames()
     stamps = [stamp for stamp, _ in frames]
+    with open_bag(bag) as reader:
+        total = reader.topics()[cameras.left.image].count
     write_report(folder / 'report.html', recording_report(
         'Six nodes on a drive', scores, frames, images_at(bag, stamps),
         subtitle='Live over ROS 2; scored against the truth that the bag holds.',
-        truths=truth_at(bag, stamps),
+        truths=truth_at(bag, stamps), notes=_left_out(scores.summary, total),
     ))
     figures = {'messages': scores.messages, 'metrics': scores.metrics}
     write_atomically(folder / 'metrics.json', json.dumps(figures, indent=1).encode())
@@ -105,6 +114,22 @@ def _report(bag: Path, folder: Path) -> list[str]:
         if value is not None:
             lines.append(f'  {label:44}{format_number(value):>7}{unit}')
     return lines
+
+
+def _left_out(summary: Mapping[str, Mapping[str, float]], total: int) -> list[str]:
+    """Say which nodes left frames out, as they do when a newer one is there already."""
+    fewer = [
+        f'{task.replace("_", " ")} {int(values["frames"])}'
+        for task, values in summary.items()
+        # The first image has no flow.
+        if values['frames'] < total - (task == 'optical_flow')
+    ]
+    if not fewer:
+        return []
+    return [
+        f'This machine was not quick enough for all {total} frames: {", ".join(fewer)} were '
+        'answered, always the newest. Play slower with --rate, or on a quiet machine.'
+    ]
 
 
 @contextmanager

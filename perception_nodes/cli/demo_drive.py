@@ -17,6 +17,8 @@ from perception_nodes.pipelines.perception import STEREO_TASKS, TASKS
 from perception_nodes.types import PerceptionError
 
 START_S = 60.0
+# The slowest node's answer to the last frame is waited for, on a busy machine too.
+QUIET_S = 2.0
 Progress = Callable[[int, int], None]
 
 
@@ -108,7 +110,7 @@ def play_and_record(
             bag, rate=rate, topics=topics, subscribers=listeners, wait_s=START_S,
             progress=progress,
         )
-        recorder.settle()
+        recorder.settle(QUIET_S)
 
 
 def _mount(reader: Any, cameras: StereoTopics) -> list[float] | None:

@@ -25,13 +25,13 @@ def command(as_json: bool) -> None:
         findings = [dataclasses.asdict(check) for check in checks]
         click.echo(json.dumps({'healthy': healthy, 'checks': findings}, indent=1))
     else:
-        group = ''
+        group, width = '', max(len(check.name) for check in checks)
         for check in checks:
             if check.group != group:
                 group = check.group
                 click.echo(click.style(group, bold=True))
-            click.echo(f'  {MARK[check.status]} {check.name:<16} {check.found}')
+            click.echo(f'  {MARK[check.status]} {check.name:<{width}} {check.found}')
             if check.advice:
-                click.echo(f'          {"":<16} {check.advice}')
+                click.echo(f'          {"":<{width}} {check.advice}')
     if not healthy:
         raise SystemExit(1)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ``perception doctor`` looks at: what is there, and what its absence costs."""
 
+import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -20,9 +21,11 @@ from perception_nodes.types import PerceptionError
 OK, MISSING, BROKEN = 'ok', 'missing', 'broken'
 REQUIRED = ('numpy', 'scipy', 'cv2', 'onnxruntime', 'rosbags', 'yaml', 'click', 'matplotlib')
 PACKAGE_OF = {'cv2': 'opencv-python-headless', 'yaml': 'pyyaml'}
+MESSAGES = (
+    'std_msgs', 'sensor_msgs', 'geometry_msgs', 'nav_msgs', 'stereo_msgs', 'diagnostic_msgs',
+    'std_srvs', 'lifecycle_msgs', 'rosgraph_msgs',
+)
 BRIDGES = {
-    'message_filters': 'its own pairing of stereo stamps is used',
-    'cv_bridge': 'its own image codec is used',
     'tf2_ros': 'no TF: odom -> base_link is not broadcast, camera poses come from parameters',
     'vision_msgs': 'no label_info topic',
 }
@@ -77,10 +80,11 @@ def python_checks() -> Iterator[Check]:
 
 
 def ros_checks() -> Iterator[Check]:
-    """rclpy, which distribution it is of, and the packages that only a robot has."""
-    if importlib.util.find_spec('rclpy') is None:
+    """rclpy and its messages, of which distribution, and the packages that only a robot has."""
+    reason = _fails_to_import('rclpy')
+    if reason:
         yield Check(
-            'ros', 'rclpy', MISSING, 'not found',
+            'ros', 'rclpy', MISSING, reason,
             "live nodes: source a ROS 2 distribution or pip install 'perception_nodes[ros]'",
         )
         return
@@ -93,10 +97,26 @@ def ros_checks() -> Iterator[Check]:
     else:
         found = 'unknown origin'
     yield Check('ros', 'rclpy', OK, found)
+    lost = [name for name in MESSAGES if importlib.util.find_spec(name) is None]
+    yield Check(
+        'ros', 'messages', MISSING if lost else OK, ', '.join(lost) or f'{len(MESSAGES)} packages',
+        'the nodes do not start: install these message packages' if lost else '',
+    )
     for module, cost in BRIDGES.items():
-        there = importlib.util.find_spec(module) is not None
-        yield Check('ros', module, OK if there else MISSING, 'found' if there else 'not found',
-                    '' if there else cost)
+        reason = _fails_to_import(module)
+        yield Check('ros', module, MISSING if reason else OK, reason or 'found',
+                    cost if reason else '')
+
+
+def _fails_to_import(module: str) -> str:
+    """Say why a module cannot be used; '' if it can. A ROS for another Python is found, too."""
+    if importlib.util.find_spec(module) is None:
+        return 'not found'
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # whatever its libraries say
+        return f'does not import: {" ".join(str(error).split())[:120]}'
+    return ''
 
 
 def middleware_checks() -> Iterator[Check]:

@@ -55,7 +55,7 @@ def list_engines(folder: Path | None, as_json: bool) -> None:
         )
 
 
-@command.command('prune')
+@command.command('prune', short_help='Remove engines that nothing here would load.')
 @FOLDER
 @click.option('--all', 'everything', is_flag=True, help='Remove the good ones as well.')
 @click.option('--dry-run', is_flag=True, help='Only say what would be removed.')

@@ -26,8 +26,8 @@ DATASETS = (
 )  # fmt: skip
 
 
-@click.command('evaluate')
-@click.argument('task', type=click.Choice(TASKS))
+@click.command('evaluate', short_help='Judge a task on a data set.')
+@click.argument('task', type=click.Choice(TASKS), metavar='TASK')
 @click.option('--dataset', required=True, type=click.Choice(DATASETS), help='Layout of the data.')
 @click.option(
     '--root', required=True, type=click.Path(path_type=Path), help='Folder of the data, or a bag.'
@@ -60,6 +60,9 @@ def command(
     split: str | None, model: str | None, backend: str, precision: str, threads: int, peers: bool,
 ) -> None:
     """Judge TASK on a data set: predict every frame, score it, write the numbers.
+
+    TASK is segmentation, stereo_depth, mono_depth, optical_flow, visual_odometry or
+    place_recognition.
 
     Fractions are 0..1; names of metrics say other units (px, m, percent). Times are those of the
     pipeline's call in milliseconds, reading of files not included.

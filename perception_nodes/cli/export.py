@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from perception_nodes.export.release import Release
 
 
-@click.command('export')
+@click.command('export', short_help='Write a trained model as ONNX with its card.')
 @click.argument('name')
 @click.option('--checkpoint', type=click.Path(path_type=Path),
               help='File [runs/NAME/checkpoint.safetensors].')

@@ -13,7 +13,7 @@ from perception_nodes.inference.models import list_models, model_folders, model_
 from perception_nodes.types import PerceptionError
 
 
-@click.command('models')
+@click.command('models', short_help='List the models and show their cards.')
 @click.argument('names', nargs=-1)
 @click.option('--json', 'as_json', is_flag=True, help='Print the cards as JSON.')
 def command(names: tuple[str, ...], as_json: bool) -> None:

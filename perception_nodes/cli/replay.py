@@ -18,7 +18,7 @@ TASKS = (
 )
 
 
-@click.command('replay')
+@click.command('replay', short_help='Run the pipelines on every frame of a bag.')
 @click.argument('bag', type=click.Path(path_type=Path))
 @click.option(
     '--out', required=True, type=click.Path(path_type=Path),

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command('train')
+@click.command('train', short_help='Train a released model.')
 @click.argument('recipe')
 @click.option('--data', type=click.Path(path_type=Path), default='../shared/data',
               envvar='PERCEPTION_DATA', show_default=True, help='Folder that holds the data sets.')

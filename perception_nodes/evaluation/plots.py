@@ -121,9 +121,10 @@ def lines(
     x_label: str = 'frame',
     y_label: str = '',
     from_zero: bool = True,
+    wide: bool = True,
 ) -> Plot:
-    """One or more series over frames or time, across the page; NaN leaves a gap."""
-    figure, axes = _figure(12.0, 3.1)
+    """One or more series over frames or time, across the page or half of it; NaN leaves a gap."""
+    figure, axes = _figure(*((12.0, 3.1) if wide else (5.6, 2.7)))
     for index, (name, values) in enumerate(series.items()):
         places = np.arange(len(values)) if x is None else x
         axes.plot(
@@ -135,7 +136,7 @@ def lines(
         axes.set_ylim(bottom=0.0)
     if len(series) > 1:
         axes.legend(loc='best', ncol=3)
-    return _plot(figure, caption, wide=True)
+    return _plot(figure, caption, wide=wide)
 
 
 @mpl.rc_context(_RC)

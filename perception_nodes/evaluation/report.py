@@ -13,8 +13,8 @@ Say what it holds with the dataclasses below and write it::
     )
     write_report(Path('report.html'), report)
 
-Neighbouring pictures form a grid (a Gallery one with so many columns) and neighbouring plots a
-row. Plots come from :mod:`perception_nodes.evaluation.plots`.
+Neighbouring pictures form a grid (a Gallery one with so many columns), neighbouring plots a row,
+neighbouring tables columns. Plots come from :mod:`perception_nodes.evaluation.plots`.
 """
 
 import base64
@@ -223,6 +223,8 @@ def _section(index: int, section: Section) -> str:
             body += f'<div class="pictures{one}">{"".join(map(_picture, parts))}</div>\n'
         elif kind is Plot:
             body += f'<div class="plots">{"".join(map(_plot, parts))}</div>\n'
+        elif kind is Table:
+            body += f'<div class="tables">{"".join(map(_table, parts))}</div>\n'
         else:
             body += ''.join(_RENDERERS[kind](part) for part in parts)
     text = f'<p>{_text(section.text)}</p>\n' if section.text else ''
@@ -341,7 +343,6 @@ def _text(text: str) -> str:
 _RENDERERS = {
     Text: _paragraph,
     Details: _details,
-    Table: _table,
     Bars: _bars,
     Gallery: _gallery,
     Legend: _legend,

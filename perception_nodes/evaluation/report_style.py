@@ -47,11 +47,14 @@ section {
 }
 section h2 { font-size: 19px; letter-spacing: -.01em; margin: 0 0 4px; }
 section > p { color: var(--soft); margin: 0 0 6px; max-width: 80ch; }
-.scroll { overflow-x: auto; margin: 14px 0 0; }
-table { border-collapse: collapse; min-width: 50%; font-variant-numeric: tabular-nums; }
+.tables { column-width: 330px; column-gap: 34px; }
+.scroll { overflow-x: auto; padding: 14px 0 0; break-inside: avoid; }
+.scroll:only-child { column-span: all; }
+.scroll:only-child table { min-width: 50%; }
+table { border-collapse: collapse; min-width: 100%; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); font-size: 13px; padding-bottom: 6px; }
 th, td { padding: 6px 14px 6px 0; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child { text-align: left; white-space: normal; }
 thead th { color: var(--soft); font-weight: 600; font-size: 13px; }
 thead th { border-bottom: 1px solid var(--line); }
 tbody tr + tr td { border-top: 1px solid var(--line); }
@@ -77,7 +80,7 @@ figure { margin: 0; min-width: 0; }
 figure img { display: block; width: 100%; height: auto; border-radius: 8px; }
 figcaption { color: var(--soft); font-size: 13px; line-height: 1.4; margin-top: 5px; }
 .plots { display: flex; flex-wrap: wrap; gap: 18px; margin: 16px 0 0; }
-.plots figure { flex: 1 1 340px; max-width: 560px; }
+.plots figure { flex: 1 1 440px; max-width: 560px; }
 .plots figure.wide { flex-basis: 100%; max-width: 100%; }
 .plots svg { display: block; width: 100%; height: auto; color: var(--ink); }
 details { margin: 14px 0 0; }

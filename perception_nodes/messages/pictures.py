@@ -2,7 +2,6 @@
 """Results as pictures for eyes: uint8 RGB [H, W, 3]."""
 
 import colorsys
-from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
@@ -19,6 +18,9 @@ _WHEEL = (
     (15, (255, 0, 0)), (6, (255, 255, 0)), (4, (0, 255, 0)), (11, (0, 255, 255)),
     (13, (0, 0, 255)), (6, (255, 0, 255)),
 )
+
+# Black would read as sure.
+_UNKNOWN = 128
 
 
 def class_palette(classes: int) -> Palette:
@@ -44,26 +46,6 @@ def class_color(labels: Array, palette: Palette = ()) -> Array:
     colours = np.array(palette or class_palette(UNLABELLED), np.uint8)
     table[:len(colours)] = colours
     return table.take(labels, axis=0)
-
-
-def class_legend(names: Sequence[str], palette: Palette, width_px: int = 600) -> Array:
-    """Draw the names of classes beside their colours, three columns on white.
-
-    Returns
-    -------
-    uint8 RGB [rows * 34, width_px, 3].
-    """
-    rows = -(-len(names) // 3)
-    picture = np.full((rows * 34, width_px, 3), 255, np.uint8)
-    for index, name in enumerate(names):
-        x, y = index % 3 * (width_px // 3) + 8, index // 3 * 34
-        colour = tuple(int(part) for part in palette[index % len(palette)])
-        cv2.rectangle(picture, (x, y + 6), (x + 22, y + 28), colour, cv2.FILLED)
-        cv2.putText(
-            picture, name, (x + 30, y + 23), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (30, 30, 30), 1,
-            cv2.LINE_AA,
-        )
-    return picture
 
 
 def overlay(
@@ -107,7 +89,7 @@ def depth_color(
 
 
 def sigma_color(sigma: FloatArray, highest: float | None = None) -> Array:
-    """Colour a one-sigma, whatever its unit: dark is sure, bright is not, invalid is black.
+    """Colour a one-sigma, whatever its unit: dark is sure, bright is not, invalid is grey.
 
     Parameters
     ----------
@@ -116,10 +98,12 @@ def sigma_color(sigma: FloatArray, highest: float | None = None) -> Array:
     """
     values = np.asarray(sigma, np.float32)
     valid = np.isfinite(values)
-    if not valid.any():
-        return np.zeros((*values.shape, 3), np.uint8)
-    top = float(np.percentile(values[valid], 98.0)) if highest is None else highest
-    return _colormap(values / max(top, 1e-12), valid, cv2.COLORMAP_INFERNO)
+    top = highest
+    if top is None:
+        top = float(np.percentile(values[valid], 98.0)) if valid.any() else 1.0
+    picture = _colormap(values / max(top, 1e-12), valid, cv2.COLORMAP_INFERNO)
+    picture[~valid] = _UNKNOWN
+    return picture
 
 
 def flow_color(flow_px: FloatArray, longest_px: float | None = None) -> Array:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from perception_nodes.types import (
     Camera,
@@ -33,6 +33,10 @@ TASKS = (
 )
 STEREO_TASKS = ('stereo_depth', 'visual_odometry')
 
+T = TypeVar('T')
+# Told the name of a task and what it raised.
+Failed = Callable[[str, Exception], None]
+
 
 @dataclass(frozen=True)
 class MonoFrame:
@@ -55,8 +59,8 @@ class StereoFrame:
 class Results:
     """What the tasks say of one frame.
 
-    None where a task was not asked, needs a pair and got one image, or has nothing to say yet
-    (flow of the first image).
+    None where a task was not asked, needs a pair and got one image, has nothing to say yet (flow
+    of the first image), or failed.
     """
 
     stamp_ns: int
@@ -95,7 +99,7 @@ class Perception:
 
     def __call__(
         self, frame: StereoFrame | MonoFrame, wanted: Collection[str] = TASKS,
-        given: Results | None = None,
+        given: Results | None = None, failed: Failed | None = None,
     ) -> Results:
         """Run the wanted tasks on one frame.
 
@@ -103,6 +107,8 @@ class Perception:
         ----------
         wanted : names of tasks; the others are neither run nor handed on.
         given : results of this frame that others made; they help where the task is not run here.
+        failed : told of a task that fails; the others go on without its result. None: the first
+            failure ends the frame.
 
         Raises
         ------
@@ -115,23 +121,38 @@ class Perception:
             image, camera = frame.left, frame.rig.left
         else:
             image, camera = frame.image, frame.camera
+
+        def attempt(task: str, answer: Callable[[], T]) -> T | None:
+            try:
+                return answer()
+            except Exception as error:  # whatever it was, it is no reason for the others
+                if failed is None:
+                    raise
+                failed(task, error)
+                return None
+
         past = given or Results(image.stamp_ns)
         flow, mask, depth = past.optical_flow, past.segmentation, past.stereo_depth
         odometry, mono, places = past.visual_odometry, None, None
-        if self.optical_flow and 'optical_flow' in wanted:
-            flow = self.optical_flow(image)
-        if self.segmentation and 'segmentation' in wanted:
-            mask = self.segmentation(image, flow)
-        if self.stereo_depth and pair and 'stereo_depth' in wanted:
-            depth = self.stereo_depth(pair.left, pair.right, pair.rig)
-        if self.mono_depth and 'mono_depth' in wanted:
-            mono = self.mono_depth(image, _known(camera, 'mono_depth'))
-        if self.visual_odometry and pair and 'visual_odometry' in wanted:
-            odometry = self.visual_odometry(pair.left, pair.right, pair.rig, depth, mask)
-        if self.place_recognition and 'place_recognition' in wanted:
+        if (flowing := self.optical_flow) and 'optical_flow' in wanted:
+            flow = attempt('optical_flow', lambda: flowing(image))
+        if (masking := self.segmentation) and 'segmentation' in wanted:
+            mask = attempt('segmentation', lambda: masking(image, flow))
+        if (measuring := self.stereo_depth) and pair and 'stereo_depth' in wanted:
+            depth = attempt(
+                'stereo_depth', lambda: measuring(pair.left, pair.right, pair.rig)
+            )
+        if (guessing := self.mono_depth) and 'mono_depth' in wanted:
+            mono = attempt('mono_depth', lambda: guessing(image, _known(camera, 'mono_depth')))
+        if (moving := self.visual_odometry) and pair and 'visual_odometry' in wanted:
+            odometry = attempt(
+                'visual_odometry', lambda: moving(pair.left, pair.right, pair.rig, depth, mask)
+            )
+        if (finding := self.place_recognition) and 'place_recognition' in wanted:
             pose = odometry.odom_from_base if odometry and odometry.tracking else None
-            places = self.place_recognition(
-                image, _known(camera, 'place_recognition'), depth, pose
+            places = attempt(
+                'place_recognition',
+                lambda: finding(image, _known(camera, 'place_recognition'), depth, pose),
             )
         return Results(image.stamp_ns, mask, depth, mono, flow, odometry, places)
 

@@ -54,13 +54,14 @@ class Configured:
             self.close()
             raise
 
-    def open_session(self, failed: Callable[[Exception], None]) -> Session:
-        """Start to take images."""
+    def open_session(self, failed: Callable[[Exception, str], None]) -> Session:
+        """Start to take images; failed is told an error and the task that raised it, '' = all."""
         node, tasks = self._node, self._node.tasks
         assert self._outputs is not None
         processing = Processing(
             self.loaded, self._outputs, node.factory, node.statistics,
             FrameDecoder(self.settings.node.rectify), self._context(),
+            lambda task, error: failed(error, task),
             tuple(interface.before for interface in self._interfaces.values()),
             tuple(interface.after for interface in self._interfaces.values()),
         )
@@ -70,7 +71,7 @@ class Configured:
         return Session(
             node, self.settings.node, tasks.inputs(self.settings),
             tasks.companions(self.settings), node.statistics, node.problems, process,
-            self._went_back, failed,
+            self._went_back, lambda error: failed(error, ''),
         )
 
     def build_engines(self) -> None:

@@ -8,10 +8,17 @@ from perception_nodes.geometry import se3
 from perception_nodes.messages.camera import camera_from_info, rectified
 from perception_nodes.messages.decode import DECODERS
 from perception_nodes.messages.image import decode_image
-from perception_nodes.pipelines.perception import MonoFrame, Results, StereoFrame
+from perception_nodes.pipelines.perception import Failed, MonoFrame, Results, StereoFrame
 from perception_nodes.pipelines.rectification import Rectifier
 from perception_nodes.ros.assembler import RawFrame
-from perception_nodes.types import Camera, FloatArray, Image, Odometry, StereoRig
+from perception_nodes.types import (
+    Camera,
+    FloatArray,
+    Image,
+    Odometry,
+    PerceptionError,
+    StereoRig,
+)
 
 MAX_GAP_NS = 200_000_000
 
@@ -54,20 +61,22 @@ class FrameDecoder:
         return image, rectified(camera)
 
 
-def decode_companions(raw: RawFrame) -> Results:
+def decode_companions(raw: RawFrame, failed: Failed) -> Results:
     """Give what other nodes said of this frame; None where they said nothing.
 
-    Raises
-    ------
-    PerceptionError
-        If one of their messages is malformed.
+    Parameters
+    ----------
+    failed : told of a message that is malformed; the frame goes on without it.
     """
     given: dict[str, Any] = {}
     for task, messages in raw.companions.items():
-        if task == 'visual_odometry':
-            given[task] = _odometry_at(raw.stamp_ns, messages)
-        else:
-            given[task] = DECODERS[task](messages)
+        try:
+            if task == 'visual_odometry':
+                given[task] = _odometry_at(raw.stamp_ns, messages)
+            else:
+                given[task] = DECODERS[task](messages)
+        except PerceptionError as error:
+            failed(task, error)
     return Results(raw.stamp_ns, **given)
 
 

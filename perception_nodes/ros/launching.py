@@ -120,6 +120,9 @@ def _node(
     values = context.launch_configurations
     files = [str(Path(get_package_share_directory(PACKAGE)) / 'config' / f'{name}.yaml')]
     if values['params_file']:
+        # launch itself would only warn, and the nodes would run with other parameters than meant.
+        if not Path(values['params_file']).is_file():
+            raise PerceptionError(f'params_file:={values["params_file"]}: there is no such file')
         files.append(values['params_file'])
     given = {key: _typed(values[key]) for key in PARAMETERS if values[key]}
     level = ['--log-level', values['log_level']] if values['log_level'] else []

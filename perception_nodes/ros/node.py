@@ -195,17 +195,18 @@ class PerceptionLifecycleNode(LifecycleNode):
         if self.stage == 'unconfigured' and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
-    def _failed(self, error: Exception) -> None:
-        """Note what the worker met; it goes on with the next frame."""
+    def _failed(self, error: Exception, task: str = '') -> None:
+        """Note what the worker met, and in which task; it goes on with the next frame."""
         if not self.context.ok():
             return  # the process is ending under it
         self.statistics.count('bad')
+        who = f'{task}: ' if task else ''
         if isinstance(error, PerceptionError):
-            self.problems.add(str(error))
+            self.problems.add(f'{who}{error}')
             return
         where = traceback.extract_tb(error.__traceback__)[-1:]
         place = f' ({where[0].name}, line {where[0].lineno})' if where else ''
-        self.problems.add(f'{error!r}{place}', type(error).__name__ + place)
+        self.problems.add(f'{who}{error!r}{place}', f'{who}{type(error).__name__}{place}')
 
     def _check_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
         reason = parameters.refusal(self, self.tasks.configs(), changes)

@@ -14,6 +14,7 @@ tuple or None               list, '' for None
 """
 
 import dataclasses
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -141,9 +142,10 @@ def from_parameter(name: str, value: Any, default: Any) -> Any:
 
 def field_descriptions(defaults: Any) -> dict[str, str]:
     """Read one text for each field off the Attributes section of a NumPy-style docstring."""
-    text = (type(defaults).__doc__ or '').partition('Attributes\n')[2]
+    # From Python 3.13 on the compiler takes the indentation away; getdoc always does.
+    text = (inspect.getdoc(type(defaults)) or '').partition('Attributes\n')[2]
     found: dict[str, str] = {}
-    for entry in re.split(r'\n(?=    \w)', text):
+    for entry in re.split(r'\n(?=\w)', text):
         names, colon, meaning = entry.strip().partition(' : ')
         for name in names.split(',') if colon else ():
             found[name.strip()] = ' '.join(meaning.split())

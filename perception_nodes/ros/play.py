@@ -18,14 +18,13 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rosgraph_msgs.msg import Clock
 
 from perception_nodes.bags.reader import BagReader, RawMessage, open_bag
+from perception_nodes.ros.connected import wait_for_subscribers
 from perception_nodes.ros.factory import RclpyFactory, any_message_class
 from perception_nodes.types import PerceptionError
 
 LATCHED = ('/tf_static',)
 CLOCK_PERIOD_S = 0.01
-POLL_S = 0.02
-# A subscriber is known a moment before data reaches it.
-MATCHED_S = 0.5
+LINGER_S = 0.3
 
 
 @dataclass
@@ -59,7 +58,8 @@ def play(
     topics : which to play; None = all whose types are installed.
     remap : topic of the bag to topic to publish on.
     clock : publish ``/clock`` with the time of the recording.
-    subscribers : by topic (after remapping), how many must listen before it starts.
+    subscribers : by topic (after remapping), how many must listen before it starts; perception
+        nodes among them must also say that they know the player.
     wait_s : how long to wait for them.
     progress : told (messages sent, messages in all).
     context : None = one of its own.
@@ -76,11 +76,13 @@ def play(
         publishers = _publishers(node, bag, topics, remap or {}, played)
         total = sum(bag.topics()[topic].count for topic in publishers)
         ticker = _Clock(node) if clock else None
-        _wait_for(publishers, subscribers or {}, wait_s)
+        wait_for_subscribers(node, publishers.values(), subscribers or {}, wait_s)
         _send(bag.raw_messages(publishers), publishers, rate, ticker, played, progress, total)
-        # Let the last ones go out before the publishers are destroyed.
+        # Let the last ones go out before the publishers are destroyed; who takes them best effort
+        # acknowledges nothing.
         for publisher in publishers.values():
             publisher.wait_for_all_acked(rclpy.duration.Duration(seconds=1))
+        time.sleep(LINGER_S)
         return played
 
 
@@ -126,26 +128,6 @@ def _qos(topic: str) -> QoSProfile:
         history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
     )
-
-
-def _wait_for(
-    publishers: Mapping[str, Publisher[Any]], subscribers: Mapping[str, int], wait_s: float
-) -> None:
-    """Wait until as many subscriptions are matched: known ones may not be connected yet."""
-    by_name = {publisher.topic_name: publisher for publisher in publishers.values()}
-    end = time.monotonic() + wait_s
-    for topic, number in subscribers.items():
-        if topic not in by_name:
-            raise PerceptionError(f'nothing is played on {topic}')
-        while (matched := by_name[topic].get_subscription_count()) < number:
-            if time.monotonic() > end:
-                raise PerceptionError(
-                    f'{matched} of {number} subscribers on {topic} after {wait_s:g} s: are the '
-                    'nodes running, in the same ROS_DOMAIN_ID?'
-                )
-            time.sleep(POLL_S)
-    if subscribers:
-        time.sleep(MATCHED_S)
 
 
 class _Clock:

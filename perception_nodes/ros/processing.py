@@ -4,12 +4,12 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from perception_nodes.messages.encode import ENCODERS, Context
 from perception_nodes.messages.factory import MessageFactory
 from perception_nodes.pipelines.perception import (
     TASKS,
+    Failed,
     MonoFrame,
     Perception,
     Results,
@@ -63,18 +63,19 @@ class Processing:
     Parameters
     ----------
     context : what encoders want besides the results (palette, trajectory, frames).
+    failed : told of a task that fails on a frame; the others are answered all the same.
     before : look at a frame first; a False lets it go by (no transform known yet).
     after : told the results (to broadcast transforms).
     """
 
     def __init__(
         self, loaded: Loaded, outputs: Outputs, factory: MessageFactory, statistics: Statistics,
-        decode: FrameDecoder, context: Context, before: tuple[Before, ...] = (),
+        decode: FrameDecoder, context: Context, failed: Failed, before: tuple[Before, ...] = (),
         after: tuple[After, ...] = (),
     ) -> None:
         self._loaded, self._outputs = loaded, outputs
         self._factory, self._statistics = factory, statistics
-        self._decode, self._context = decode, context
+        self._decode, self._context, self._failed = decode, context, failed
         self._before, self._after = before, after
 
     def __call__(self, raw: RawFrame) -> None:
@@ -88,20 +89,30 @@ class Processing:
         frame = self._decode(raw)
         if not all(check(frame) for check in self._before):
             return
-        results = self._loaded.perception(frame, needed, decode_companions(raw))
+        lost: set[str] = set()
+
+        def failed(task: str, error: Exception) -> None:
+            lost.add(task)
+            self._failed(task, error)
+
+        given = decode_companions(raw, self._failed)
+        results = self._loaded.perception(frame, needed, given, failed)
         if self._context.trajectory is not None and results.visual_odometry is not None:
             self._context.trajectory.append(results.visual_odometry)
         image = frame.left if isinstance(frame, StereoFrame) else frame.image
         context = replace(self._context, image=image)
         for task in tasks:
             result = getattr(results, task) if task in needed else None
-            if result is not None:
-                self._publish(task, result, wanted[task], context)
+            if result is None or not wanted[task]:
+                continue
+            try:
+                self._outputs.publish(
+                    task, ENCODERS[task](result, self._factory, wanted[task], context)
+                )
+            except Exception as error:  # as in Perception: the other tasks are published
+                failed(task, error)
         for told in self._after:
             told(results)
-        self._statistics.count('out')
-        self._statistics.latency((time.monotonic() - raw.arrived_s) * 1e3)
-
-    def _publish(self, task: str, result: Any, topics: set[str], context: Context) -> None:
-        if topics:
-            self._outputs.publish(task, ENCODERS[task](result, self._factory, topics, context))
+        if lost != needed:
+            self._statistics.count('out')
+            self._statistics.latency((time.monotonic() - raw.arrived_s) * 1e3)

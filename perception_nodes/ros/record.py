@@ -12,7 +12,7 @@ from types import TracebackType
 
 import rclpy
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, InvalidHandle, SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from perception_nodes.bags.writer import BagWriter
@@ -154,7 +154,8 @@ class Recorder:
         return received
 
     def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
+        # Shut down in the middle of a callback, the executor may wake what is destroyed already.
+        with contextlib.suppress(ExternalShutdownException, InvalidHandle):
             self._executor.spin()
 
     def _write(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from perception_nodes.ros import diagnostics, image_delivery
+from perception_nodes.ros.connected import diagnostics_name
 from perception_nodes.ros.diagnostics import ERROR, OK, WARN, Finding
 
 if TYPE_CHECKING:
@@ -28,12 +29,14 @@ def report(node: PerceptionLifecycleNode) -> Any:
         f'problem {number}': f'{problem.count} x {problem.message}'
         for number, problem in enumerate(node.problems.all())
     }
+    if node.session is not None:
+        more |= node.session.connections()
     told = diagnostics.values(
         node.stage, node.statistics, node.session.dropped if node.session else 0, states, more
     )
     return diagnostics.array_message(
-        node.get_fully_qualified_name().lstrip('/').replace('/', '_'), hardware, found, told,
-        node.factory, node.get_clock().now().nanoseconds,
+        diagnostics_name(node.get_fully_qualified_name()), hardware, found, told, node.factory,
+        node.get_clock().now().nanoseconds,
     )
 
 

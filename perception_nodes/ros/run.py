@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node as a process: from its command line to its exit status."""
 
+import re
 import sys
 from collections.abc import Callable
 
 import rclpy
+from rclpy.exceptions import NameValidationException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from perception_nodes.ros.node import PerceptionLifecycleNode
 from perception_nodes.types import PerceptionError
+
+MISTAKE = 2
 
 
 def run(make: Callable[[], PerceptionLifecycleNode], args: list[str] | None = None) -> int:
@@ -21,9 +25,13 @@ def run(make: Callable[[], PerceptionLifecycleNode], args: list[str] | None = No
 
     Returns
     -------
-    exit status: 0, that of building engines with build_only, 2 if a parameter is wrong.
+    exit status: 0, that of building engines with build_only, 2 if the command line or a parameter
+    is wrong.
     """
-    rclpy.init(args=args)
+    try:
+        rclpy.init(args=args)
+    except Exception as error:  # the C library has classes of its own for each kind of mistake
+        return _refused(f'the command line is not understood: {error}')
     node = None
     try:
         node = make()
@@ -32,9 +40,8 @@ def run(make: Callable[[], PerceptionLifecycleNode], args: list[str] | None = No
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except PerceptionError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+    except (PerceptionError, NameValidationException) as error:
+        return _refused(str(error))
     except Exception:
         if rclpy.ok():
             raise
@@ -44,3 +51,10 @@ def run(make: Callable[[], PerceptionLifecycleNode], args: list[str] | None = No
             node.destroy_node()
         rclpy.try_shutdown()
     return node.exit_status
+
+
+def _refused(reason: str) -> int:
+    """Say in one line what is wrong; the places in the C library's source are of no use."""
+    line = ' '.join(re.sub(r', at \S+:\d+', '', reason).split())
+    print(f'error: {line}', file=sys.stderr)
+    return MISTAKE

@@ -7,6 +7,7 @@ from rclpy.lifecycle import LifecycleNode
 
 from perception_nodes.ros.assembler import Assembler, Companion, RawFrame
 from perception_nodes.ros.config import NodeConfig
+from perception_nodes.ros.connected import connections
 from perception_nodes.ros.inputs import Input, Inputs, needed_infos, needs_pair
 from perception_nodes.ros.preflight import (
     View,
@@ -67,6 +68,10 @@ class Session:
     def dropped(self) -> int:
         """Frames that a newer one replaced before the worker was free."""
         return self.worker.mailbox.dropped
+
+    def connections(self) -> dict[str, str]:
+        """Say how many publishers each input is matched with."""
+        return connections(self._node, self._inputs.subscriptions.values())
 
     def silent_because(self) -> str:
         """Say why no frame comes; '' while they do. Looks at who publishes on the way."""

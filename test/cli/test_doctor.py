@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,35 @@ def test_models_lists_and_shows(folder: Path) -> None:
         CliRunner().invoke(models.command, ['toy'], catch_exceptions=False)
     with pytest.raises(PerceptionError, match="no model 'none'"):
         CliRunner().invoke(models.command, ['none'], catch_exceptions=False)
+
+
+def test_a_ros_that_does_not_import_is_not_taken_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of a distribution whose Python is another one."""
+    (tmp_path / 'rclpy').mkdir()
+    (tmp_path / 'rclpy' / '__init__.py').write_text("raise ImportError('librcl.so: no such file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.split('.')[0] == 'rclpy']:
+        monkeypatch.delitem(sys.modules, name)
+    check, = doctor_checks.ros_checks()
+    assert check.status == 'missing' and 'librcl.so: no such file' in check.found
+
+
+def test_only_what_would_be_used_is_called_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip('rclpy')
+    names = [check.name for check in doctor_checks.ros_checks()]
+    assert names == ['rclpy', 'messages', 'tf2_ros', 'vision_msgs']
+    monkeypatch.setattr(doctor_checks, 'MESSAGES', ('std_msgs', 'no_such_msgs'))
+    messages = list(doctor_checks.ros_checks())[1]
+    assert messages.status == 'missing' and messages.found == 'no_such_msgs'
+
+
+def test_columns_are_as_wide_as_the_longest_name(folder: Path) -> None:
+    lines = CliRunner().invoke(doctor.command).output.splitlines()
+    columns = {
+        line.index(check.found) for line in lines for check in doctor_checks.model_checks()
+        if check.found and check.found in line
+    }
+    python = next(line for line in lines if line.startswith('  ok      python '))
+    assert columns == {python.index(python.split()[2])}

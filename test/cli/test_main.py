@@ -2,10 +2,12 @@
 """The command's manners: one line and status 2 for a mistake, help for everybody."""
 
 import errno
+import re
 import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
 from perception_nodes.cli.main import one_line, perception
 from perception_nodes.types import PerceptionError
@@ -53,3 +55,11 @@ def test_errors_become_one_line():
     assert one_line(PerceptionError('left\n  differs')) == 'left differs'
     full = OSError(errno.ENOSPC, 'No space left on device', 'out.mcap')
     assert one_line(full) == 'out.mcap: No space left on device'
+
+
+@pytest.mark.parametrize('name', [(), *((name,) for name in perception.commands)])
+def test_help_has_no_broken_words(name: tuple[str, ...]) -> None:
+    """Nothing is cut off with dots, and no choice is broken in its middle."""
+    shown = CliRunner().invoke(perception, [*name, '--help'], terminal_width=80).output
+    assert not re.search(r'(?<!\])(?<!TASKS)\.\.\.', shown)
+    assert 'opt\n' not in shown and ' o\n' not in shown

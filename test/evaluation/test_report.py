@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from perception_nodes.evaluation import plots
-from perception_nodes.evaluation.metrics_table import better_direction, metrics_table
+from perception_nodes.evaluation.metrics_table import better_direction, metric_label, metrics_table
 from perception_nodes.evaluation.report import (
     Bars,
     Details,
@@ -148,8 +148,24 @@ def test_the_best_of_a_row_is_set_off() -> None:
     assert '<td class="best">0.07</td><td>0.09</td>' in page
     assert page.count('class="best"') == 1
     assert metrics_table({'a': {'miou': 0.5, 'x': 1.0}, 'b': {'miou': 0.4}}).rows == [
-        ('miou', 0.5, 0.4), ('x', 1.0, None),
+        ('mIoU', 0.5, 0.4), ('x', 1.0, None),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(('metric', 'label'), [
+    ('iou_sky', 'IoU of sky'), ('sq_rel_m_median_scaled', 'Sq Rel, m, median-scaled'),
+    ('median_depth_m', 'median depth, m'), ('path_m', 'path, m'), ('frames', 'frames'),
+    ('mean_inliers', 'mean inliers'),
+])  # fmt: skip
+def test_metrics_are_written_for_readers(metric: str, label: str) -> None:
+    assert metric_label(metric) == label
+
+
+def test_neighbouring_tables_stand_in_columns() -> None:
+    tables = [Table(('a', 'b'), [('x', 1)]), Table(('a', 'b'), [('y', 2)])]
+    page = render_report(Report('r', [Section('s', tables), Section('t', tables[:1])]))
+    assert page.count('<div class="tables"><div class="scroll">') == 2
+    assert page.count('<div class="scroll">') == 3
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,9 @@ def test_invalid_is_black() -> None:
     nan = np.nan
     assert not flow_color(_flow((nan, 1), (1, 1)))[0, 0].any()
     assert not flow_color(_flow((nan, nan))).any()
-    for colour in (depth_color, sigma_color):
-        assert not colour(np.array([[nan, 1.0, 2.0]]))[0, 0].any()
-        assert not colour(np.array([[nan, nan]])).any()
+    for colour, unknown in ((depth_color, 0), (sigma_color, 128)):  # in a sigma black is sure
+        assert (colour(np.array([[nan, 1.0, 2.0]]))[0, 0] == unknown).all()
+        assert (colour(np.array([[nan, nan]])) == unknown).all()
 
 
 def test_near_is_red_and_far_is_blue() -> None:

@@ -88,3 +88,34 @@ def test_any_subset_runs_and_resets(recorders, image, rig):
     assert perception(StereoFrame(image(), image(), rig)).segmentation is None
     perception.reset()
     assert recorders['optical_flow'].resets == 1 and recorders['segmentation'].resets == 0
+
+
+class Refuses(Recorder):
+    """A pipeline that cannot."""
+
+    def __call__(self, *arguments: object) -> object:
+        super().__call__(*arguments)
+        raise ValueError(self.answer)
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_a_task_that_fails_leaves_the_others_their_frame(recorders, image, rig, task):
+    recorders[task] = Refuses('no')
+    told = []
+    results = Perception(**recorders)(
+        StereoFrame(image(), image(), rig), failed=lambda *what: told.append(what)
+    )
+    (name, error), = told
+    assert name == task and str(error) == 'no' and isinstance(error, ValueError)
+    for other in TASKS:
+        assert getattr(results, other) is (None if other == task else recorders[other].answer)
+    given = {other: recorder.calls[0] for other, recorder in recorders.items()}
+    assert given['segmentation'][1] is results.optical_flow
+    assert given['visual_odometry'][3:] == (results.stereo_depth, results.segmentation)
+    assert given['place_recognition'][2] is results.stereo_depth
+
+
+def test_a_task_that_fails_is_an_error_where_nobody_is_told(recorders, image, rig):
+    recorders['mono_depth'] = Refuses('no')
+    with pytest.raises(ValueError, match='no'):
+        Perception(**recorders)(StereoFrame(image(), image(), rig))

@@ -9,7 +9,6 @@ os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ['ROS_PYTHON_CHECK_FIELDS'] = '1'
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -97,6 +96,7 @@ class Bench:
         )
         self.executors[1].add_node(self.driver)
         self.nodes: list[Any] = []
+        self._closing = False
         self.threads = [
             threading.Thread(target=self._spin, args=(executor,), daemon=True)
             for executor in self.executors
@@ -208,6 +208,7 @@ class Bench:
             # Made once: an answer is lost while its way back is not matched yet.
             self._clients[service] = self.driver.create_client(kind, service)
             assert self._clients[service].wait_for_service(10.0), service
+            self.until(lambda: all(node.count_clients(service) for node in self.nodes))
             time.sleep(0.3)
         client = self._clients[service]
         future = client.call_async(request or kind.Request())
@@ -216,6 +217,7 @@ class Bench:
 
     def close(self) -> None:
         """End everything."""
+        self._closing = True
         for executor in self.executors:
             executor.shutdown()
         for thread in self.threads:
@@ -227,12 +229,16 @@ class Bench:
         for context in self.contexts:
             context.try_shutdown()
 
-    @staticmethod
-    def _spin(executor: Any) -> None:
-        from rclpy.executors import ExternalShutdownException
+    def _spin(self, executor: Any) -> None:
+        from rclpy.executors import ExternalShutdownException, InvalidHandle
 
-        with contextlib.suppress(ExternalShutdownException):
+        try:
             executor.spin()
+        except ExternalShutdownException:
+            pass
+        except InvalidHandle:  # shut down in the middle of a callback
+            if not self._closing:
+                raise
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def test_odometry_is_interpolated_to_the_image(bench):
         raw = RawFrame(stamp_ns, None, companions={'visual_odometry': {
             side: odometry_message(result, bench.factory) for side, result in messages.items()
         }})
-        return decode_companions(raw).visual_odometry
+        return decode_companions(raw, lambda *_: None).visual_odometry
 
     first, second = odometry_at(0, 0.0), odometry_at(100_000_000, 1.0)
     middle = given(25_000_000, before=first, after=second)
@@ -124,7 +124,7 @@ def test_nobody_listens_nothing_runs(bench, wall, diagnosis):
     bench.until(lambda: node.configured._outputs.wanted('segmentation') == {'mask'})
     bench.send(second, mono=True)
     bench.until(lambda: len(masks) == 1)
-    assert node.statistics.counted('out') == 1
+    bench.until(lambda: node.statistics.counted('out') == 1)  # counted when all is published
     labels = decode_array(masks[0])
     assert labels.shape == (192, 320)
     pipeline = node.configured.loaded.perception.segmentation

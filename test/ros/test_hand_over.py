@@ -73,7 +73,7 @@ def test_every_frame_is_answered_while_the_engine_comes_and_goes(
         assert stamp.sec * 10**9 + stamp.nanosec == stamp_ns
 
     told = {}
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300  # the build has the lowest priority of all that runs here
     while told.get('played engine') is None and time.monotonic() < until:
         answer()
         level, message, values = diagnosis(node)

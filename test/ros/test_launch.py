@@ -125,6 +125,12 @@ def test_wrong_task_is_one_line(prefix):
         described('perception.launch.py', tasks='juggling')
 
 
+def test_a_parameter_file_that_is_not_there_is_one_line(prefix):
+    """launch warns and goes on; the nodes would run with other parameters than meant."""
+    with pytest.raises(PerceptionError, match=r'params_file:=/no\.yaml: there is no such file'):
+        described('perception.launch.py', params_file='/no.yaml')
+
+
 def test_a_launched_node_gets_files_arguments_and_environment(prefix, tmp_path, monkeypatch):
     """Really launched: user's file over ours, arguments over both; images are not lost."""
     for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'MALLOC_TOP_PAD_'):

@@ -21,6 +21,7 @@ from perception_nodes.inference import model_path
 from perception_nodes.ros.nodes.segmentation_node import SegmentationNode
 from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
 from perception_nodes.ros.processes import NodeProcess
+from perception_nodes.ros.run import run
 from perception_nodes.types import PerceptionError
 
 
@@ -110,6 +111,7 @@ def test_wrong_type_of_a_parameter_is_one_line(bench):
 def test_refused_value_fails_configure(bench, diagnosis):
     """What the pipeline's config refuses, configure refuses, with its words."""
     node = bench.add(SegmentationNode, {'min_confidence': 1.5})
+    bench.until(lambda: bool(node.failure))
     assert 'min_confidence is 1.5; it must lie between 0 and 1' in diagnosis(node)[1]
 
 
@@ -156,8 +158,6 @@ def test_process_with_a_wrong_parameter_says_so(tmp_path):
     assert "error: parameter mc_samples is 'many'" in log.read_text()
 
 
-
-
 def test_model_info_follows_the_engine(bench):
     """Latched: who comes late has it; told anew when another backend took over, and only then."""
     node = bench.add(SegmentationNode)
@@ -186,3 +186,17 @@ def test_activate_fails_with_the_reason(bench, diagnosis):
     assert level == 2 and message.startswith('activate failed: ') and 'sometimes' in message
     assert values['lifecycle'] == 'inactive' == state(bench, 'visual_odometry_node')
     bench.until(lambda: bench.driver.count_subscribers('/left/image_rect') == 0)
+
+
+@pytest.mark.parametrize(('mistake', 'told'), [
+    (['--params-file', '/no.yaml'], 'opening YAML file'),
+    (['--nonsense'], '--nonsense'),
+    (['-r', '__ns:=bad-ns'], "'-r __ns:=bad-ns'"),
+    (['-p', 'rectify'], "'-p rectify'"),
+])
+def test_a_command_line_that_is_wrong_is_status_2(mistake, told, capsys):
+    """One line that names it, and no traceback."""
+    assert run(SegmentationNode, ['--ros-args', *mistake]) == 2
+    line, = capsys.readouterr().err.splitlines()
+    assert line.startswith('error: the command line is not understood: ') and told in line
+    assert '.c:' not in line

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Config dataclasses as ROS parameters, and the files in config/."""
 
+import inspect
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -136,3 +137,11 @@ def test_files_are_up_to_date():
         assert (CONFIG / name).read_text() == text, (
             f'{name} is old: python -m perception_nodes.ros.parameter_files config'
         )
+
+
+def test_descriptions_do_not_hang_on_indentation(monkeypatch):
+    """Python 3.13 compiles docstrings without it, older ones with it."""
+    told = parameters.field_descriptions(Everything())
+    for text in (inspect.cleandoc(Everything.__doc__), f'    {Everything.__doc__}'):
+        monkeypatch.setattr(Everything, '__doc__', text)
+        assert parameters.field_descriptions(Everything()) == told

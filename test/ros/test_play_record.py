@@ -21,10 +21,12 @@ from perception_nodes.messages.image import (
 )
 from perception_nodes.messages.topics import full_name
 from perception_nodes.ros.image_delivery import MALLOC, complaint, environment, profile_path
+from perception_nodes.ros.nodes.segmentation_node import SegmentationNode
 from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
 from perception_nodes.ros.play import play
 from perception_nodes.ros.processes import NodeProcess, ros_arguments
 from perception_nodes.ros.record import Recorder, node_topics
+from perception_nodes.ros.session import Session
 from perception_nodes.types import PerceptionError
 
 
@@ -187,3 +189,36 @@ def test_factory_makes_what_rclpy_sends(bench):
     assert (back.header.stamp.sec, back.header.stamp.nanosec) == (12, 345_678_901)
     with pytest.raises(PerceptionError, match='made_up/msg/Type is not installed'):
         bench.factory.make('made_up/msg/Type')
+
+
+def test_playing_waits_until_the_nodes_know_the_player(bench, wall, tmp_path, monkeypatch):
+    """A node that has not matched the player yet gets every image all the same."""
+    factory = BagFactory()
+    with BagWriter(tmp_path / 'drive') as writer:
+        for pair in wall(2):
+            writer.write('/camera/image', pair.left.stamp_ns, image_message(pair.left, factory))
+    node = bench.add(SegmentationNode, remappings={'image': '/camera/image'})
+    bench.active(node)
+    start, known = time.monotonic(), []
+
+    def says(self):
+        """Say for a second that nobody is known."""
+        known.append(time.monotonic() - start > 2.0)
+        return {'publishers on /camera/image': str(int(known[-1]))}
+
+    monkeypatch.setattr(Session, 'connections', says)
+    play(tmp_path / 'drive', rate=20.0, subscribers={'/camera/image': 1},
+         progress=lambda sent, total: known.append('played') if sent == 1 else None)
+    assert time.monotonic() - start > 2.0 and known[0] is False
+    assert known[known.index('played') - 1] is True
+
+
+def test_nodes_tell_how_many_publishers_they_are_matched_with(bench, wall, diagnosis):
+    """None, then the driver's."""
+    node = bench.add(VisualOdometryNode, {'mount': 'parameter'})
+    bench.active(node)
+    assert diagnosis(node)[2]['publishers on /left/image_rect'] == '0'
+    bench.connect_cameras()
+    values = diagnosis(node)[2]
+    for topic in ('left/image_rect', 'left/camera_info', 'right/image_rect', 'right/camera_info'):
+        assert values[f'publishers on /{topic}'] == '1'

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from perception_nodes.datasets.synthetic.photometric import Appearance, exposure_for
+from perception_nodes.datasets.synthetic.right_of_way import in_the_way
 from perception_nodes.datasets.synthetic.stereo_view import (
     StereoSample,
     developed,
@@ -18,10 +19,12 @@ from perception_nodes.datasets.synthetic.stereo_view import (
 from perception_nodes.datasets.synthetic.street_world import StreetWorld, WorldConfig
 from perception_nodes.types import FloatArray, PerceptionError, StereoRig
 
-__all__ = ['DriveConfig', 'drive', 'world_of_drive']
+__all__ = ['Course', 'DriveConfig', 'course_of_drive', 'drive', 'world_of_drive']
 
 START_STAMP_NS = 1_700_000_000_000_000_000
 _START_M = 4.0
+# At 20 m/s towards each other nothing passes unseen between two looks.
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,47 @@ def world_of_drive(
     return StreetWorld(seed, world_config)
 
 
+@dataclass(frozen=True, eq=False)
+class Course:
+    """Where the vehicle of a drive is: on its lane, swaying a little.
+
+    Attributes
+    ----------
+    world : the street that it drives along. phases : float64 [4] of the swaying, radians.
+    """
+
+    world: StreetWorld
+    config: DriveConfig
+    phases: FloatArray
+
+    def world_from_base(self, time_s: float) -> FloatArray:
+        """Pose of the vehicle, float64 [4, 4]."""
+        sway = self.config.wobble * np.sin(
+            2 * np.pi * np.array([0.11, 0.9, 1.3, 0.23]) * time_s + self.phases
+        )
+        along = _START_M + self.config.speed_mps * time_s
+        aside = self.world.lane_m + 0.18 * sway[0]
+        pose = self.world.path.world_from_street(along, aside, 0.012 * sway[3])
+        pose[2, 3] += 0.008 * sway[1]
+        pitch, roll = 0.0035 * sway[1], 0.004 * sway[2]
+        cp, sp, cr, sr = np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
+        tilt = np.eye(4)
+        tilt[:3, :3] = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]]) @ np.array([
+            [1, 0, 0], [0, cr, -sr], [0, sr, cr]
+        ])
+        return pose @ tilt
+
+
+def course_of_drive(
+    world: StreetWorld, frames: int, config: DriveConfig, phases: FloatArray
+) -> Course:
+    """Plan a drive; whatever the vehicle would run into on the way is taken off the street."""
+    course = Course(world, config, phases)
+    times_s = np.arange(0.0, frames / config.rate_hz, _LOOK_S)
+    poses = np.stack([course.world_from_base(time_s) for time_s in times_s])
+    return replace(course, world=world.without(in_the_way(world, poses, times_s)))
+
+
 def drive(
     seed: int, frames: int, *, rig: StereoRig | None = None, config: DriveConfig | None = None,
     world: StreetWorld | None = None,
@@ -66,6 +110,7 @@ def drive(
     seed : of the street, the motion and the noise. frames : how many pairs.
     rig : the cameras; None: 640x384.
     world : to drive through; None: a street of this seed. A closed one is driven round and round.
+        What the vehicle would run into is taken off it first.
 
     Yields
     ------
@@ -79,48 +124,28 @@ def drive(
     if frames < 1:
         raise PerceptionError(f'a drive has at least one frame, not {frames}')
     config, rig = config or DriveConfig(), rig or stereo_rig()
-    world = world or world_of_drive(seed, frames, config)
     rng = np.random.default_rng([seed, 211])
     phases = rng.uniform(0, 2 * np.pi, 4)
+    course = course_of_drive(world or world_of_drive(seed, frames, config), frames, config, phases)
     base_from_camera = forward_camera(1.5, 0.8, rig.baseline_m / 2, 0.01)
     cameras = None
-    start_from_world = np.linalg.inv(_base_pose(world, config, 0.0, phases))
+    start_from_world = np.linalg.inv(course.world_from_base(0.0))
     older = None
     for index in range(frames):
         time_s = index / config.rate_hz
-        world_from_base = _base_pose(world, config, time_s, phases)
+        world_from_base = course.world_from_base(time_s)
         sample = render_pair(
-            world, rig, world_from_base, base_from_camera=base_from_camera, time_s=time_s,
+            course.world, rig, world_from_base, base_from_camera=base_from_camera, time_s=time_s,
             stamp_ns=START_STAMP_NS + round(time_s * 1e9),
             odom_from_base=start_from_world @ world_from_base,
         )
         if older is not None:
-            flow, hidden = with_flow(world, sample, older)
+            flow, hidden = with_flow(course.world, sample, older)
             sample = replace(sample, flow_px=flow, flow_occluded=hidden)
         older = sample.left_view
         if config.flaws and cameras is None:
             cameras = _cameras(rng, exposure_for(sample.left.data, 82.0))
         yield developed(sample, _exposed(cameras, time_s, phases), seed * 100_003 + index)
-
-
-def _base_pose(
-    world: StreetWorld, config: DriveConfig, time_s: float, phases: FloatArray
-) -> FloatArray:
-    """Pose world_from_base: on the lane, swaying a little."""
-    sway = config.wobble * np.sin(
-        2 * np.pi * np.array([0.11, 0.9, 1.3, 0.23]) * time_s + phases
-    )
-    along = _START_M + config.speed_mps * time_s
-    aside = world.lane_m + 0.18 * sway[0]
-    pose = world.path.world_from_street(along, aside, 0.012 * sway[3])
-    pose[2, 3] += 0.008 * sway[1]
-    pitch, roll = 0.0035 * sway[1], 0.004 * sway[2]
-    cp, sp, cr, sr = np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
-    tilt = np.eye(4)
-    tilt[:3, :3] = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]]) @ np.array([
-        [1, 0, 0], [0, cr, -sr], [0, sr, cr]
-    ])
-    return pose @ tilt
 
 
 def _cameras(rng: np.random.Generator, exposure: float) -> tuple[Appearance, Appearance]:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A seeded street: what stands on it, what drives on it, how light falls on it."""
 
+import copy
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import cv2
@@ -86,10 +88,19 @@ class StreetWorld:
         populate(rng, world, self.path, self.style, self.drive_side, config.traffic)
         _add_backdrop(rng, world, self.path.street_coordinates, self._middle_and_reach())
         add_ground(seed, world, self.path, self.style)
-        self.quads: list[Quad] = world.quads
         self.motions = world.motions
-        self._still = np.array([quad.part < 0 for quad in self.quads])
-        self._corners = np.stack([quad.corners for quad in self.quads])
+        self._hold(world.quads)
+
+    def without(self, instances: Collection[int]) -> 'StreetWorld':
+        """Give the same street on the same day with some objects away."""
+        fewer = copy.copy(self)
+        fewer._hold([quad for quad in self.quads if quad.instance not in instances])
+        return fewer
+
+    def _hold(self, quads: list[Quad]) -> None:
+        self.quads = quads
+        self._still = np.array([quad.part < 0 for quad in quads])
+        self._corners = np.stack([quad.corners for quad in quads])
 
     def _middle_and_reach(self) -> tuple[FloatArray, float]:
         places = np.array([self.path.at(s)[:2] for s in np.arange(0, self.path.length_m, 5.0)])

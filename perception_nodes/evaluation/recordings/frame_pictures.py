@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from perception_nodes.evaluation.recordings.ground_truth import DEPTH, DISPARITY, FLOW, LABELS
-from perception_nodes.evaluation.report import Picture
+from perception_nodes.evaluation.report import Legend, Picture
 from perception_nodes.messages.pictures import (
     Palette,
     class_color,
-    class_legend,
     class_palette,
     depth_color,
     flow_color,
@@ -20,7 +19,7 @@ from perception_nodes.messages.pictures import (
 )
 from perception_nodes.types import UNLABELLED, Array, Depth, Flow, Image, Segmentation
 
-__all__ = ['frame_pictures', 'legend_pictures']
+__all__ = ['frame_pictures', 'legend']
 
 Truth = Mapping[str, Array]
 
@@ -50,10 +49,12 @@ def frame_pictures(
     return pictures
 
 
-def legend_pictures(model: Mapping[str, Any]) -> list[Picture]:
-    """Show the colours of the classes; nothing without their names."""
-    names = tuple(model.get('classes', ()))
-    return [Picture(class_legend(names, _palette(model)), exact=True)] if names else []
+def legend(model: Mapping[str, Any]) -> list[Legend]:
+    """Name the colours of the classes; nothing without their names."""
+    names, palette = tuple(model.get('classes', ())), _palette(model)
+    if not names:
+        return []
+    return [Legend([(name, palette[i % len(palette)]) for i, name in enumerate(names)])]
 
 
 def _palette(model: Mapping[str, Any]) -> Palette:

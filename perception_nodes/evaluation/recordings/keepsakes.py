@@ -46,19 +46,27 @@ class Keepsakes:
     def frames(self) -> list[tuple[int, dict[str, Any]]]:
         """Give (stamp, results by task) of the wanted number of frames, in order of time.
 
-        Frames that hold the most tasks go first; among these the most evenly spread.
+        Frames that hold the most tasks go first, then the next fullest, down to half as full;
+        among equals the most evenly spread.
         """
         kept = sorted(self._kept.items())
         most = max((len(results) for _, results in kept), default=0)
-        full = [entry for entry in kept if len(entry[1]) == most]
-        chosen = full if len(full) <= self._wanted else [
-            full[round(i * (len(full) - 1) / max(self._wanted - 1, 1))]
-            for i in range(self._wanted)
-        ]
+        chosen: list[tuple[int, dict[str, Any]]] = []
+        for tasks in range(most, most // 2, -1):
+            equals = [entry for entry in kept if len(entry[1]) == tasks]
+            chosen += _spread(equals, self._wanted - len(chosen))
         return [
             (results['stamp_ns'], {k: v for k, v in results.items() if k != 'stamp_ns'})
-            for _, results in chosen
+            for _, results in sorted(chosen, key=lambda entry: entry[0])
         ]
+
+
+def _spread(entries: list[Any], wanted: int) -> list[Any]:
+    """Pick at most so many, evenly from the first to the last."""
+    if len(entries) <= wanted:
+        return entries
+    steps = max(wanted - 1, 1)
+    return [entries[round(i * (len(entries) - 1) / steps)] for i in range(wanted)]
 
 
 def images_at(

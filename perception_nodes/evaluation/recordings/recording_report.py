@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from perception_nodes.evaluation.metrics_table import metrics_table
+from perception_nodes.evaluation.metrics_table import metric_label, metrics_table
 from perception_nodes.evaluation.plots import lines, trajectory
-from perception_nodes.evaluation.recordings.frame_pictures import frame_pictures, legend_pictures
+from perception_nodes.evaluation.recordings.frame_pictures import frame_pictures, legend
+from perception_nodes.evaluation.recordings.ground_truth import FLOW
 from perception_nodes.evaluation.recordings.scores import Scores
 from perception_nodes.evaluation.report import (
     Part,
@@ -34,6 +35,7 @@ HEADLINES = {
     'optical_flow': ('epe_px', ' px', 'flow error'),
     'visual_odometry': ('end_error_percent', ' %', 'end error of odometry, of the path'),
 }
+IMAGE_TASKS = ('segmentation', 'stereo_depth', 'mono_depth', 'optical_flow')
 
 Frames = Sequence[tuple[int, Mapping[str, Any]]]
 
@@ -56,21 +58,22 @@ def recording_report(
     notes : what a reader must know: what was off, what was missing.
     """
     model = scores.infos.get('segmentation', {})
-    shown = any('segmentation' in results for _, results in frames)
     sections = [
         Section('Notes', [Text(note) for note in notes]),
         *(
             Section(
                 f'Frame at {_seconds(stamp, frames)} s',
-                frame_pictures(
-                    results, images.get(stamp), (truths or {}).get(stamp, {}), model
-                ),
+                [
+                    *frame_pictures(
+                        results, images.get(stamp), _truth(stamp, truths or {}, scores), model
+                    ),
+                    *(legend(model) if 'segmentation' in results else ()),
+                ],
             )
             for stamp, results in frames
         ),
-        Section('Classes', legend_pictures(model) if shown else []),
         Section('Path', _path_plots(scores)),
-        Section('Errors of single frames', _series_plots(scores),
+        Section('Errors of single frames', _series_plots(scores, IMAGE_TASKS),
                 'Against the ground truth in the bag, by stamp.'),
         Section('Metrics', _metric_parts(scores)),
         Section('Uncertainty', _uncertainty_plots(scores),
@@ -80,17 +83,23 @@ def recording_report(
         Section('Topics', _topic_parts(scores)),
     ]
     return Report(
-        title=title, subtitle=subtitle, headline=_headline(scores),
+        title=title, subtitle=subtitle, headline=_headline(scores, milliseconds or {}),
         sections=[section for section in sections if section.parts],
     )
 
 
-def _headline(scores: Scores) -> list[tuple[str, str]]:
-    figures = []
+def _headline(
+    scores: Scores, milliseconds: Mapping[str, Mapping[str, float]]
+) -> list[tuple[str, str]]:
+    frames = max((values.get('frames', 0) for values in scores.summary.values()), default=0)
+    figures = [(format_number(frames), 'frames')]
     for task, (metric, unit, label) in HEADLINES.items():
         value = scores.metrics.get(task, {}).get(metric)
         if value is not None and np.isfinite(value):
-            figures.append((f'{format_number(value)}{unit}', label))
+            figures.append((f'{value:.3g}{unit}', label))
+    if 'frame' in milliseconds:
+        median = next(iter(milliseconds['frame'].values()))
+        figures.append((f'{median:.0f} ms', 'all tasks on a frame, median'))
     return figures
 
 
@@ -98,7 +107,18 @@ def _seconds(stamp: int, frames: Frames) -> str:
     return f'{(stamp - frames[0][0]) / 1e9:.2f}'
 
 
+def _truth(
+    stamp: int, truths: Mapping[int, Mapping[str, Array]], scores: Scores
+) -> dict[str, Array]:
+    """Truth images of a stamp, without the flow if ours is over a longer interval."""
+    truth = dict(truths.get(stamp, {}))
+    if stamp not in scores.series.get('optical_flow', ([], []))[0]:
+        truth.pop(FLOW, None)
+    return truth
+
+
 def _path_plots(scores: Scores) -> list[Plot]:
+    """Draw the path, and beside it how far it is from the truth."""
     if len(scores.poses) < 2:
         return []
     known = np.isfinite(scores.true_poses[:, 0, 0])
@@ -107,18 +127,20 @@ def _path_plots(scores: Scores) -> list[Plot]:
         first = int(np.argmax(known))
         odom_from_truth = scores.poses[first] @ inverse(scores.true_poses[first])
         paths['truth'] = (odom_from_truth @ scores.true_poses[known])[:, :3, 3]
-    return [trajectory(paths, 'Path from above, metres')]
+    return [
+        trajectory(paths, 'Path from above, metres'), *_series_plots(scores, ('visual_odometry',))
+    ]
 
 
-def _series_plots(scores: Scores) -> list[Plot]:
+def _series_plots(scores: Scores, tasks: Sequence[str]) -> list[Plot]:
     plots = []
     for task, (stamps, values) in scores.series.items():
-        if len(stamps) > 1:
+        if task in tasks and len(stamps) > 1:
             seconds = (np.array(stamps) - stamps[0]) / 1e9
             name = scores.series_names[task]
             plots.append(lines(
                 {_title(task): values}, f'{_title(task)}: {name}', x=seconds, x_label='s',
-                y_label=name,
+                y_label=name, wide=False,
             ))
     return plots
 
@@ -132,7 +154,7 @@ def _metric_parts(scores: Scores) -> list[Part]:
 
 def _uncertainty_plots(scores: Scores) -> list[Plot]:
     plots: list[Plot] = []
-    for task in ('segmentation', 'stereo_depth', 'mono_depth', 'optical_flow'):
+    for task in IMAGE_TASKS:
         if task in scores.scored:
             for plot in SCORERS[task](Source([])).plots({'ours': scores.scored[task]}):
                 plots.append(Plot(plot.svg, f'{_title(task)}: {plot.caption}', plot.wide))
@@ -141,7 +163,10 @@ def _uncertainty_plots(scores: Scores) -> list[Plot]:
 
 def _summary_parts(scores: Scores) -> list[Part]:
     return [
-        Table(('', 'value'), list(values.items()), _title(task))
+        Table(
+            ('', 'value'), [(metric_label(name), value) for name, value in values.items()],
+            _title(task),
+        )
         for task, values in scores.summary.items()
     ]
 

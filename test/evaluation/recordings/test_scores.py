@@ -11,9 +11,16 @@ import pytest
 from perception_nodes.bags.factory import BagFactory
 from perception_nodes.bags.reader import open_bag
 from perception_nodes.bags.writer import BagWriter
-from perception_nodes.evaluation.recordings import Keepsakes, images_at, score_outputs
+from perception_nodes.evaluation.recordings import (
+    Keepsakes,
+    images_at,
+    recording_report,
+    score_outputs,
+    truth_at,
+)
 from perception_nodes.evaluation.recordings.results import recorded_results
 from perception_nodes.geometry import se3
+from perception_nodes.pipelines.perception import TASKS
 from perception_nodes.types import PerceptionError
 
 FRAMES, FRAME_NS, START_NS = 4, 100_000_000, 5_000_000_000
@@ -173,6 +180,47 @@ def test_pictures_are_kept_evenly(outputs_bag: Any, truth_bag: Path) -> None:
     }
     images = images_at(truth_bag, [stamp for stamp, _ in frames])
     assert [int(image.data[0, 0]) for image in images.values()] == [40, 120]
+
+
+def test_less_full_frames_are_shown_where_there_are_no_others(
+    outputs_bag: Any, truth_bag: Path
+) -> None:
+    """As on a busy machine, where each node answers other frames."""
+    def busy(task: str, frame: int, result: Any) -> Any:
+        answered = {1: ('segmentation',), 3: ('segmentation', 'stereo_depth', 'mono_depth')}
+        return None if task not in answered.get(frame, TASKS) else result
+
+    keepsakes = Keepsakes(3)
+    score_outputs(outputs_bag(busy), truth_bag, keep=keepsakes.keep)
+    frames = keepsakes.frames()
+    assert [stamp for stamp, _ in frames] == [
+        START_NS, START_NS + 2 * FRAME_NS, START_NS + 3 * FRAME_NS
+    ]
+
+
+def test_flow_over_a_longer_interval_is_not_shown_beside_the_truth(
+    outputs_bag: Any, changed: Any, truth_bag: Path
+) -> None:
+    """A node that left a frame out says a longer motion; it is no error."""
+    def longer(task: str, frame: int, result: Any) -> Any:
+        if task != 'optical_flow' or frame != 3:
+            return result
+        return changed(result, previous_stamp_ns=result.previous_stamp_ns - FRAME_NS)
+
+    keepsakes = Keepsakes(9)
+    scores = score_outputs(outputs_bag(longer), truth_bag, keep=keepsakes.keep)
+    frames = keepsakes.frames()
+    stamps = [stamp for stamp, _ in frames]
+    report = recording_report(
+        'drive', scores, frames, images_at(truth_bag, stamps), truths=truth_at(truth_bag, stamps)
+    )
+    captions = {
+        section.title: [getattr(part, 'caption', '') for part in section.parts]
+        for section in report.sections if section.title.startswith('Frame at')
+    }
+    assert 'true flow' in captions['Frame at 0.20 s']
+    assert 'true flow' not in captions['Frame at 0.30 s']
+    assert report.headline[0] == ('4', 'frames')
 
 
 def test_a_long_stream_keeps_few(outputs_bag: Any, changed: Any) -> None:
