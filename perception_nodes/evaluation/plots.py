@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 from perception_nodes.evaluation.report import Plot
 from perception_nodes.metrics.calibration import ReliabilityCurve
 from perception_nodes.metrics.uncertainty import SparsificationCurve
-from perception_nodes.types import FloatArray
+from perception_nodes.types import Array, FloatArray
 
-__all__ = ['lines', 'precision_recall', 'reliability', 'sparsification', 'trajectory']
+__all__ = [
+    'lines', 'place_matches', 'precision_recall', 'reliability', 'sparsification', 'trajectory',
+]
 
 # Replaced by currentColor in the SVG; a colour that no plot uses otherwise.
 _INK = '#010203'
@@ -137,6 +139,31 @@ def lines(
     if len(series) > 1:
         axes.legend(loc='best', ncol=3)
     return _plot(figure, caption, wide=wide)
+
+
+@mpl.rc_context(_RC)
+def place_matches(
+    image_s: FloatArray, place_s: FloatArray, probability: FloatArray, verified: Array,
+    caption: str,
+) -> Plot:
+    """Times of places over the times of the images that resemble them.
+
+    Parameters
+    ----------
+    image_s, place_s : [N] seconds. probability : [N] 0..1, darker is likelier.
+    verified : bool [N], ringed.
+    """
+    figure, axes = _figure(4.4, 3.9)
+    last = float(np.max(image_s, initial=1.0))
+    axes.plot([0, last], [0, last], color=_INK, linewidth=0.9, linestyle=(0, (4, 3)), alpha=0.6)
+    for chosen, ring in ((~verified, 'none'), (verified, _COLOURS[1])):
+        if chosen.any():
+            axes.scatter(
+                image_s[chosen], place_s[chosen], s=26, color=_COLOURS[0], edgecolors=ring,
+                linewidths=1.4, alpha=np.clip(0.15 + 0.85 * probability[chosen], 0, 1),
+            )
+    axes.set(xlabel='image, s', ylabel='place, s', aspect='equal')
+    return _plot(figure, caption)
 
 
 @mpl.rc_context(_RC)

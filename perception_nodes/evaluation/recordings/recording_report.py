@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from perception_nodes.evaluation.metrics_table import metric_label, metrics_table
-from perception_nodes.evaluation.plots import lines, trajectory
+from perception_nodes.evaluation.plots import lines, place_matches, trajectory
 from perception_nodes.evaluation.recordings.frame_pictures import frame_pictures, legend
 from perception_nodes.evaluation.recordings.ground_truth import FLOW
 from perception_nodes.evaluation.recordings.scores import Scores
@@ -73,6 +73,7 @@ def recording_report(
             for stamp, results in frames
         ),
         Section('Path', _path_plots(scores)),
+        Section('Places', _place_parts(scores)),
         Section('Errors of single frames', _series_plots(scores, IMAGE_TASKS),
                 'Against the ground truth in the bag, by stamp.'),
         Section('Metrics', _metric_parts(scores)),
@@ -130,6 +131,22 @@ def _path_plots(scores: Scores) -> list[Plot]:
     return [
         trajectory(paths, 'Path from above, metres'), *_series_plots(scores, ('visual_odometry',))
     ]
+
+
+def _place_parts(scores: Scores) -> list[Part]:
+    """Draw which earlier place each image resembles, or say that none does."""
+    rows = [(stamp, place) for stamp, cloud in scores.places for place in cloud]
+    if not rows:
+        return [Text(f'No place was seen twice in {len(scores.places)} images.')
+                ] if scores.places else []
+    first = scores.places[0][0] / 1e9
+    return [place_matches(
+        np.array([stamp / 1e9 - first for stamp, _ in rows]),
+        np.array([float(place['stamp']) - first for _, place in rows]),
+        np.array([float(place['probability']) for _, place in rows]),
+        np.array([int(place['inliers']) > 0 for _, place in rows]),
+        'Earlier places that an image may show; ringed: verified by geometry',
+    )]
 
 
 def _series_plots(scores: Scores, tasks: Sequence[str]) -> list[Plot]:

@@ -19,7 +19,7 @@ from perception_nodes.evaluation.recordings.results import (
     recorded_tasks,
 )
 from perception_nodes.evaluation.recordings.summaries import Summary
-from perception_nodes.types import FloatArray, Odometry, PerceptionError
+from perception_nodes.types import Array, FloatArray, Odometry, PerceptionError
 
 __all__ = ['Scores', 'score_outputs']
 
@@ -41,6 +41,7 @@ class Scores:
     scored : the metric objects, for drawings.
     poses : odom_from_base [N, 4, 4] of all frames; true_poses : of those with truth, else NaN.
     infos : what model_info said, by task.
+    places : every image's stamp and candidate places, structured arrays as on ``~/matches``.
     """
 
     tasks: tuple[str, ...] = ()
@@ -53,6 +54,7 @@ class Scores:
     poses: FloatArray = field(default_factory=lambda: np.zeros((0, 4, 4)))
     true_poses: FloatArray = field(default_factory=lambda: np.zeros((0, 4, 4)))
     infos: dict[str, dict[str, Any]] = field(default_factory=dict)
+    places: list[tuple[int, Array]] = field(default_factory=list)
 
 
 def score_outputs(
@@ -132,7 +134,8 @@ def _judge(
 def _add_places(bag: BagReader, scores: Scores) -> None:
     if 'place_recognition' not in scores.tasks:
         return
-    candidates = [cloud for _, cloud in place_candidates(bag)]
+    scores.places = place_candidates(bag)
+    candidates = [cloud for _, cloud in scores.places]
     best = [float(cloud['similarity'].max()) for cloud in candidates if cloud.size]
     scores.summary['place_recognition'] = {
         'frames': len(candidates),

@@ -19,7 +19,10 @@ from perception_nodes.evaluation.recordings import (
     truth_at,
 )
 from perception_nodes.evaluation.recordings.results import recorded_results
+from perception_nodes.evaluation.recordings.scores import Scores
+from perception_nodes.evaluation.report import Plot, Text
 from perception_nodes.geometry import se3
+from perception_nodes.messages.places import PLACE_POINT
 from perception_nodes.pipelines.perception import TASKS
 from perception_nodes.types import PerceptionError
 
@@ -235,3 +238,25 @@ def test_a_long_stream_keeps_few(outputs_bag: Any, changed: Any) -> None:
     assert stamps[0] == 0
     assert len(stamps) == 3
     assert min(np.diff(stamps)) > 200
+
+
+def places(*candidates: tuple[float, float, int]) -> np.ndarray:
+    """Candidates of an image: stamp of the place in seconds, probability, inliers."""
+    cloud = np.zeros(len(candidates), PLACE_POINT)
+    for point, (stamp, probability, inliers) in zip(cloud, candidates, strict=True):
+        point['stamp'], point['probability'], point['inliers'] = stamp, probability, inliers
+    return cloud
+
+
+def test_places_are_drawn_or_it_is_said_that_there_are_none() -> None:
+    def section(*clouds: np.ndarray) -> list[Any]:
+        scores = Scores(places=[(10**9 * (5 + i), cloud) for i, cloud in enumerate(clouds)])
+        sections = recording_report('made', scores, [], {}).sections
+        return next((part.parts for part in sections if part.title == 'Places'), [])
+
+    assert section() == []
+    assert section(places(), places()) == [Text('No place was seen twice in 2 images.')]
+    one, = section(places(), places((5.0, 0.9, 30)), places((5.0, 0.2, 0)))
+    two, = section(places(), places((5.0, 0.9, 0)), places((5.0, 0.2, 0)))
+    assert isinstance(one, Plot) and 'place, s' in one.svg
+    assert one.svg != two.svg, 'verified places are ringed'
