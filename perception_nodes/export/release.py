@@ -28,8 +28,6 @@ class Release:
     calibrate : (network, data root) -> what its uncertainty is calibrated with; goes into the
         graph and the card. None: nothing to calibrate.
     network_pixels : largest area the network works at.
-    tolerance : largest difference between torch and ONNX Runtime that is let pass, in the unit
-        of each output.
     judged_on : (data set, its folder under the data root, split or None): what the figures on the
         card are measured on.
     side_by_side : puts the outputs of two runs in one order, where the graph gives rows that may
@@ -48,7 +46,6 @@ class Release:
     judged_on: tuple[tuple[str, str, str | None], ...] = ()
     classes: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] = ()
-    tolerance: float = 1e-3
     licence: str = 'Apache-2.0'
     non_commercial: bool = False
     opset: int = 17

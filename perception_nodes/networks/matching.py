@@ -12,31 +12,48 @@ from torch.nn import functional as F
 from perception_nodes.networks.layers import ConvNorm, ResidualBlock
 
 
-def luminance_and_contrast(image: Tensor, window: int = 9) -> Tensor:
+def luminance_and_contrast(image: Tensor) -> Tensor:
     """Reduce a picture to what two cameras, or two moments, agree on.
 
     Parameters
     ----------
     image : float B 3 H W, RGB 0..1.
-    window : side of the box that contrast is measured in, pixels, odd.
 
     Returns
     -------
-    float B 2 H W: luminance around 0, and luminance less its local mean over its local deviation,
-    which a gain or an offset between the pictures does not change.
+    float B 2 H W: luminance around 0, and luminance less the mean of the 9x9 pixels around it over
+    their deviation, which a gain or an offset between the pictures does not change.
     """
     red, green, blue = image[:, 0:1], image[:, 1:2], image[:, 2:3]
     grey = 0.299 * red + 0.587 * green + 0.114 * blue
-    pad = window // 2
-    padded = F.pad(grey, (pad, pad, pad, pad), mode='replicate')
-    mean = box_mean(padded, window)
-    spread = (box_mean(padded * padded, window) - mean * mean).clamp(min=0.0)
-    return torch.cat([2 * grey - 1, (grey - mean) / torch.sqrt(spread + 4e-4)], 1)
+    mean, variance = window_statistics(F.pad(grey, (4, 4, 4, 4), mode='replicate'))
+    return torch.cat([2 * grey - 1, (grey - mean) / torch.sqrt(variance + 4e-4)], 1)
 
 
-def box_mean(image: Tensor, window: int) -> Tensor:
-    """Mean of a window x window box, rows first, then columns: B C H W shrinks by window - 1."""
-    return F.avg_pool2d(F.avg_pool2d(image, (window, 1), 1), (1, window), 1)
+def window_statistics(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of every 9x9 window: B C H W shrinks by 8 in height and width.
+
+    Nine are three times three, so the variance is built up from three values at a time: the mean
+    of their variances and the variance of their means. The mean of squares less the square of the
+    mean would lose a plain sky's variance in rounding, and networks would magnify that.
+    """
+    mean, variance = image, torch.zeros_like(image)
+    for axis in (3, 2):
+        for step in (1, 3):
+            low, middle, high = thirds(mean, axis, step)
+            up, on = middle - low, high - middle
+            between = (up * up + on * on + (up + on) * (up + on)) * (1 / 9)
+            mean = (low + middle + high) * (1 / 3)
+            low, middle, high = thirds(variance, axis, step)
+            variance = (low + middle + high) * (1 / 3) + between
+    return mean, variance
+
+
+def thirds(image: Tensor, axis: int, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the image at three places, a step apart along an axis that shrinks by two steps."""
+    size = image.shape[axis] - 2 * step
+    low, middle, high = (image.narrow(axis, i * step, size) for i in range(3))
+    return low, middle, high
 
 
 class MatchingEncoder(nn.Module):

@@ -32,6 +32,8 @@ class StreetMono(nn.Module):
         channels = self.seeing.context, self.seeing.head
         for name in SEGMENTATION_HEAD:
             delattr(self.seeing, name)
+        # What class logits are corrected by, half a step finer than the detail, is read as it is.
+        self.seeing.refine_out = nn.Identity()
         # Two channels say where a pixel is: on a road, row and depth go together.
         self.place = ConvNorm(channels[0] + 2, width)
         self.spread = ConvNorm(width, width, dilation=4)
@@ -51,7 +53,7 @@ class StreetMono(nn.Module):
         log_depth : B 1 H W, log of metres for a focal length of FOCAL_PX; log_scale : B 1 H W, log
         of the Laplace scale of log_depth.
         """
-        context, detail = self.seeing.encode((image - MEAN) / STD)
+        context, _, detail = self.seeing.encode((image - MEAN) / STD)
         batch, _, height, width = context.shape
         # In lengths of the lens, not in sizes of the picture: a taller one shows more.
         y = (torch.arange(height, device=image.device) - 0.5 * (height - 1)) * (8 / FOCAL_PX)

@@ -2,6 +2,7 @@
 """Training examples cut out of views of the rendered street, kept on disk between trainings."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -42,12 +43,13 @@ class RenderedViews:
 
 
 def rendered_views(count: int = VIEWS) -> RenderedViews:
-    """Give views of random streets; those that are missing are rendered first (0.6 s each).
+    """Give views of random streets; those that are missing are rendered first.
 
-    They lie in the folder that the variable PERCEPTION_RENDERED names, else in runs/rendered.
+    They lie in the folder that the variable PERCEPTION_RENDERED names, else in runs/rendered. A
+    view costs half a second of one core; as many are at work as OpenCV may use.
     """
     folder = Path(os.environ.get(FOLDER, 'runs/rendered'))
-    fill_cache(folder, lambda start: random_views(1, start=start), count)
+    fill_cache(folder, partial(random_views, 1), count, workers=cv2.getNumThreads())
     return RenderedViews(RenderedCache(folder), count)
 
 

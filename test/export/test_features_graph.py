@@ -12,8 +12,7 @@ from perception_nodes.export.graphs.features import (
     score_map,
     side_by_side,
 )
-from perception_nodes.export.graphs.place_recognition import PLACE_RECOGNITION, PlaceGraph
-from perception_nodes.export.onnx_export import largest_difference, to_onnx
+from perception_nodes.export.graphs.place_recognition import PlaceGraph
 from perception_nodes.networks.street_features import CELL, Fold, StreetFeatures
 from perception_nodes.networks.street_place import NetVlad, StreetPlace
 
@@ -65,17 +64,6 @@ def test_outputs_fit_the_card_and_lie_in_the_picture(features) -> None:
     assert inside[there].all()
     torch.testing.assert_close(descriptors[0][there].norm(dim=1), torch.ones(int(there.sum())))
     assert not points[0][~there].any() and not descriptors[0][~there].any()
-
-
-@pytest.mark.parametrize('name', ['features', 'place_recognition'])
-def test_onnx_repeats_torch(name, features) -> None:
-    torch.manual_seed(0)
-    release, graph = {
-        'features': (FEATURES, FeaturesGraph(features)),
-        'place_recognition': (PLACE_RECOGNITION, PlaceGraph(StreetPlace().eval())),
-    }[name]
-    content = to_onnx(release, graph.eval())
-    assert largest_difference(release, graph, content) < release.tolerance
 
 
 def test_side_by_side_undoes_swaps_but_hides_no_difference() -> None:

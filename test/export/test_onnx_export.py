@@ -12,7 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from perception_nodes.export.network_input import network_size, to_network
-from perception_nodes.export.onnx_export import difference_of, export_release
+from perception_nodes.export.onnx_export import (
+    SHIFT_PX,
+    difference_of,
+    examples,
+    export_release,
+)
 from perception_nodes.export.release import Release
 from perception_nodes.inference import open_runner
 from perception_nodes.inference.model_card import ANY, TensorSpec, check_model
@@ -102,10 +107,23 @@ def test_differences() -> None:
     one, nan = np.array([1.0, np.nan]), np.array([1.0, 2.0])
     assert difference_of(one, one) == 0
     assert difference_of(one, nan) == np.inf
-    assert difference_of(nan, nan + 0.25) == 0.25
+    assert difference_of(nan, nan + 0.25) == 0.2, 'a quarter of 1.25'
     ids = np.array([1, 2, 3, 4], np.uint8)
     assert difference_of(ids, np.array([1, 2, 3, 9], np.uint8)) == 0.25
     assert difference_of(one, one[:1]) == np.inf
+    # Below one the difference itself counts, above it its share: 0.2 px of 200 px is 1e-3.
+    assert difference_of(np.array([0.1, 200.2]), np.array([0.1, 200.0])) == pytest.approx(1e-3)
+    assert difference_of(np.array([0.5]), np.array([0.25])) == 0.25
+
+
+def test_of_two_pictures_the_second_shows_the_first_moved() -> None:
+    pair = replace(RELEASE, inputs=tuple(replace(RELEASE.inputs[0], name=n) for n in 'ab'))
+    for size, inputs in zip(((64, 96), (33, 40)), examples(pair, ((64, 96), (33, 40))),
+                            strict=True):
+        one, two = (inputs[name][0].astype(int) for name in 'ab')
+        assert one.shape == two.shape == (*size, 3)
+        moved = np.abs(one[:, SHIFT_PX:] - two[:, :-SHIFT_PX]).mean()
+        assert 0 < moved < 0.2 * np.abs(one - two).mean()
 
 
 @pytest.mark.parametrize(

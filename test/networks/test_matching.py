@@ -2,6 +2,7 @@
 """Correlation, warping and upsampling: small tensors with known answers."""
 
 import torch
+from torch.nn import functional as F
 
 from perception_nodes.networks.matching import (
     convex_upsample,
@@ -10,6 +11,7 @@ from perception_nodes.networks.matching import (
     row_correlation,
     unit,
     warp,
+    window_statistics,
 )
 from perception_nodes.networks.street_flow import FlowLevel, window_mean
 from perception_nodes.networks.street_stereo import StreetStereo, soft_argmin
@@ -21,6 +23,16 @@ def test_gain_and_offset_do_not_change_contrast():
     one, two = luminance_and_contrast(image), luminance_and_contrast(0.7 * image + 0.2)
     assert (one[:, 1] - two[:, 1]).abs().mean() < 0.02
     assert (one[:, 0] - two[:, 0]).abs().mean() > 0.05
+
+
+def test_statistics_of_a_window_are_exact_where_hardly_anything_varies():
+    torch.manual_seed(0)
+    sky = (0.9 + 1e-4 * torch.rand(1, 1, 12, 14)).float()
+    mean, variance = window_statistics(sky)
+    windows = F.unfold(sky.double(), 9).reshape(81, 4, 6)
+    torch.testing.assert_close(mean[0, 0].double(), windows.mean(0), rtol=1e-6, atol=0)
+    expected = windows.var(0, correction=0)
+    torch.testing.assert_close(variance[0, 0].double(), expected, rtol=5e-3, atol=0)
 
 
 def test_row_correlation_finds_the_shift_and_is_zero_outside():

@@ -100,8 +100,8 @@ def weathered(rng: np.random.Generator, height: int, width: int) -> FloatArray:
     return blotches + streaks * np.float32(rng.uniform(0.01, 0.1)) + fine
 
 
-@lru_cache(maxsize=24)
-def leaf_clump(variant: int, solid: float = 0.35) -> tuple[FloatArray, Array]:
+@cache
+def leaf_clump(variant: int, solid: float) -> tuple[FloatArray, Array]:
     """Tone float32 and opacity uint8, both [256, 256], of a ragged ball of leaves."""
     rng = np.random.default_rng([31, variant])
     size = 256

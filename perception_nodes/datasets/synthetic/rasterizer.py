@@ -28,6 +28,9 @@ _SHARPER = 0.3
 _EDGE_ON = 0.1
 _DECAL_TOLERANCE = 0.02
 
+_Rows = list[list[float]]
+"""A 3x3 matrix as plain numbers."""
+
 
 @dataclass(frozen=True)
 class Buffers:
@@ -70,27 +73,29 @@ def draw_quads(
     pixels = seen[..., :2] / np.where(whole[:, None], seen[..., 2], 1)[..., None]
     pixels = pixels * [k[0, 0], k[1, 1]] + [k[0, 2], k[1, 2]]
     whole &= (np.abs(pixels) < _FAR_OUT_PX).all((1, 2))
+    rows = place_from_pixel.tolist()
+    low, high = _limits_of([quads[i].order for i in shown], seen[..., 2], place_from_pixel)
     for row, index in enumerate(shown):
         outline = pixels[row] if whole[row] else _outline(seen[row], k, background.shape)
         if outline is not None:
-            limits = _limits_of(quads[index], seen[row, :, 2], place_from_pixel[row])
-            _draw(buffers, quads[index], outline, place_from_pixel[row], index, limits)
+            _draw(buffers, quads[index], outline, rows[row], index, (low[row], high[row]))
     return buffers
 
 
 def _limits_of(
-    quad: Quad, depth_m: FloatArray, place_from_pixel: FloatArray
-) -> tuple[float, float]:
-    """Least and largest inverse depth that a quad may show, 1/m.
+    orders: list[int], depth_m: FloatArray, place_from_pixel: FloatArray
+) -> tuple[list[float], list[float]]:
+    """Least and largest inverse depth that each quad may show, 1/m.
 
     A pixel covered by half may have its centre beyond the corners: the plane goes on. Seen edge on
     it would run away within that pixel: then the corners' range is kept. Ground meets ground.
     """
     inverse = 1 / np.maximum(depth_m, NEAR_M)
-    low, high = float(inverse.min()), float(inverse.max())
-    slope = abs(float(place_from_pixel[2, 0])) + abs(float(place_from_pixel[2, 1]))
-    margin = slope if slope < _EDGE_ON * high or quad.order == GROUND else 0.0
-    return max(low - margin, 1e-5), high + margin
+    low, high = inverse.min(1), inverse.max(1)
+    slope = np.abs(place_from_pixel[:, 2, :2]).sum(1)
+    on = (slope < _EDGE_ON * high) | (np.array(orders, int) == GROUND)
+    margin = np.where(on, slope, 0.0)
+    return np.maximum(low - margin, 1e-5).tolist(), (high + margin).tolist()
 
 
 def _visible(
@@ -118,12 +123,14 @@ def _visible(
 
 
 def _draw(
-    buffers: Buffers, quad: Quad, outline: FloatArray, place_from_pixel: FloatArray, index: int,
+    buffers: Buffers, quad: Quad, outline: FloatArray, place_from_pixel: _Rows, index: int,
     limits: tuple[float, float],
 ) -> None:
-    x0, y0 = (max(int(v), 0) for v in np.floor(outline.min(0)))
-    x1, y1 = (int(v) + 1 for v in np.ceil(outline.max(0)))
-    x1, y1 = min(x1, buffers.rgb.shape[1]), min(y1, buffers.rgb.shape[0])
+    # Streets are hundreds of small quads: plain numbers cost less here than arrays of four.
+    across, down = zip(*outline.tolist(), strict=True)
+    x0, y0 = max(math.floor(min(across)), 0), max(math.floor(min(down)), 0)
+    x1 = min(math.ceil(max(across)) + 1, buffers.rgb.shape[1])
+    y1 = min(math.ceil(max(down)) + 1, buffers.rgb.shape[0])
     if x0 >= x1 or y0 >= y1:
         return
     here = (slice(y0, y1), slice(x0, x1))
@@ -136,6 +143,8 @@ def _draw(
         nearer = np.abs(inverse_depth - behind) < _DECAL_TOLERANCE * behind
     else:
         nearer = inverse_depth > behind
+    if not nearer.any():
+        return
     picture = _textured(quad, place_from_pixel, outline, (x0, y0, x1, y1))
     coverage = np.zeros(nearer.shape, np.uint8)
     fixed = np.rint((outline - [x0, y0]) * (1 << _SHIFT)).astype(np.int32)
@@ -143,8 +152,7 @@ def _draw(
     if not quad.surface.opaque:
         coverage = cv2.multiply(coverage, cv2.extractChannel(picture, 3), scale=1 / 255)
     coverage *= nearer
-    weight = coverage.astype(np.float32)
-    weight *= np.float32(1 / 255)
+    weight = coverage * np.float32(1 / 255)
     colour = cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
     below = buffers.rgb[here]
     below[:] = cv2.blendLinear(colour, np.ascontiguousarray(below), weight, 1 - weight)
@@ -155,7 +163,7 @@ def _draw(
 
 
 def _textured(
-    quad: Quad, place_from_pixel: FloatArray, outline: FloatArray,
+    quad: Quad, place_from_pixel: _Rows, outline: FloatArray,
     window: tuple[int, int, int, int],
 ) -> Array:
     """Picture of the quad in a window (x0, y0, x1, y1), uint8 [y1 - y0, x1 - x0, 4].
@@ -166,7 +174,7 @@ def _textured(
     x0, y0, x1, y1 = window
     if max(x1 - x0, y1 - y0) > _BLOCK_PX:
         inside = outline.clip([x0, y0], [x1, y1])
-        levels = [_level(quad, place_from_pixel, x, y) for x, y in inside]
+        levels = [_level(quad, place_from_pixel, x, y) for x, y in inside.tolist()]
         if max(levels) - min(levels) > 1:
             return _in_blocks(quad, place_from_pixel, window)
     level = _level(quad, place_from_pixel, (x0 + x1) / 2, (y0 + y1) / 2)
@@ -174,7 +182,7 @@ def _textured(
 
 
 def _in_blocks(
-    quad: Quad, place_from_pixel: FloatArray, window: tuple[int, int, int, int]
+    quad: Quad, place_from_pixel: _Rows, window: tuple[int, int, int, int]
 ) -> Array:
     x0, y0, x1, y1 = window
     picture = np.empty((y1 - y0, x1 - x0, 4), np.uint8)
@@ -190,25 +198,27 @@ def _in_blocks(
 
 
 def _warped(
-    quad: Quad, place_from_pixel: FloatArray, wanted: int, window: tuple[int, int, int, int]
+    quad: Quad, place_from_pixel: _Rows, wanted: int, window: tuple[int, int, int, int]
 ) -> Array:
     x0, y0, x1, y1 = window
     texture = quad.surface.level(wanted)
     rows, columns = texture.shape[:2]
+    (a, b, c), (d, e, f), (g, h, i) = place_from_pixel
     # Texel from place: [[columns, 0, -1/2], [0, rows, -1/2], [0, 0, 1]]; then the window's corner.
-    matrix = place_from_pixel.copy()
-    matrix[0] = columns * matrix[0] - 0.5 * matrix[2]
-    matrix[1] = rows * matrix[1] - 0.5 * matrix[2]
-    matrix[:, 2] += matrix[:, 0] * x0 + matrix[:, 1] * y0
+    a, b, c = columns * a - 0.5 * g, columns * b - 0.5 * h, columns * c - 0.5 * i
+    d, e, f = rows * d - 0.5 * g, rows * e - 0.5 * h, rows * f - 0.5 * i
+    matrix = np.array([
+        [a, b, c + (a * x0 + b * y0)], [d, e, f + (d * x0 + e * y0)], [g, h, i + (g * x0 + h * y0)]
+    ])
     return cv2.warpPerspective(
         texture, matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
 
 
-def _level(quad: Quad, place_from_pixel: FloatArray, x: float, y: float) -> int:
+def _level(quad: Quad, place_from_pixel: _Rows, x: float, y: float) -> int:
     """How often to halve the texture at a pixel, from what the pixel covers on it."""
-    (a, b, c), (d, e, f), (g, h, i) = place_from_pixel.tolist()
+    (a, b, c), (d, e, f), (g, h, i) = place_from_pixel
     w = g * x + h * y + i
     if w <= 1e-6:
         return 0

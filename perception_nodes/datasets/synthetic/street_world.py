@@ -155,7 +155,7 @@ def _tree_line(rng: np.random.Generator) -> Array:
     alpha = (np.arange(height)[:, None] > top) * np.uint8(255)
     for _ in range(14):
         size = int(rng.integers(50, 100))
-        clump = cv2.resize(leaf_clump(int(rng.integers(0, 8)))[1], (size, size))
+        clump = cv2.resize(leaf_clump(int(rng.integers(0, 8)), 0.35)[1], (size, size))
         x, y = int(rng.integers(0, width - size)), int(rng.integers(0, 60))
         part = alpha[y : y + size, x : x + size]
         np.maximum(part, clump[: part.shape[0]], out=part)

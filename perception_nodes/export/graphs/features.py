@@ -105,7 +105,7 @@ def calibrate(network: nn.Module, data_root: Path) -> Calibration:
 FEATURES = Release(
     name='features', task='features', graph=build_graph, calibrate=calibrate,
     summary='1024 keypoints with sub-pixel positions and 64 numbers each to match them by',
-    network_pixels=NETWORK_PIXELS, tolerance=5e-3, side_by_side=side_by_side,
+    network_pixels=NETWORK_PIXELS, side_by_side=side_by_side,
     licence='CC-BY-NC-4.0', non_commercial=True,
     inputs=(TensorSpec('image', 'uint8', (1, ANY, ANY, 3), '1', 'RGB picture; colour unused'),),
     outputs=(

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Samples come back from the disk as they were, to half precision."""
 
+import os
+import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from perception_nodes.datasets.synthetic.cache import RenderedCache, fill_cache, write_sample
-from perception_nodes.datasets.synthetic.random_views import random_views
+from perception_nodes.datasets.synthetic.random_views import ViewConfig, random_views
+from perception_nodes.datasets.synthetic.street_world import WorldConfig
 from perception_nodes.types import PerceptionError
 
 
@@ -32,6 +36,44 @@ def test_filling_goes_on(tmp_path, views):
                lambda done, count: told.append((done, count)))
     assert told == [(2, 2)]
     np.testing.assert_array_equal(RenderedCache(tmp_path)[1].left, views[1].left.data)
+
+
+SMALL = ViewConfig(height=32, width=48, views_per_world=12)
+TINY = WorldConfig(length_m=30.0, weather='overcast', traffic=0.0, trees=0.0)
+
+
+class Ends:
+    """What ends a process that unpickles it."""
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+def test_workers_write_what_one_would_and_fill_gaps(tmp_path):
+    views_from = partial(random_views, 6, SMALL, TINY)
+    fill_cache(tmp_path / 'one', views_from, 14)
+    told = []
+    (tmp_path / 'two').mkdir()
+    for number in (1, 13):  # as an interrupted filling with workers leaves them
+        shutil.copy(tmp_path / 'one' / f'{number:06d}.npz', tmp_path / 'two')
+    fill_cache(tmp_path / 'two', views_from, 14, lambda *counts: told.append(counts), workers=2)
+    assert sorted(path.name for path in (tmp_path / 'two').iterdir()) == [
+        f'{number:06d}.npz' for number in range(14)
+    ]
+    one, two = RenderedCache(tmp_path / 'one'), RenderedCache(tmp_path / 'two')
+    for index in range(14):
+        np.testing.assert_array_equal(one[index].left, two[index].left)
+        np.testing.assert_array_equal(one[index].flow_px, two[index].flow_px)
+    assert told[-1] == (14, 14) and told == sorted(told) and len(told) > 2
+
+
+def test_trouble_in_a_worker_is_one_line(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(PerceptionError, match='cannot write'):
+        fill_cache(tmp_path / 'file', partial(random_views, 6, SMALL, TINY), 13, workers=2)
+    with pytest.raises(PerceptionError, match='a rendering process ended'):
+        fill_cache(tmp_path / 'cache', Ends(), 13, workers=2)
+    assert [path.name for path in tmp_path.iterdir()] == ['file']
 
 
 def test_views_can_be_had_from_a_number_on(views, view_config, quiet):
