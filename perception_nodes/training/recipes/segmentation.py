@@ -29,7 +29,7 @@ NOISE_PAIRS = 2
 COARSE_WEIGHT = AUXILIARY_WEIGHT = 0.4
 LOVASZ_WEIGHT, LOVASZ_ROWS = 1.0, 4
 WEIGHT_POWER, LARGEST_WEIGHT = 0.15, 3.0
-RENDERED_SHARE = 0.2
+RENDERED_SHARE = 0.1
 GLANCE_EVERY = 4
 
 
@@ -128,7 +128,7 @@ def segmentation_task(
 
 SEGMENTATION = Recipe(
     'segmentation', 'street_segmentation', build_camvid, minutes=100.0, learning_rate=2e-3,
-    weight_decay=2e-2, data='CamVid train (367 pictures), a fifth of each batch rendered streets',
+    weight_decay=2e-2, data='CamVid train (367 pictures), a tenth of each batch rendered streets',
     data_licence='CC BY-NC 4.0',
 )
 PUBLISHED = tuple(

@@ -17,16 +17,13 @@ import numpy as np
 
 from perception_nodes.datasets.seven_scenes import SevenScenes
 from perception_nodes.training.recipe import Recipe, Task
-from perception_nodes.training.recipes.segmentation import (
-    RENDERED_SHARE,
-    SEGMENTATION,
-    segmentation_task,
-)
+from perception_nodes.training.recipes.segmentation import SEGMENTATION, segmentation_task
 from perception_nodes.training.segmentation_batches import Scene, read_camvid
 from perception_nodes.types import UNLABELLED
 
 UNSEEN_DRIVE = '0001TP'
 STEPS = 700
+RENDERED_SHARE = 0.2
 SAMPLES = 8
 KITCHEN_HW, KITCHEN_EVERY = (360, 480), 2
 
