@@ -5,8 +5,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from perception_nodes.losses.regression import weighted_mean
-
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
 
 
@@ -38,7 +36,7 @@ def auto_masked_reprojection(
     """Least photometric error over the other pictures, where moving them helps at all.
 
     Godard et al. 2019 (Monodepth2, eq. 4 and 5): taking the least forgives what one of them does
-    not see; leaving out pixels that fit better unmoved drops what travels with the camera.
+    not see; pixels that fit better unmoved travel with the camera, and teach nothing.
 
     Parameters
     ----------
@@ -46,13 +44,14 @@ def auto_masked_reprojection(
 
     Returns
     -------
-    The mean over the pixels that count, and bool B 1 H W, which those are.
+    The mean over all pixels, of those that do not count the error unmoved (a constant: were they
+    left out, explaining less would cost less); and bool B 1 H W, which count.
     """
     moved = torch.cat([photometric_error(seen, image) for image in explained], 1)
     still = torch.cat([photometric_error(seen, image) for image in unmoved], 1)
-    least = moved.amin(1, keepdim=True)
-    counted = least < still.amin(1, keepdim=True)
-    return weighted_mean(least, counted.float()), counted
+    least, unmoved_least = moved.amin(1, keepdim=True), still.amin(1, keepdim=True)
+    counted = least < unmoved_least
+    return torch.where(counted, least, unmoved_least).mean(), counted
 
 
 def edge_aware_smoothness(values: Tensor, image: Tensor) -> Tensor:

@@ -33,20 +33,23 @@ def luminance_and_contrast(image: Tensor) -> Tensor:
 def window_statistics(image: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of every 9x9 window: B C H W shrinks by 8 in height and width.
 
-    Nine are three times three, so the variance is built up from three values at a time: the mean
-    of their variances and the variance of their means. The mean of squares less the square of the
-    mean would lose a plain sky's variance in rounding, and networks would magnify that.
+    Nine are three times three, so both are built up from three values at a time. The mean of
+    squares less the square of the mean would lose a plain sky's variance in rounding, and networks
+    would magnify that. With s the sum and v the variance of n values, ``q = n^2 v / 2`` of three
+    such groups is ``3 (q1 + q2 + q3) + d^2 + d e + e^2``, d and e the steps between their sums.
     """
-    mean, variance = image, torch.zeros_like(image)
-    for axis in (3, 2):
+    total, spread = image, None
+    for axis in (2, 3):
         for step in (1, 3):
-            low, middle, high = thirds(mean, axis, step)
+            low, middle, high = thirds(total, axis, step)
             up, on = middle - low, high - middle
-            between = (up * up + on * on + (up + on) * (up + on)) * (1 / 9)
-            mean = (low + middle + high) * (1 / 3)
-            low, middle, high = thirds(variance, axis, step)
-            variance = (low + middle + high) * (1 / 3) + between
-    return mean, variance
+            between = up * up + on * (up + on)
+            total = low + middle + high
+            if spread is not None:
+                low, middle, high = thirds(spread, axis, step)
+                between = between + 3 * (low + middle + high)
+            spread = between
+    return total / 81, spread * (2 / 81**2)
 
 
 def thirds(image: Tensor, axis: int, step: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -54,23 +54,51 @@ def begin_with_released(path: Path, network: nn.Module, task: Task) -> list[str]
         elif bias is not None:
             norms[_norm_behind(network, name)] = shift
         found.add(name)
+    found |= take_by_name(path, network, content)
     restore_norms(network, norms, task)
     return [name for name, module in network.named_modules()
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
             and name not in found]
 
 
+def take_by_name(path: Path, network: nn.Module, content: bytes) -> set[str]:
+    """Copy what kept its name: parameters of no layer, and layers whose norm was not folded.
+
+    Returns
+    -------
+    Names of the modules that they belong to.
+    """
+    own, found = network.state_dict(), set()
+    for name, array in values_of(onnx.load_model_from_string(content)).items():
+        key = name.removeprefix('network.')
+        if name == key or key not in own:
+            continue
+        if tuple(own[key].shape) != array.shape:
+            raise PerceptionError(
+                f'{path}: {key} is {list(array.shape)}, the network has {list(own[key].shape)}; '
+                'train without --warm-start'
+            )
+        own[key].copy_(torch.from_numpy(array.copy()))
+        found.add(key.rpartition('.')[0])
+    return found
+
+
+def values_of(proto: onnx.ModelProto) -> dict[str, Array]:
+    """Weights and constants of a model by name, in single precision."""
+    constants_to_initialisers(proto.graph)
+    restore_full(proto)
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+
+
 def layers_of(content: bytes) -> Iterator[tuple[str, Array, Array | None]]:
     """Name in the network, weight and bias of every layer of a serialised model, each once."""
     proto = onnx.load_model_from_string(content)
-    constants_to_initialisers(proto.graph)
-    restore_full(proto)
-    values = {tensor.name: tensor for tensor in proto.graph.initializer}
+    values = values_of(proto)
     seen = set()
     for node in proto.graph.node:
         if node.op_type in WEIGHTED and node.input[1] in values and node.input[1] not in seen:
             seen.add(node.input[1])
-            arrays = [numpy_helper.to_array(values[name]) for name in node.input[1:]]
+            arrays = [values[name] for name in node.input[1:]]
             yield module_name(node.name), arrays[0], arrays[1] if len(arrays) > 1 else None
 
 
@@ -99,8 +127,9 @@ def restore_norms(network: nn.Module, norms: dict[nn.BatchNorm2d, Tensor], task:
         norm.weight.data.fill_(1)
         norm.bias.data.copy_(shift)
     network.train()
-    for norm in norms:
-        norm.eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
     with torch.no_grad():
         for step in range(MEASURED_BATCHES):
             task.loss(network, task.batches.batch(step))

@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from perception_nodes.datasets.synthetic.cache import CachedSample, RenderedCache, fill_cache
+from perception_nodes.datasets.synthetic.cache import CachedSample, RenderedCache
+from perception_nodes.datasets.synthetic.filling import fill_cache
 from perception_nodes.datasets.synthetic.random_views import random_views
 from perception_nodes.networks.street_mono import FOCAL_PX
 from perception_nodes.training.augment import random_appearance

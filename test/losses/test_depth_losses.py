@@ -48,6 +48,10 @@ def test_auto_mask_keeps_what_moving_explains_better():
     assert counted[..., :5].all() and not counted[..., 7:].any()
     least, _ = auto_masked_reprojection(seen, [explained, seen], [unmoved])
     assert least.item() < 1e-6 < loss.item() + 1e-5
+    # Who moves nothing explains nothing, and pays for all of it.
+    nothing, none = auto_masked_reprojection(seen, [unmoved], [unmoved])
+    assert not none.any()
+    assert nothing.item() == pytest.approx(photometric_error(seen, unmoved).mean().item())
 
 
 def test_smoothness_forgives_steps_at_edges():

@@ -10,10 +10,13 @@ from torch import nn
 
 from perception_nodes.export.graphs.segmentation import SEGMENTATION, build_graph
 from perception_nodes.export.onnx_export import to_onnx
+from perception_nodes.export.releases import RELEASES
 from perception_nodes.inference.model_card import ModelCard, write_card
 from perception_nodes.inference.weight_storage import store_half
+from perception_nodes.networks import NETWORKS
 from perception_nodes.networks.street_segmentation import StreetSegmentation
 from perception_nodes.training.recipe import Batch, Task
+from perception_nodes.training.recipes import RECIPES
 from perception_nodes.training.recipes.segmentation import SegmentationLoss
 from perception_nodes.training.released_weights import begin_with_released, module_name
 from perception_nodes.types import PerceptionError
@@ -110,6 +113,36 @@ def test_a_file_of_another_network_is_refused(
 ])
 def test_names_of_nodes_lead_to_modules(node: str, module: str) -> None:
     assert module_name(node) == module
+
+
+@pytest.mark.parametrize('name', ['features', 'stereo_depth'])
+def test_what_is_no_plain_layer_comes_along(name: str, tmp_path: Path) -> None:
+    """The folded convolution of features with its norm; the sharpness of stereo."""
+    def built(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        network = NETWORKS[RECIPES[name].network]()
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(0.02 * torch.rand_like(parameter))
+            network(*[Noise().batch(seed)['image']] * len(RELEASES[name].inputs))
+        return network
+
+    network, again = built(0).eval(), built(1)
+    release = RELEASES[name]
+    content = to_onnx(release, release.graph(network, {'sigma_scale': 1.0}).eval())
+    path = tmp_path / f'{name}.onnx'
+    path.write_bytes(content)
+    write_card(ModelCard(
+        name=name, task=name, inputs=release.inputs, outputs=release.outputs,
+        sha256=hashlib.sha256(content).hexdigest(),
+    ), path.with_suffix('.json'))
+    inputs = [Noise().batch(99)['image']] * len(release.inputs)
+    looking = Task(Noise(), lambda network, batch: (network(*inputs), {}), lambda network: {})
+    assert begin_with_released(path, again, looking) == []
+    with torch.inference_mode():
+        wanted, given = network(*inputs), again.eval()(*inputs)
+    for key, value in wanted.items():
+        torch.testing.assert_close(given[key], value, atol=2e-3, rtol=2e-3)
 
 
 def test_cards_are_needed(released: tuple[StreetSegmentation, Path], tmp_path: Path) -> None:

@@ -100,12 +100,17 @@ class _Rays:
 
     def windows(self, height: int, width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Columns and rows [x0, x1) x [y0, y1) that each quad may cover, int64 B N."""
-        z = self.seen[..., 2]
-        whole = (z > NEAR_M).all(-1)
-        pixel = self.seen @ self.k[:, None].transpose(-1, -2)
-        pixel = pixel[..., :2] / z.clamp_min(NEAR_M)[..., None]
-        low = torch.where(whole[..., None], pixel.amin(-2).floor(), -torch.inf)
-        high = torch.where(whole[..., None], pixel.amax(-2).ceil() + 1, torch.inf)
+        after = self.seen.roll(-1, -2)
+        z, z_after = self.seen[..., 2], after[..., 2]
+        # What spans the outline in front of the camera: corners there, and where edges come in.
+        comes_in = (z > NEAR_M) != (z_after > NEAR_M)
+        share = torch.where(comes_in, (NEAR_M - z) / (z_after - z), 0)[..., None]
+        points = torch.cat([self.seen, self.seen + share * (after - self.seen)], -2)
+        there = torch.cat([z > NEAR_M, comes_in], -1)[..., None]
+        pixel = points @ self.k[:, None].transpose(-1, -2)
+        pixel = pixel[..., :2] / points[..., 2:].clamp_min(NEAR_M)
+        low = torch.where(there, pixel, torch.inf).amin(-2).floor()
+        high = torch.where(there, pixel, -torch.inf).amax(-2).ceil() + 1
         x0, x1 = low[..., 0].clamp(0, width), high[..., 0].clamp(0, width)
         y0, y1 = low[..., 1].clamp(0, height), high[..., 1].clamp(0, height)
         return x0.long(), x1.long(), y0.long(), y1.long()

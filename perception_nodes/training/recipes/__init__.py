@@ -14,11 +14,12 @@ from perception_nodes.training.recipes.published_dense import (
 )
 from perception_nodes.training.recipes.segmentation import SEGMENTATION_RECIPES
 from perception_nodes.training.recipes.segmentation_comparison import COMPARISON_RECIPES
+from perception_nodes.training.recipes.sfm_learner import SFM_LEARNER
 from perception_nodes.training.recipes.stereo_depth import STEREO_DEPTH
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     *SEGMENTATION_RECIPES, *COMPARISON_RECIPES,
     STEREO_DEPTH, GC_NET, OPTICAL_FLOW, FLOWNET_S, FLOWNET_C,
-    MONO_DEPTH, MONODEPTH, FEATURES,
+    MONO_DEPTH, MONODEPTH, SFM_LEARNER, FEATURES,
     SUPERPOINT, PLACE_RECOGNITION, NETVLAD,
 )}

@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from perception_nodes.datasets.synthetic.cache import RenderedCache, fill_cache, write_sample
+from perception_nodes.datasets.synthetic.cache import RenderedCache, write_sample
+from perception_nodes.datasets.synthetic.filling import fill_cache
 from perception_nodes.datasets.synthetic.random_views import ViewConfig, random_views
 from perception_nodes.datasets.synthetic.street_world import WorldConfig
 from perception_nodes.types import PerceptionError

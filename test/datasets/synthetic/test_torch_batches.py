@@ -7,7 +7,8 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from perception_nodes.datasets.synthetic.cache import RenderedCache, fill_cache  # noqa: E402
+from perception_nodes.datasets.synthetic.cache import RenderedCache  # noqa: E402
+from perception_nodes.datasets.synthetic.filling import fill_cache  # noqa: E402
 from perception_nodes.datasets.synthetic.random_views import ViewConfig  # noqa: E402
 from perception_nodes.datasets.synthetic.street_world import WorldConfig  # noqa: E402
 from perception_nodes.datasets.synthetic.torch_batches import (  # noqa: E402
