@@ -12,9 +12,9 @@
 ``torch_scene``, ``torch_renderer``
     The same quads in batches on a device. Only these and ``torch_batches`` import torch.
 
-A pair of 256x512 with flow costs 0.35 s of one CPU core and 0.07 s to keep, so two cores make more
-than 4 a second. ``torch_renderer`` is made for a GPU, where it has not been timed; on a CPU it is
-many times slower than the numpy renderer.
+A pair of 256x512 with flow costs 0.35 s of one CPU core and 0.07 s to keep, so two free cores make
+more than 4 a second. ``torch_renderer`` is made for a GPU, where it has not been timed; on a CPU
+core it takes 6 s for the same.
 
 Everything is a function of its seed and arguments. ``next(drive(seed=11, frames=50))`` is a first
 sample.

@@ -169,7 +169,16 @@ def _add_fragments(
     kept = (w > 1e-6) & (u >= 0) & (u <= 1) & (v >= 0) & (v <= 1) & (w < 1 / NEAR_M)
     flat, x, y, u, v, w = (t[kept] for t in (flat, x, y, u, v, w))
     pixel = (flat // count) * (height * width) + y * width + x
-    opacity = _sample(rays, flat, x, y, u, v)[:, 3]
+    opaque = rays.scene.opaque[rays.scene.surface[flat % count]]
+    if shade is None:
+        # Behind what is solid everywhere no texture needs to be looked at.
+        nearest.scatter_reduce_(0, pixel[opaque], w[opaque], 'amax')
+        ahead = w >= nearest[pixel]
+        flat, x, y, u, v, w, pixel, opaque = (
+            t[ahead] for t in (flat, x, y, u, v, w, pixel, opaque)
+        )
+    opacity, thin = torch.full_like(w, 255), ~opaque
+    opacity[thin] = _sample(rays, *(t[thin] for t in (flat, x, y, u, v)))[:, 3]
     if shade is not None:
         on = (w - nearest[pixel]).abs() < 0.02 * nearest[pixel]
         shade.scatter_reduce_(0, pixel[on], 1 - opacity[on] / 255, 'prod')

@@ -25,6 +25,7 @@ class TorchScene:
     corners : float32 N 4 3, in the frame of the quad's part. part, order, label, instance : int64
         N. far_m : float32 N. surface : int64 N.
     texels : uint8 T 4, all textures and their halvings one after the other, row by row.
+    opaque : bool S, whether a texture hides what is behind it everywhere.
     first, rows, columns : int64 S LEVELS, where a texture's copy begins and its size.
     texel_labels : uint8 L class ids of the full textures that have any; first_label : int64 S,
         -1 = the quad's label holds.
@@ -39,6 +40,7 @@ class TorchScene:
     far_m: Tensor
     surface: Tensor
     texels: Tensor
+    opaque: Tensor
     first: Tensor
     rows: Tensor
     columns: Tensor
@@ -91,8 +93,8 @@ def torch_scene(world: StreetWorld, device: str | torch.device = 'cpu') -> Torch
         tensor([q.instance for q in world.quads], whole),
         tensor([q.far_m for q in world.quads], torch.float32),
         tensor([surfaces[id(q.surface)] for q in world.quads], whole),
-        tensor(texels, torch.uint8), tensor(first, whole), tensor(rows, whole),
-        tensor(columns, whole),
+        tensor(texels, torch.uint8), tensor([surface.opaque for surface in kept], torch.bool),
+        tensor(first, whole), tensor(rows, whole), tensor(columns, whole),
         tensor(np.concatenate(ids) if ids else np.array([UNLABELLED]), torch.uint8),
         tensor(first_label, whole), tensor(world.sky.clouds, torch.float32),
     )
