@@ -61,14 +61,16 @@ class SegNet(nn.Module):
             x = self._drop(x, sample and depth - 1 - index >= self.first_dropped)
         return {'logits': self.classify(x)}
 
+    def sampled_logits(self, image: Tensor, samples: int) -> Tensor:
+        """Logits T K H W of one image 1 3 H W under T draws of dropout."""
+        return torch.cat([self(image, sample=True)['logits'] for _ in range(samples)])
+
     def _drop(self, x: Tensor, on: bool) -> Tensor:
         return F.dropout(x, self.dropout, training=on) if self.dropout else x
 
 
 @torch.no_grad()
 def monte_carlo(network: SegNet, image: Tensor, samples: int) -> tuple[Tensor, Tensor]:
-    """Mean and variance of the softmax over dropout samples, B K H W each (Bayesian SegNet)."""
-    draws = torch.stack([
-        F.softmax(network(image, sample=True)['logits'], 1) for _ in range(samples)
-    ])
-    return draws.mean(0), draws.var(0, unbiased=False)
+    """Mean and variance of the softmax over dropout samples, 1 K H W each (Bayesian SegNet)."""
+    draws = F.softmax(network.sampled_logits(image, samples), 1)
+    return draws.mean(0, keepdim=True), draws.var(0, unbiased=False, keepdim=True)

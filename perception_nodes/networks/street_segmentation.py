@@ -82,6 +82,10 @@ class StreetSegmentation(nn.Module):
         shape = (rows, self.mask_channels)
         return torch.empty(shape, device=like.device).bernoulli_(keep) / keep
 
+    def sampled_logits(self, image: Tensor, samples: int) -> Tensor:
+        """Logits T K H/2 W/2 of one image 1 3 H W under T draws of dropout."""
+        return self(image, self.draw_masks(samples, image))['logits']
+
     def encode(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Map a normalised image B 3 H W to what the heads need.
 

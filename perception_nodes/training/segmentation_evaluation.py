@@ -10,8 +10,6 @@ from torch.nn import functional as F
 
 from perception_nodes.datasets.camvid import CLASSES
 from perception_nodes.metrics.segmentation import SegmentationMetric
-from perception_nodes.networks.segnet import SegNet
-from perception_nodes.networks.street_segmentation import StreetSegmentation
 from perception_nodes.training.segmentation_batches import Scene, normalise
 from perception_nodes.types import UNLABELLED
 
@@ -23,7 +21,8 @@ class SegmentationEvaluation:
     ----------
     sets : pictures by the name of their set, whose metrics begin with it (``val_miou``). Pictures
         without any label give only the uncertainties.
-    samples : dropout samples T; 0: one pass without dropout, and no epistemic part.
+    samples : dropout samples T, of a network that has ``sampled_logits``; 0: one pass without
+        dropout, and no epistemic part.
     every : looks at every n-th picture only.
     """
 
@@ -77,12 +76,7 @@ def probabilities(network: nn.Module, scene: Scene, samples: int) -> Tensor:
     image = normalise(scene.image[None]).to(device, memory_format=torch.channels_last)
     size = [32 * max(1, round(side / 32)) for side in scene.labels.shape]
     image = F.interpolate(image, size=size, mode='bilinear')
-    if samples and isinstance(network, StreetSegmentation):
-        draws = network(image, network.draw_masks(samples, image))['logits']
-    elif samples and isinstance(network, SegNet) and network.dropout:
-        draws = torch.cat([network(image, sample=True)['logits'] for _ in range(samples)])
-    else:
-        draws = network(image)['logits']
+    draws = network.sampled_logits(image, samples) if samples else network(image)['logits']
     spread = F.softmax(draws.float().cpu().contiguous(), 1)
     return F.interpolate(spread, size=scene.labels.shape, mode='bilinear')
 
