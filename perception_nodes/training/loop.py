@@ -55,25 +55,28 @@ def train(
     Raises
     ------
     PerceptionError
-        If there is no (or a foreign) checkpoint to resume, if ``out`` holds one that would be
-        overwritten, or if the loss stops being finite.
+        If there is no (or a foreign) checkpoint to resume or begin with, or both are wanted, if
+        ``out`` holds one that would be overwritten, or if the loss stops being finite.
     KeyboardInterrupt
         After saving, when interrupted.
     """
     path = out / FILE_NAME
     if not resume and path.exists():
         raise PerceptionError(f'{path} exists: go on with --resume, or name another --out')
+    if resume and warm_start is not None:
+        raise PerceptionError('a training is resumed or begun with other weights, not both')
     torch.manual_seed(recipe.seed)
     network = NETWORKS[recipe.network]().to(device, memory_format=torch.channels_last)
+    new = not resume and warm_start is None
     released = warm_start is not None and warm_start.suffix == '.onnx'
-    if warm_start is not None and not released:
-        load_weights(warm_start, network, recipe.network)
-    elif warm_start is None and recipe.begin is not None and not resume:
+    if new and recipe.begin is not None:
         recipe.begin(network, out)
+    elif warm_start is not None and not released:
+        load_weights(warm_start, network, recipe.network)
     task = recipe.build(data_root, recipe.seed)
-    if task.prepare is not None and warm_start is None and not resume:
+    if new and task.prepare is not None:
         task.prepare(network)
-    if warm_start is not None and released:
+    if released:
         begin_with_released(warm_start, network, task)
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimizer = torch.optim.AdamW(parameter_groups(network, recipe.weight_decay))

@@ -6,7 +6,7 @@ weights, and the norm behind it the statistics that these give on training data,
 shift that make it an identity: the network computes what the file computes, and can learn again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +43,11 @@ def begin_with_released(path: Path, network: nn.Module, task: Task) -> list[str]
         If the file holds a layer that the network has not, or in another shape.
     """
     _, content = load_model(path)
+    proto = onnx.load_model_from_string(content)
+    values = values_of(proto)
     norms: dict[nn.BatchNorm2d, Tensor] = {}
     found = set()
-    for name, weight, bias in layers_of(content):
+    for name, weight, bias in layers_of(proto, values):
         layer = _layer(path, network, name, weight)
         layer.weight.data.copy_(torch.from_numpy(weight.copy()))
         shift = torch.zeros(len(weight)) if bias is None else torch.from_numpy(bias.copy())
@@ -54,14 +56,14 @@ def begin_with_released(path: Path, network: nn.Module, task: Task) -> list[str]
         elif bias is not None:
             norms[_norm_behind(network, name)] = shift
         found.add(name)
-    found |= take_by_name(path, network, content)
+    found |= take_by_name(path, network, values)
     restore_norms(network, norms, task)
     return [name for name, module in network.named_modules()
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
             and name not in found]
 
 
-def take_by_name(path: Path, network: nn.Module, content: bytes) -> set[str]:
+def take_by_name(path: Path, network: nn.Module, values: Mapping[str, Array]) -> set[str]:
     """Copy what kept its name: parameters of no layer, and layers whose norm was not folded.
 
     Returns
@@ -69,7 +71,7 @@ def take_by_name(path: Path, network: nn.Module, content: bytes) -> set[str]:
     Names of the modules that they belong to.
     """
     own, found = network.state_dict(), set()
-    for name, array in values_of(onnx.load_model_from_string(content)).items():
+    for name, array in values.items():
         key = name.removeprefix('network.')
         if name == key or key not in own:
             continue
@@ -90,10 +92,10 @@ def values_of(proto: onnx.ModelProto) -> dict[str, Array]:
     return {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
 
 
-def layers_of(content: bytes) -> Iterator[tuple[str, Array, Array | None]]:
-    """Name in the network, weight and bias of every layer of a serialised model, each once."""
-    proto = onnx.load_model_from_string(content)
-    values = values_of(proto)
+def layers_of(
+    proto: onnx.ModelProto, values: Mapping[str, Array]
+) -> Iterator[tuple[str, Array, Array | None]]:
+    """Name in the network, weight and bias of every layer of a model, each once."""
     seen = set()
     for node in proto.graph.node:
         if node.op_type in WEIGHTED and node.input[1] in values and node.input[1] not in seen:

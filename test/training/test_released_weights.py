@@ -15,7 +15,9 @@ from perception_nodes.inference.model_card import ModelCard, write_card
 from perception_nodes.inference.weight_storage import store_half
 from perception_nodes.networks import NETWORKS
 from perception_nodes.networks.street_segmentation import StreetSegmentation
-from perception_nodes.training.recipe import Batch, Task
+from perception_nodes.training.checkpoint import FILE_NAME, load_weights
+from perception_nodes.training.loop import train
+from perception_nodes.training.recipe import Batch, Recipe, Task
 from perception_nodes.training.recipes import RECIPES
 from perception_nodes.training.recipes.segmentation import SegmentationLoss
 from perception_nodes.training.released_weights import begin_with_released, module_name
@@ -103,6 +105,24 @@ def test_a_file_of_another_network_is_refused(
         begin_with_released(path, StreetSegmentation(head=48), task())
     with pytest.raises(PerceptionError, match='missing'):
         begin_with_released(tmp_path / 'none.onnx', StreetSegmentation(), task())
+
+
+def test_a_training_begins_with_it(
+    released: tuple[StreetSegmentation, Path], tmp_path: Path
+) -> None:
+    network, path = released
+    recipe = Recipe(
+        'made', 'street_segmentation', lambda root, seed: task(), steps=1, learning_rate=0.0,
+        weight_decay=0.0,
+    )
+    train(recipe, tmp_path, tmp_path / 'run', warm_start=path)
+    again = StreetSegmentation()
+    load_weights(tmp_path / 'run' / FILE_NAME, again, 'street_segmentation')
+    torch.testing.assert_close(
+        again.head_out.weight, network.head_out.weight, atol=0.001, rtol=0.001
+    )
+    with pytest.raises(PerceptionError, match='not both'):
+        train(recipe, tmp_path, tmp_path / 'run', warm_start=path, resume=True)
 
 
 @pytest.mark.parametrize(('node', 'module'), [

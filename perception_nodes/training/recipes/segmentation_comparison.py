@@ -5,7 +5,7 @@ All learn from CamVid train without drive 0001TP (another car's, at dusk) and ar
 (which shares a drive with train), on that unseen drive and on pictures of another kind (7-Scenes,
 no labels). The budget is the same for all: the time in which one CPU core makes STEPS steps of the
 released network. Published networks are as narrow as the released one has parameters, else they
-would make 15 steps in it. docs/segmentation.md holds the table.
+would make 14 steps in it. docs/segmentation.md holds the table.
 """
 
 from dataclasses import replace
