@@ -28,6 +28,7 @@ from perception_nodes.types import Array, Camera, FloatArray, Image, PerceptionE
 __all__ = ['DrawnView', 'ViewConfig', 'draw_view', 'random_views']
 
 _TRIES = 4
+_SHORTEST_M = 27.0
 _TOO_NEAR_M, _TOO_NEAR_SHARE = 2.2, 0.08
 
 
@@ -162,6 +163,10 @@ def _place(
     rng: np.random.Generator, world: StreetWorld, config: ViewConfig, time_s: float
 ) -> tuple[FloatArray, float]:
     """Draw world_from_base on the road, clear of traffic if that can be had, and the speed."""
+    if world.path.length_m < _SHORTEST_M:
+        raise PerceptionError(
+            f'views need a street of {_SHORTEST_M:g} m at least, not {world.path.length_m:.1f} m'
+        )
     pose = np.eye(4)
     for _ in range(8):
         along = float(rng.uniform(2, world.path.length_m - 25))

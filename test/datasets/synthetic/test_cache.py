@@ -101,3 +101,8 @@ def test_mistakes_are_told(tmp_path, views):
         RenderedCache(tmp_path)[1]
     with pytest.raises(PerceptionError, match='flow'):
         write_sample(tmp_path / '000002.npz', replace(views[0], flow_px=None))
+
+
+def test_a_street_that_is_too_short_for_views_is_one_line() -> None:
+    with pytest.raises(PerceptionError, match='a street of 27 m at least, not 25'):
+        next(random_views(0, world_config=WorldConfig(length_m=20.0)))
