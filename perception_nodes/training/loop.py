@@ -22,6 +22,7 @@ from perception_nodes.training.checkpoint import (
     restore,
     save_checkpoint,
 )
+from perception_nodes.training.muon import Muon
 from perception_nodes.training.recipe import Batch, Evaluation, Recipe, Task
 from perception_nodes.training.released_weights import begin_with_released
 from perception_nodes.types import PerceptionError
@@ -79,7 +80,7 @@ def train(
     if released:
         begin_with_released(warm_start, network, task)
     average = copy.deepcopy(network).requires_grad_(False).eval()
-    optimizer = torch.optim.AdamW(parameter_groups(network, recipe.weight_decay))
+    optimizer = Muon(parameter_groups(network, recipe.weight_decay))
     state = TrainingState(recipe.name, recipe.network)
     if resume:
         state = restore(path, recipe.network, network, average, optimizer)

@@ -52,7 +52,7 @@ class Recipe:
     minutes : wall-clock budget without evaluations, over which the learning rate falls along a
         cosine to 0.
     steps : if given, the budget in steps instead: then a run repeats exactly.
-    learning_rate, weight_decay : of AdamW. warmup : first share of the budget, rising linearly.
+    learning_rate, weight_decay : of Muon. warmup : first share of the budget, rising linearly.
     clip_norm : gradients longer than this are shortened to it.
     ema_decay : of the averaged weights, which are the result.
     bf16 : compute in bfloat16 where autocast allows. evaluate_minutes : time between evaluations.

@@ -37,8 +37,9 @@ class SegmentationEvaluation:
         Returns
         -------
         Of every set: what SegmentationMetric gives, by the largest probability and the entropy;
-        aleatoric, the mean over all pixels of the samples' entropy over log K; epistemic, of the
-        mutual information over log K (with samples only).
+        aleatoric, the mean over all pixels of the samples' entropy over log K; with samples only,
+        epistemic, of the mutual information over log K, and logit_variance, of the variance of the
+        logits over the samples (the epistemic part as Kendall & Gal 2017 measure it).
         """
         result: dict[str, float] = {}
         for name, scenes in self.sets.items():
@@ -48,9 +49,11 @@ class SegmentationEvaluation:
 
     def _of(self, network: nn.Module, scenes: Sequence[Scene]) -> dict[str, float]:
         metric = SegmentationMetric(CLASSES)
-        aleatoric, epistemic = [], []
+        aleatoric, epistemic, variance = [], [], []
         for scene in scenes:
-            samples = probabilities(network, scene, self.samples)
+            draws = sampled_logits(network, scene, self.samples)
+            variance.append(float(draws.var(0, correction=0).mean()))
+            samples = probabilities(draws, scene)
             mean = samples.mean(0, keepdim=True)
             total, expected = entropy(mean), entropy(samples).mean(0)
             aleatoric.append(float(expected.mean()))
@@ -67,18 +70,23 @@ class SegmentationEvaluation:
         found = {'aleatoric': sum(aleatoric) / max(len(aleatoric), 1)}
         if self.samples:
             found['epistemic'] = sum(epistemic) / max(len(epistemic), 1)
+            found['logit_variance'] = sum(variance) / max(len(variance), 1)
         return {k: v for k, v in metric.compute().items() if math.isfinite(v)} | found
 
 
-def probabilities(network: nn.Module, scene: Scene, samples: int) -> Tensor:
-    """Class probabilities float T K H W of the picture's size, on the CPU; T = 1 for 0 samples."""
+def sampled_logits(network: nn.Module, scene: Scene, samples: int) -> Tensor:
+    """Logits float T K h w as the network gives them, on the CPU; T = 1 for 0 samples."""
     device = next(network.parameters()).device
     image = normalise(scene.image[None]).to(device, memory_format=torch.channels_last)
     size = [32 * max(1, round(side / 32)) for side in scene.labels.shape]
     image = F.interpolate(image, size=size, mode='bilinear')
     draws = network.sampled_logits(image, samples) if samples else network(image)['logits']
-    spread = F.softmax(draws.float().cpu().contiguous(), 1)
-    return F.interpolate(spread, size=scene.labels.shape, mode='bilinear')
+    return draws.float().cpu().contiguous()
+
+
+def probabilities(draws: Tensor, scene: Scene) -> Tensor:
+    """Class probabilities float T K H W of the picture's size, of logits T K h w."""
+    return F.interpolate(F.softmax(draws, 1), size=scene.labels.shape, mode='bilinear')
 
 
 def entropy(samples: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from perception_nodes.training.segmentation_batches import Scene
 from perception_nodes.training.segmentation_evaluation import (
     SegmentationEvaluation,
     probabilities,
+    sampled_logits,
 )
 
 
@@ -73,11 +74,14 @@ def test_samples_differ_and_epistemic_is_what_they_disagree_about(network: nn.Mo
     network.eval()
     scene = half_and_half()
     with torch.inference_mode():
-        samples = probabilities(network, scene, 3)
+        samples = probabilities(sampled_logits(network, scene, 3), scene)
         assert samples.shape == (3, 11, 64, 96)
         assert not torch.allclose(samples[0], samples[1], atol=1e-4)
-        assert probabilities(network, scene, 0).shape[0] == 1
+        assert sampled_logits(network, scene, 0).shape[0] == 1
         evaluation = SegmentationEvaluation({'val': [scene]}, samples=3)
         result, again = evaluation(network), evaluation(network)
+        torch.manual_seed(0)
+        spread = sampled_logits(network, scene, 3).numpy().var(0).mean()
     assert result['val_epistemic'] > 1e-6
+    assert result['val_logit_variance'] == pytest.approx(spread, rel=1e-4)
     assert again == result, 'the draws repeat'
