@@ -6,18 +6,43 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+class HalfInstanceNorm(nn.Module):
+    """Half of the channels are normalised in each picture by itself (IBN-Net, Pan et al. 2018).
+
+    Early in a network that takes away a picture's light and colour cast, so that streets at dusk
+    look like those of the day; the other half still knows them.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.half = channels // 2
+        self.norm = nn.InstanceNorm2d(self.half, affine=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map B C H W to B C H W."""
+        return torch.cat([self.norm(x[:, :self.half]), x[:, self.half:]], 1)
+
+
 class ConvNorm(nn.Sequential):
-    """Convolution, batch norm and (unless told otherwise) ReLU; 'same' padding."""
+    """Convolution, batch norm and (unless told otherwise) ReLU; 'same' padding.
+
+    Parameters
+    ----------
+    per_picture : a HalfInstanceNorm follows the batch norm.
+    """
 
     def __init__(
         self, channels_in: int, channels_out: int, kernel: int = 3, *,
         stride: int = 1, dilation: int = 1, groups: int = 1, relu: bool = True,
+        per_picture: bool = False,
     ) -> None:
         padding = dilation * (kernel - 1) // 2
         conv = nn.Conv2d(
             channels_in, channels_out, kernel, stride, padding, dilation, groups, bias=False
         )
         layers: list[nn.Module] = [conv, nn.BatchNorm2d(channels_out)]
+        if per_picture:
+            layers.append(HalfInstanceNorm(channels_out))
         if relu:
             layers.append(nn.ReLU(inplace=True))
         super().__init__(*layers)
@@ -26,10 +51,12 @@ class ConvNorm(nn.Sequential):
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut (He et al. 2016), the first one with the stride."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, stride: int = 1, *, per_picture: bool = False
+    ) -> None:
         super().__init__()
         self.first = ConvNorm(channels_in, channels_out, stride=stride)
-        self.second = ConvNorm(channels_out, channels_out, relu=False)
+        self.second = ConvNorm(channels_out, channels_out, relu=False, per_picture=per_picture)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels_in != channels_out:
             self.shortcut = ConvNorm(channels_in, channels_out, 1, stride=stride, relu=False)
