@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 @click.command('export', short_help='Write a trained model as ONNX with its card.')
 @click.argument('name')
+@click.option('--runs', type=click.Path(path_type=Path), default='runs', show_default=True,
+              help='Folder of the trainings; those that NAME is compared with go into its card.')
 @click.option('--checkpoint', type=click.Path(path_type=Path),
-              help='File [runs/NAME/checkpoint.safetensors].')
+              help='File [RUNS/NAME/checkpoint.safetensors].')
 @click.option('--data', type=click.Path(path_type=Path), default='../shared/data',
               envvar='PERCEPTION_DATA', show_default=True,
               help='Folder that holds the data sets: for calibration.')
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 @click.option('--calibration', type=click.Path(path_type=Path),
               help='Bag or folder of pictures of your own camera that int8 measures on.')
 def command(
-    name: str, checkpoint: Path | None, data: Path, out: Path, precision: str,
+    name: str, runs: Path, checkpoint: Path | None, data: Path, out: Path, precision: str,
     calibration: Path | None,
 ) -> None:
     """Write NAME.onnx and its card; refuse if ONNX Runtime and torch differ."""
@@ -40,6 +42,7 @@ def command(
         path = export_precision(model_path(name), precision, out, calibration)
         click.echo(f'{path}: {path.stat().st_size / 1e6:.1f} MB')
         return
+    from perception_nodes.export.comparison import comparison_results
     from perception_nodes.export.onnx_export import export_release
     from perception_nodes.export.releases import RELEASES
     from perception_nodes.training.checkpoint import FILE_NAME
@@ -47,9 +50,11 @@ def command(
 
     if name not in RELEASES:
         raise PerceptionError(f'no released model {name}; there are: {", ".join(RELEASES)}')
-    checkpoint = checkpoint or Path('runs') / name / FILE_NAME
-    card = export_release(RELEASES[name], RECIPES[name], checkpoint, data, out)
-    for judged, metrics in measure(RELEASES[name], data, out / f'{name}.onnx').items():
+    release = RELEASES[name]
+    compared = comparison_results(release.compared_with, runs)
+    checkpoint = checkpoint or runs / name / FILE_NAME
+    card = export_release(release, RECIPES[name], checkpoint, data, out)
+    for judged, metrics in (measure(release, data, out / f'{name}.onnx') | compared).items():
         card = replace(card, results={**card.results, judged: metrics})
         write_card(card, out / f'{name}.json')
         click.echo(f'{judged}: ' + ', '.join(f'{key} {v:.4g}' for key, v in metrics.items()))

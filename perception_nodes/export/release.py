@@ -30,6 +30,7 @@ class Release:
     network_pixels : largest area the network works at.
     judged_on : (data set, its folder under the data root, split or None): what the figures on the
         card are measured on.
+    compared_with : recipes whose last evaluations the card shows too, where they were trained.
     side_by_side : puts the outputs of two runs in one order, where the graph gives rows that may
         change places (keypoints whose scores tie).
     non_commercial : whether the terms of the training data forbid commercial use.
@@ -44,6 +45,7 @@ class Release:
     network_pixels: int
     calibrate: Callable[[nn.Module, Path], Calibration] | None = None
     judged_on: tuple[tuple[str, str, str | None], ...] = ()
+    compared_with: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] = ()
     licence: str = 'Apache-2.0'

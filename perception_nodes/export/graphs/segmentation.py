@@ -15,6 +15,7 @@ from perception_nodes.export.release import Calibration, Release
 from perception_nodes.export.temperature import fit_temperature
 from perception_nodes.inference.model_card import ANY, TensorSpec
 from perception_nodes.networks.street_segmentation import StreetSegmentation, flattened, refine
+from perception_nodes.training.recipes.segmentation_comparison import COMPARISON_RECIPES
 
 NETWORK_PIXELS = 480 * 384
 LARGEST_LOGIT, LEAST_PROBABILITY = 40.0, 1e-12
@@ -109,6 +110,7 @@ SEGMENTATION = Release(
     summary='11 classes of road scenes with calibrated confidence and Bayesian uncertainty',
     network_pixels=NETWORK_PIXELS, classes=CLASSES, palette=PALETTE, licence='CC-BY-NC-4.0',
     non_commercial=True, judged_on=(('camvid', 'camvid', 'val'),),
+    compared_with=tuple(recipe.name for recipe in COMPARISON_RECIPES),
     inputs=(
         TensorSpec('image', 'uint8', (1, ANY, ANY, 3), '1', 'RGB picture'),
         TensorSpec('dropout_masks', 'float32', (ANY, 96), '1',
