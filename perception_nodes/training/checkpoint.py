@@ -21,12 +21,16 @@ FILE_NAME = 'checkpoint.safetensors'
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Where a training stands: steps done, seconds spent, and what it is a training of."""
+    """Where a training stands: steps done, seconds spent, and what it is a training of.
+
+    Checkpoints that do not name their optimiser are of the time when all were AdamW's.
+    """
 
     recipe: str
     network: str
     step: int = 0
     seconds: float = 0.0
+    optimizer: str = 'AdamW'
 
 
 def save_checkpoint(
@@ -89,10 +93,15 @@ def restore(
     Raises
     ------
     PerceptionError
-        If the checkpoint is missing, damaged or of another architecture.
+        If the checkpoint is missing, damaged, of another architecture or of another optimiser.
     """
     state, tensors = read_checkpoint(path)
     _check_network(path, state, network_name)
+    if state.optimizer != type(optimizer).__name__:
+        raise PerceptionError(
+            f'{path} was trained with {state.optimizer}, not with {type(optimizer).__name__}: '
+            'begin with it (--warm-start) in another output folder instead of resuming it'
+        )
     _load(path, network, tensors, 'network.')
     _load(path, average, tensors, 'average.')
     moments: dict[int, dict[str, Tensor]] = {}

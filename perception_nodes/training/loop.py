@@ -81,7 +81,7 @@ def train(
         begin_with_released(warm_start, network, task)
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimizer = Muon(parameter_groups(network, recipe.weight_decay))
-    state = TrainingState(recipe.name, recipe.network)
+    state = TrainingState(recipe.name, recipe.network, optimizer=type(optimizer).__name__)
     if resume:
         state = restore(path, recipe.network, network, average, optimizer)
         if state.recipe != recipe.name:

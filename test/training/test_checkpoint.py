@@ -16,6 +16,7 @@ from perception_nodes.training.checkpoint import (
     restore,
     save_checkpoint,
 )
+from perception_nodes.training.muon import Muon
 from perception_nodes.types import PerceptionError
 
 STATE = TrainingState('recipe', 'net', step=7, seconds=3.5)
@@ -41,6 +42,13 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
     moments = optimizer.state_dict()['state']
     assert moments[0]['step'] == 1 and moments[0]['exp_avg'].shape == (8, 4)
     assert optimizer.param_groups[0]['lr'] == 0.5
+
+
+def test_another_optimiser_is_refused(tmp_path: Path) -> None:
+    saved(tmp_path / FILE_NAME)
+    other = nn.Linear(4, 8)
+    with pytest.raises(PerceptionError, match=r'with AdamW, not with Muon: begin with it'):
+        restore(tmp_path / FILE_NAME, 'net', other, other, Muon(other.parameters()))
 
 
 def test_a_full_disk_is_one_line_and_leaves_the_old_checkpoint(tmp_path: Path) -> None:
