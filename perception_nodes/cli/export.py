@@ -51,7 +51,8 @@ def command(
     if name not in RELEASES:
         raise PerceptionError(f'no released model {name}; there are: {", ".join(RELEASES)}')
     release = RELEASES[name]
-    compared = comparison_results(release.compared_with, runs)
+    steps = {other: RECIPES[other].steps for other in release.compared_with}
+    compared = comparison_results(steps, runs)
     checkpoint = checkpoint or runs / name / FILE_NAME
     card = export_release(release, RECIPES[name], checkpoint, data, out)
     for judged, metrics in (measure(release, data, out / f'{name}.onnx') | compared).items():

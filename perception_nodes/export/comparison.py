@@ -2,7 +2,7 @@
 """What trainings beside a released one gave, for its card: parts left out, other networks."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 from perception_nodes.types import PerceptionError
@@ -13,11 +13,12 @@ KEPT = (
 )
 
 
-def comparison_results(recipes: Iterable[str], runs: Path) -> dict[str, dict[str, float]]:
-    """Give the last evaluation of each recipe that was trained: recipe -> metrics.
+def comparison_results(steps: Mapping[str, int | None], runs: Path) -> dict[str, dict[str, float]]:
+    """Give the last evaluation of each recipe that was trained to its end: recipe -> metrics.
 
     Parameters
     ----------
+    steps : budget of each recipe; a training that stopped elsewhere is left out.
     runs : folder that holds a folder a recipe, as ``perception train`` leaves it.
 
     Raises
@@ -25,12 +26,9 @@ def comparison_results(recipes: Iterable[str], runs: Path) -> dict[str, dict[str
     PerceptionError
         If a log cannot be read.
     """
-    found = {}
-    for name in recipes:
-        log = runs / name / LOG
-        if log.is_file() and (evaluation := last_evaluation(log)):
-            found[name] = evaluation
-    return found
+    logs = {name: runs / name / LOG for name in steps}
+    found = {name: last_evaluation(log) for name, log in logs.items() if log.is_file()}
+    return {name: values for name, values in found.items() if values.get('step') == steps[name]}
 
 
 def last_evaluation(log: Path) -> dict[str, float]:

@@ -52,7 +52,8 @@ class SegmentationEvaluation:
         aleatoric, epistemic, variance = [], [], []
         for scene in scenes:
             draws = sampled_logits(network, scene, self.samples)
-            variance.append(float(draws.var(0, correction=0).mean()))
+            if self.samples:
+                variance.append(float(draws.var(0, correction=0).mean()))
             samples = probabilities(draws, scene)
             mean = samples.mean(0, keepdim=True)
             total, expected = entropy(mean), entropy(samples).mean(0)

@@ -10,19 +10,22 @@ from perception_nodes.export.comparison import comparison_results
 from perception_nodes.types import PerceptionError
 
 
-def test_the_last_evaluation_of_those_that_were_trained(tmp_path: Path) -> None:
+def test_the_last_evaluation_of_those_that_were_trained_to_the_end(tmp_path: Path) -> None:
     (tmp_path / 'compare_half').mkdir()
     lines = [
         {'step': 50, 'minutes': 1.0, 'loss': 2.0},
         {'step': 100, 'minutes': 2.0, 'unseen_miou': 0.5123456, 'unseen_iou_sky': 0.9,
          'kitchen_epistemic': 0.01, 'unseen_ece': 0.02},
-        {'step': 150, 'minutes': 3.0, 'loss': 1.0},
     ]
     (tmp_path / 'compare_half/log.jsonl').write_text('\n'.join(map(json.dumps, lines)) + '\n')
     (tmp_path / 'compare_begun').mkdir()
     (tmp_path / 'compare_begun/log.jsonl').write_text(json.dumps(lines[0]) + '\n')
-    names = ['compare_half', 'compare_all', 'compare_begun']
-    assert comparison_results(names, tmp_path) == {
+    (tmp_path / 'compare_quarter').mkdir()
+    (tmp_path / 'compare_quarter/log.jsonl').write_text(json.dumps(lines[1]) + '\n')
+    steps = {
+        'compare_half': 100, 'compare_all': 100, 'compare_begun': 100, 'compare_quarter': 200,
+    }
+    assert comparison_results(steps, tmp_path) == {
         'compare_half': {
             'step': 100, 'unseen_miou': 0.51235, 'kitchen_epistemic': 0.01, 'unseen_ece': 0.02,
         },
@@ -34,4 +37,4 @@ def test_a_foreign_log_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / 'compare_half').mkdir()
     (tmp_path / 'compare_half/log.jsonl').write_text(content)
     with pytest.raises(PerceptionError, match=r'log\.jsonl is not the log of a training'):
-        comparison_results(['compare_half'], tmp_path)
+        comparison_results({'compare_half': 100}, tmp_path)

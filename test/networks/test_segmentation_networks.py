@@ -3,6 +3,7 @@
 
 import torch
 
+from perception_nodes.networks.layers import HalfInstanceNorm
 from perception_nodes.networks.segnet import SegNet, monte_carlo
 from perception_nodes.networks.street_segmentation import (
     LEAST_LOG_VARIANCE,
@@ -12,6 +13,17 @@ from perception_nodes.networks.street_segmentation import (
 )
 
 SMALL = ((4, 4), (6,))
+
+
+def test_light_is_taken_from_half_of_the_channels_of_each_picture() -> None:
+    torch.manual_seed(0)
+    norm, pictures = HalfInstanceNorm(6), torch.randn(2, 6, 8, 8)
+    darker = pictures.clone()
+    darker[1] = 0.3 * darker[1] - 2
+    first, second = norm(pictures), norm(darker)
+    torch.testing.assert_close(second[:, :3], first[:, :3], atol=1e-3, rtol=0)
+    torch.testing.assert_close(second[:, 3:], darker[:, 3:])
+    torch.testing.assert_close(first[:, :3].mean((2, 3)), torch.zeros(2, 3), atol=1e-5, rtol=0)
 
 
 def test_ones_are_no_dropout_and_rows_of_masks_are_samples_of_one_image() -> None:

@@ -88,8 +88,8 @@ COMPARISON_RECIPES = (
     compared('without_uncertainty', 'street_segmentation_plain'),
     compared('half', 'street_segmentation', samples=SAMPLES, rendered_share=0, share=0.5),
     compared('quarter', 'street_segmentation', samples=SAMPLES, rendered_share=0, share=0.25),
-    compared('segnet', 'segnet_slim', 4.7),
-    compared('bayesian_segnet', 'bayesian_segnet_slim', 4.7, samples=SAMPLES // 2),
-    compared('unet', 'unet_slim', 4.2),
+    compared('segnet', 'segnet_slim', 2.1),
+    compared('bayesian_segnet', 'bayesian_segnet_slim', 2.3, samples=SAMPLES // 2),
+    compared('unet', 'unet_slim', 2.5),
     compared('deeplabv3', 'deeplabv3_slim', 1.5),
 )
