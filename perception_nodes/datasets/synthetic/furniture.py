@@ -9,7 +9,8 @@ from perception_nodes.datasets.synthetic.materials import grain, opaque, texture
 from perception_nodes.datasets.synthetic.textures import colour
 from perception_nodes.types import Array, FloatArray
 
-__all__ = ['fence_picture', 'pole_picture', 'sign_back', 'sign_picture', 'signal_picture']
+__all__ = ['board_picture', 'fence_picture', 'pole_picture', 'railing_picture', 'sign_back',
+           'sign_picture', 'signal_picture']  # fmt: skip
 
 _RED, _BLUE, _WHITE, _BLACK = (190, 25, 30), (25, 70, 160), (235, 235, 232), (22, 22, 22)
 
@@ -106,3 +107,31 @@ def fence_picture(rng: np.random.Generator, width_m: float, height_m: float) -> 
         alpha[:, columns % 150 < 5] = 255
     picture = textured(shade, tone.astype(np.float32))
     return np.dstack([picture, alpha])
+
+
+def railing_picture(rng: np.random.Generator, width_m: float, height_m: float) -> Array:
+    """Draw a guard rail at 64 px a metre: thin bars in frames of two metres."""
+    height, width = round(height_m * 64), round(width_m * 64)
+    alpha = np.zeros((height, width), np.uint8)
+    columns, rows = np.arange(width), np.arange(height)
+    alpha[:, columns % int(rng.integers(6, 9)) < rng.integers(1, 3)] = 255
+    alpha[height - 8 :] = 0
+    alpha[:, columns % 128 < 4] = 255
+    for level in (2.0, height - 10.0):
+        alpha[np.abs(rows - level) < 2.5] = 255
+    shade = np.full(3, rng.uniform(50, 150)) if rng.random() < 0.7 else colour(rng) * 0.35
+    tone = 0.1 * grain(rng, height, width, 'natural')
+    return np.dstack([textured(shade, tone.astype(np.float32)), alpha])
+
+
+def board_picture(rng: np.random.Generator, width_m: float, height_m: float) -> Array:
+    """Paint a board for a shop or a pub, opaque, at 64 px a metre."""
+    height, width = round(height_m * 64), round(width_m * 64)
+    board = np.empty((height, width, 3), np.uint8)
+    board[:] = colour(rng) * rng.uniform(0.3, 1.1)
+    for _ in range(int(rng.integers(1, 4))):
+        line = min(height - 8, int(rng.integers(12, 30)))
+        top = int(rng.integers(4, max(5, height - line - 4)))
+        board[top : top + line, 4 : width - 4] = shop_sign(rng, width - 8, line)
+    cv2.rectangle(board, (0, 0), (width - 1, height - 1), (colour(rng) * 0.5).tolist(), 3)
+    return opaque(board)

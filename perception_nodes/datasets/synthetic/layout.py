@@ -3,13 +3,13 @@
 
 import numpy as np
 
-from perception_nodes.datasets.synthetic import objects
+from perception_nodes.datasets.synthetic import kerbside, objects
 from perception_nodes.datasets.synthetic.assembly import Assembly
 from perception_nodes.datasets.synthetic.ground import GroundStyle
 from perception_nodes.datasets.synthetic.street_path import StreetPath
 from perception_nodes.types import FloatArray
 
-__all__ = ['furnish', 'line_with_houses', 'populate']
+__all__ = ['enliven', 'furnish', 'line_with_houses', 'populate']
 
 _BEYOND_M = 45.0
 
@@ -50,9 +50,14 @@ def _in_side_street(style: GroundStyle, along_m: float, side: float, margin_m: f
 
 def line_with_houses(
     rng: np.random.Generator, world: Assembly, path: StreetPath, style: GroundStyle
-) -> None:
-    """Put houses on both sides, gardens before some of them, and what closes gardens and gaps."""
-    kerb = style.road_half_m + style.pavement_m
+) -> list[tuple[FloatArray, float]]:
+    """Put houses on both sides, gardens before some of them, and what closes gardens and gaps.
+
+    Returns
+    -------
+    Pose and width, metres, of the fronts of the houses: x along the front, y into the house.
+    """
+    kerb, fronts = style.road_half_m + style.pavement_m, []
     for side in (1.0, -1.0):
         along, end = _extent(path)
         front = float(rng.choice([0.0, 0.0, 0.6, 3.0, 6.0]))
@@ -69,6 +74,7 @@ def line_with_houses(
             if not gap and _free_of_street(path, pose, width, depth, kerb - 0.2):
                 height = float(np.clip(tall * np.exp(rng.normal(0, 0.25)), 3.5, 24))
                 objects.add_house(rng, world, pose, width, depth, height)
+                fronts.append((pose, width))
             if front > 1.0 or gap:
                 _close_off(rng, world, path, style, middle, side, width)
             if (gap and rng.random() < 0.8) or (front > 2 and rng.random() < 0.4):
@@ -77,6 +83,7 @@ def line_with_houses(
             if rng.random() < 0.12:
                 front = float(rng.choice([0.0, 0.6, 3.0, 6.0]))
                 tall = float(rng.uniform(5, 18))
+    return fronts
 
 
 def _close_off(
@@ -88,7 +95,7 @@ def _close_off(
     pose[2, 3] = style.kerb_m
     kind = rng.random()
     if kind < 0.42:
-        objects.add_fence(rng, world, pose, width_m)
+        kerbside.add_fence(rng, world, pose, width_m)
     elif kind < 0.65:
         objects.add_hedge(rng, world, pose, width_m, float(rng.uniform(0.8, 2.2)))
     elif kind < 0.9:
@@ -125,29 +132,29 @@ def furnish(
     for index, along in enumerate(np.arange(start, end, spacing)):
         side = first if index % 2 else -first
         if not _in_side_street(style, along, side, 0.5):
-            objects.add_lamp(rng, world, at_kerb(along, side), -side * rng.uniform(0.5, 2.0))
+            kerbside.add_lamp(rng, world, at_kerb(along, side), -side * rng.uniform(0.5, 2.0))
     for along in rng.uniform(start, end, int(rng.poisson((end - start) / 10))):
         side = float(rng.choice([-1, 1]))
         turn = 0.0 if side == drive_side else np.pi
         if not _in_side_street(style, along, side, 0.5):
-            objects.add_sign(rng, world, at_kerb(along, side, turn=turn))
+            kerbside.add_sign(rng, world, at_kerb(along, side, turn=turn))
     for along in (*style.crossings_m, *(s.along_m - 6 for s in style.sides)):
         for side in (-1.0, 1.0):
             if rng.random() < 0.7 and not _in_side_street(style, along - 1, side, 0.5):
                 turn = 0.0 if side == drive_side else np.pi
-                objects.add_signal(rng, world, at_kerb(along - 1, side, turn=turn))
+                kerbside.add_signal(rng, world, at_kerb(along - 1, side, turn=turn))
     for along in rng.uniform(start, end, int(rng.poisson((end - start) / 60))):
         side, count = float(rng.choice([-1, 1])), int(rng.integers(3, 8))
         if rng.random() < 0.5:
             pose = _beside(path, along, side, kerb - 0.15, 6.0)
             pose[2, 3] = style.kerb_m
             if not _in_side_street(style, along, side, 4.0):
-                objects.add_fence(rng, world, pose, 6.0)
+                kerbside.add_fence(rng, world, pose, 6.0)
             continue
         shade = np.full(3, rng.uniform(20, 200))
         for step in range(count):
             if not _in_side_street(style, along + 1.6 * step, side, 0.3):
-                objects.add_bollard(rng, world, at_kerb(along + 1.6 * step, side, -0.1), shade)
+                kerbside.add_bollard(rng, world, at_kerb(along + 1.6 * step, side, -0.1), shade)
     if rng.random() < 0.75 * trees:
         bare, spacing = rng.random() < 0.35, rng.uniform(7, 18)
         for along in np.arange(start, end, spacing) + rng.uniform(0, spacing):
@@ -155,6 +162,40 @@ def furnish(
             if not _in_side_street(style, along, side, 1.0):
                 pose = at_kerb(along, side, min(style.pavement_m * 0.3, 0.8))
                 objects.add_tree(rng, world, pose, float(rng.uniform(4, 9)), bare)
+
+
+def enliven(
+    rng: np.random.Generator, world: Assembly, path: StreetPath, style: GroundStyle,
+    drive_side: float, traffic: float, fronts: list[tuple[FloatArray, float]],
+) -> None:
+    """Add what the middle of a town has more of: boards on fronts, guard rails, bicycles."""
+    start, end = _extent(path)
+    town = float(rng.uniform(0.1, 1.0))
+    for front, width in fronts:
+        for at in rng.uniform(0.3, width - 0.3, int(rng.poisson(0.6 * town))):
+            pose = front.copy()
+            pose[:3, 3] += at * pose[:3, 0]
+            kerbside.add_board(rng, world, pose, float(rng.uniform(2.4, 4.5)))
+    places = (*style.crossings_m, *(s.along_m for s in style.sides), *rng.uniform(start, end, 3))
+    for along in places:
+        for side in (-1.0, 1.0):
+            if rng.random() < 0.5 * town:
+                _rail(rng, world, path, style, along + float(rng.uniform(-14, 4)), side)
+    _add_cyclists(rng, world, path, style, drive_side, int(rng.poisson(town * traffic * 3)))
+
+
+def _rail(
+    rng: np.random.Generator, world: Assembly, path: StreetPath, style: GroundStyle,
+    along_m: float, side: float,
+) -> None:
+    """Guard rails along the kerb, in pieces of one make that follow its bends."""
+    make = int(rng.integers(1 << 31))
+    for piece in range(int(rng.integers(2, 6))):
+        middle = along_m + 2.0 * piece
+        if not _in_side_street(style, middle, side, 1.5):
+            pose = _beside(path, middle, side, style.road_half_m + 0.3, 2.0)
+            pose[2, 3] = style.kerb_m
+            kerbside.add_railing(np.random.default_rng(make), world, pose, 2.0)
 
 
 def populate(
@@ -182,7 +223,16 @@ def populate(
             objects.add_vehicle(rng, world, path, along, drive_side * style.lane_m / 2, 0.0,
                                 9.0 + 0.02 * float(along))
     _add_people(rng, world, path, style, traffic)
-    for along in rng.uniform(start + 12, end, int(rng.poisson(traffic * (end - start) / 70))):
+    count = int(rng.poisson(traffic * (end - start) / 70))
+    _add_cyclists(rng, world, path, style, drive_side, count)
+
+
+def _add_cyclists(
+    rng: np.random.Generator, world: Assembly, path: StreetPath, style: GroundStyle,
+    drive_side: float, count: int,
+) -> None:
+    start, end = _extent(path)
+    for along in rng.uniform(start + 12, end, count):
         side = float(rng.choice([-1, 1]))
         heading = 0.0 if side == drive_side else np.pi
         objects.add_cyclist(rng, world, path, along, side * (style.lane_m - 0.4), heading,

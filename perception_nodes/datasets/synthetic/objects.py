@@ -1,10 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts things into a world: houses, vehicles, people, trees, poles, signs, fences."""
+"""Puts things into a world: houses, vehicles, people, trees, hedges."""
 
 import numpy as np
 
-from perception_nodes.datasets.synthetic import facades, furniture, people, vehicles
+from perception_nodes.datasets.synthetic import facades, people, vehicles
 from perception_nodes.datasets.synthetic.assembly import Assembly
+from perception_nodes.datasets.synthetic.blocks import (
+    BICYCLIST,
+    BUILDING,
+    CAR,
+    PEDESTRIAN,
+    TREE,
+    X,
+    Y,
+    Z,
+    box,
+    upright,
+)
 from perception_nodes.datasets.synthetic.materials import (
     branches,
     grain,
@@ -12,31 +24,12 @@ from perception_nodes.datasets.synthetic.materials import (
     opaque,
     textured,
 )
-from perception_nodes.datasets.synthetic.quads import Motion, Surface
+from perception_nodes.datasets.synthetic.quads import Motion
 from perception_nodes.datasets.synthetic.street_path import StreetPath
 from perception_nodes.types import Array, FloatArray
 
-__all__ = [
-    'add_bollard', 'add_cyclist', 'add_fence', 'add_hedge', 'add_house', 'add_lamp',
-    'add_pedestrian', 'add_sign', 'add_signal', 'add_tree', 'add_vehicle', 'add_wall',
-]  # fmt: skip
-
-BUILDING, POLE, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = 1, 2, 5, 6, 7, 8, 9, 10
-_X, _Y, _Z = np.eye(3)
-
-
-def _box(
-    world: Assembly, pose: FloatArray, low: FloatArray, high: FloatArray, pictures: list[Array],
-    label: int, instance: int,
-) -> None:
-    """Add the four upright faces of a block; pictures of front (-y), back, left (-x) and right."""
-    size = high - low
-    wide, deep, tall = size[0] * _X, size[1] * _Y, -size[2] * _Z
-    top = low + size[2] * _Z
-    faces = ((top, wide, -_Y), (top + wide + deep, -wide, _Y),
-             (top + deep, -deep, -_X), (top + wide, deep, _X))
-    for (origin, across, normal), picture in zip(faces, pictures, strict=True):
-        world.add(pose, origin, across, tall, opaque(picture), label, instance, normal=normal)
+__all__ = ['add_cyclist', 'add_hedge', 'add_house', 'add_pedestrian', 'add_tree', 'add_vehicle',
+           'add_wall']  # fmt: skip
 
 
 def add_house(
@@ -49,7 +42,7 @@ def add_house(
     gable = facades.plain_picture(rng, style, depth_m, height_m)
     if rng.random() < 0.35:
         gable = facades.front_picture(rng, style, depth_m, height_m)
-    _box(world, pose, np.zeros(3), np.array([width_m, depth_m, height_m]),
+    box(world, pose, np.zeros(3), np.array([width_m, depth_m, height_m]),
          [front, front, gable, gable], BUILDING, instance)
     footprint = np.array([[0, 0], [width_m, 0], [width_m, depth_m], [0, depth_m]])
     world.cast_shadow(pose, footprint, height_m)
@@ -60,7 +53,7 @@ def add_house(
         low = np.array([x, y, height_m])
         stack = facades.plain_picture(rng, style, 0.8, 3.2)
         high = low + np.array([0.8, 0.8, 3.2])
-        _box(world, pose, low, high, [stack] * 4, BUILDING, instance)
+        box(world, pose, low, high, [stack] * 4, BUILDING, instance)
 
 
 def _add_roof(
@@ -76,14 +69,14 @@ def _add_roof(
     for sign in (-1, 1):
         down = np.array([0, sign * (deep / 2 + eaves[1]), -rise - eaves[2]])
         normal = np.array([0, sign * rise, deep / 2]) / np.hypot(deep / 2, rise)
-        world.add(pose, ridge, wide * _X, down, opaque(slope), BUILDING, instance, normal=normal)
+        world.add(pose, ridge, wide * X, down, opaque(slope), BUILDING, instance, normal=normal)
     wall = facades.plain_picture(rng, style, deep, rise)
     height, width = wall.shape[:2]
     x = np.abs(np.linspace(-1, 1, width))[None, :]
     inside = (np.linspace(0, 1, height)[:, None] >= x) * np.uint8(255)
     gable = np.dstack([wall, inside])
-    for at, normal in ((0.0, -_X), (wide, _X)):
-        world.add(pose, np.array([at, 0, tall + rise]), deep * _Y, -rise * _Z, gable, BUILDING,
+    for at, normal in ((0.0, -X), (wide, X)):
+        world.add(pose, np.array([at, 0, tall + rise]), deep * Y, -rise * Z, gable, BUILDING,
                   instance, normal=normal)
 
 
@@ -117,13 +110,13 @@ def add_pedestrian(
         'aside_mps': speed_mps * float(np.sin(turn_rad)),
     }
     part = world.motion(Motion(**moving)) if speed_mps else -1
-    base = ground_m * _Z
+    base = ground_m * Z
     for front in (True, False):
         picture = people.torso(rng, clothes, front)
-        wide = 0.7 * scale * (_Y if front else _X)
-        origin = base - wide / 2 + (hip + scale) * _Z
-        world.add(pose, origin, wide, -scale * _Z, picture, PEDESTRIAN, instance, part=part,
-                  normal=-0.6 * _X if front else 0.6 * _Y)
+        wide = 0.7 * scale * (Y if front else X)
+        origin = base - wide / 2 + (hip + scale) * Z
+        world.add(pose, origin, wide, -scale * Z, picture, PEDESTRIAN, instance, part=part,
+                  normal=-0.6 * X if front else 0.6 * Y)
     phase = rng.uniform(0, 2 * np.pi)
     swing = 0.42 if speed_mps else 0.0
     for sign in (-1.0, 1.0):
@@ -134,10 +127,10 @@ def add_pedestrian(
                 swing_hz=0.9, phase_rad=phase,
             ))
         picture = people.leg(rng, clothes)
-        for wide in (0.3 * scale * _X, -0.3 * scale * _Y):
-            origin = base + sign * 0.1 * _Y - 0.46 * wide + (hip + 0.03) * _Z
-            world.add(pose, origin, wide, -(hip + 0.03) * _Z, picture, PEDESTRIAN, instance,
-                      part=limb, normal=0.6 * _Y)
+        for wide in (0.3 * scale * X, -0.3 * scale * Y):
+            origin = base + sign * 0.1 * Y - 0.46 * wide + (hip + 0.03) * Z
+            world.add(pose, origin, wide, -(hip + 0.03) * Z, picture, PEDESTRIAN, instance,
+                      part=limb, normal=0.6 * Y)
     world.soft_shadow(pose, 0.6, 0.6, part, instance)
 
 
@@ -149,10 +142,10 @@ def add_cyclist(
     instance, clothes = world.instance(), people.draw_clothes(rng)
     pose = path.world_from_street(along_m, aside_m, turn_rad)
     part = world.motion(Motion(path, along_m, aside_m, speed_mps, turn_rad=turn_rad))
-    for picture, wide in ((people.cyclist_side(rng, clothes), 1.8 * _X),
-                          (people.cyclist_front(rng, clothes), 0.7 * _Y)):
-        world.add(pose, 1.85 * _Z - wide / 2, wide, -1.85 * _Z, picture, BICYCLIST, instance,
-                  part=part, normal=0.6 * _Y)
+    for picture, wide in ((people.cyclist_side(rng, clothes), 1.8 * X),
+                          (people.cyclist_front(rng, clothes), 0.7 * Y)):
+        world.add(pose, 1.85 * Z - wide / 2, wide, -1.85 * Z, picture, BICYCLIST, instance,
+                  part=part, normal=0.6 * Y)
     world.soft_shadow(pose, 1.7, 0.5, part, instance)
 
 
@@ -166,12 +159,12 @@ def add_tree(
     if bare:
         for index in range(3):
             picture = _branch_picture(rng, bark)
-            _upright(world, pose, height_m * 0.85, 0.0, height_m, index * np.pi / 3, picture, TREE,
+            upright(world, pose, height_m * 0.85, 0.0, height_m, index * np.pi / 3, picture, TREE,
                      instance)
         return
     trunk = opaque(textured(bark, 0.22 * grain(rng, 96, 12, 'rough')))
     for index in range(2):
-        _upright(world, pose, 0.035 * height_m + 0.1, 0.0, height_m - 0.6 * crown,
+        upright(world, pose, 0.035 * height_m + 0.1, 0.0, height_m - 0.6 * crown,
                  index * np.pi / 2, trunk, TREE, instance)
     green = rng.uniform(60, 125) * np.array([rng.uniform(0.7, 1.05), 1.0, rng.uniform(0.3, 0.65)])
     if rng.random() < 0.2:
@@ -180,7 +173,7 @@ def add_tree(
     width = crown * rng.uniform(0.7, 1.1)
     for index in range(3):
         picture = _leaf_picture(rng, green, solid)
-        _upright(world, pose, width, height_m - crown, crown, rng.uniform(0, np.pi) + index,
+        upright(world, pose, width, height_m - crown, crown, rng.uniform(0, np.pi) + index,
                  picture, TREE, instance)
     for _ in range(4):
         size = crown * rng.uniform(0.35, 0.6)
@@ -189,7 +182,7 @@ def add_tree(
         across, down = np.linalg.qr(rng.normal(0, 1, (3, 3)))[0][:2] * size
         picture = _leaf_picture(rng, green * rng.uniform(0.75, 1.2), solid)
         world.add(pose, at - across / 2 - down / 2, across, down, picture, TREE, instance,
-                  normal=0.7 * _Z)
+                  normal=0.7 * Z)
     angles = np.linspace(0, 2 * np.pi, 9)[:-1]
     ring = np.stack([np.cos(angles), np.sin(angles)], -1)
     world.cast_shadow(pose, 0.3 * width * ring, height_m)
@@ -207,20 +200,10 @@ def add_hedge(
     torn = np.arange(height)[:, None] > 5 + 4 * grain(rng, 1, width, 'rough')
     leaves = np.dstack([picture, torn * np.uint8(255)])
     for y in (-0.35, 0.35):
-        world.add(pose, np.array([0, y, height_m]), length_m * _X, -height_m * _Z, leaves, TREE,
-                  instance, normal=np.sign(y) * _Y)
-    world.add(pose, np.array([0, -0.35, height_m - 0.12]), length_m * _X, 0.7 * _Y,
-              opaque(picture), TREE, instance, normal=_Z)
-
-
-def add_fence(
-    rng: np.random.Generator, world: Assembly, pose: FloatArray, length_m: float
-) -> None:
-    """Add a fence along x of the pose."""
-    height = float(rng.uniform(0.9, 1.7))
-    picture = furniture.fence_picture(rng, length_m, height)
-    world.add(pose, height * _Z, length_m * _X, -height * _Z, picture, FENCE, world.instance(),
-              normal=-_Y)
+        world.add(pose, np.array([0, y, height_m]), length_m * X, -height_m * Z, leaves, TREE,
+                  instance, normal=np.sign(y) * Y)
+    world.add(pose, np.array([0, -0.35, height_m - 0.12]), length_m * X, 0.7 * Y,
+              opaque(picture), TREE, instance, normal=Z)
 
 
 def add_wall(
@@ -230,81 +213,8 @@ def add_wall(
     height = float(rng.uniform(0.6, 1.9))
     face = facades.plain_picture(rng, facades.draw_house_style(rng), length_m, height)
     end = face[:, :10]
-    _box(world, pose, np.array([0, -0.12, 0]), np.array([length_m, 0.12, height]),
+    box(world, pose, np.array([0, -0.12, 0]), np.array([length_m, 0.12, height]),
          [face, face, end, end], BUILDING, world.instance())
-
-
-def _post(
-    rng: np.random.Generator, world: Assembly, pose: FloatArray, thick_m: float, height_m: float,
-    shade: FloatArray, instance: int,
-) -> None:
-    picture = furniture.pole_picture(rng, shade)
-    for turn in (0.0, np.pi / 2):
-        _upright(world, pose, thick_m, 0.0, height_m, turn, picture, POLE, instance)
-    foot = thick_m / 2 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-    world.cast_shadow(pose, foot, height_m)
-
-
-def add_bollard(
-    rng: np.random.Generator, world: Assembly, pose: FloatArray, shade: FloatArray
-) -> None:
-    """Add a short post."""
-    _post(rng, world, pose, 0.14, 0.95, shade, world.instance())
-
-
-def add_lamp(
-    rng: np.random.Generator, world: Assembly, pose: FloatArray, reach_m: float
-) -> None:
-    """Add a street lamp whose arm reaches along y of the pose."""
-    instance, height = world.instance(), float(rng.uniform(5, 9))
-    shade = np.full(3, rng.uniform(35, 160))
-    _post(rng, world, pose, float(rng.uniform(0.1, 0.2)), height, shade, instance)
-    arm = furniture.pole_picture(rng, shade).transpose(1, 0, 2).copy()
-    world.add(pose, height * _Z, reach_m * _Y, -0.1 * _Z, arm, POLE, instance, normal=-_X)
-    world.add(pose, height * _Z + reach_m * _Y, 0.7 * np.sign(reach_m) * _Y, -0.16 * _Z,
-              arm, POLE, instance, normal=-_X)
-
-
-def add_sign(rng: np.random.Generator, world: Assembly, pose: FloatArray) -> None:
-    """Add one or two traffic signs on a post, to be read by who drives along x of the pose."""
-    instance = world.instance()
-    height = float(rng.uniform(2.1, 3.0))
-    _post(rng, world, pose, 0.08, height, np.full(3, rng.uniform(60, 160)), instance)
-    top = height
-    for _ in range(int(rng.integers(1, 3))):
-        size = float(rng.uniform(0.5, 0.85))
-        sign = furniture.sign_picture(rng)
-        front = np.array([-0.05, size / 2, top])
-        world.add(pose, front, -size * _Y, -size * _Z, sign, SIGN, instance, normal=-_X)
-        world.add(pose, front + np.array([0.02, -size, 0]), size * _Y, -size * _Z,
-                  furniture.sign_back(sign), SIGN, instance, normal=_X)
-        top -= size + 0.05
-
-
-def add_signal(rng: np.random.Generator, world: Assembly, pose: FloatArray) -> None:
-    """Add a traffic light for who drives along x of the pose."""
-    instance, height = world.instance(), float(rng.uniform(2.9, 3.6))
-    _post(rng, world, pose, 0.12, height - 0.4, np.full(3, rng.uniform(25, 90)), instance)
-    head = Surface(furniture.signal_picture(rng))
-    dark = np.full((24, 10, 4), (26, 28, 28, 255), np.uint8)
-    wide, tall = 0.34, 0.9
-    world.add(pose, np.array([-0.15, wide / 2, height]), -wide * _Y, -tall * _Z, head, SIGN,
-              instance)
-    for y in (-wide / 2, wide / 2):
-        world.add(pose, np.array([-0.15, y, height]), 0.25 * _X, -tall * _Z, dark, SIGN, instance,
-                  normal=np.sign(y) * _Y)
-    world.add(pose, np.array([0.1, -wide / 2, height]), wide * _Y, -tall * _Z, dark, SIGN,
-              instance, normal=_X)
-
-
-def _upright(
-    world: Assembly, pose: FloatArray, width_m: float, low_m: float, height_m: float,
-    turn_rad: float, picture: Array, label: int, instance: int,
-) -> None:
-    """Add an upright quad through the pose's vertical axis."""
-    across = width_m * np.array([np.cos(turn_rad), np.sin(turn_rad), 0])
-    origin = -across / 2 + (low_m + height_m) * _Z
-    world.add(pose, origin, across, -height_m * _Z, picture, label, instance, normal=0.55 * _Z)
 
 
 def _leaf_picture(rng: np.random.Generator, green: FloatArray, solid: float) -> Array:

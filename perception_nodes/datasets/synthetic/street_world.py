@@ -11,7 +11,12 @@ import numpy as np
 from perception_nodes.datasets.synthetic.assembly import Assembly
 from perception_nodes.datasets.synthetic.ground import SideStreet, draw_ground_style
 from perception_nodes.datasets.synthetic.ground_quads import add_ground
-from perception_nodes.datasets.synthetic.layout import furnish, line_with_houses, populate
+from perception_nodes.datasets.synthetic.layout import (
+    enliven,
+    furnish,
+    line_with_houses,
+    populate,
+)
 from perception_nodes.datasets.synthetic.light import WEATHERS, draw_light
 from perception_nodes.datasets.synthetic.materials import grain, leaf_clump, textured
 from perception_nodes.datasets.synthetic.quads import GROUND, Quad
@@ -83,9 +88,11 @@ class StreetWorld:
         self.drive_side = -1.0 if right_hand else 1.0
         self.lane_m = self.drive_side * self.style.lane_m / 2
         world = Assembly(self.light)
-        line_with_houses(rng, world, self.path, self.style)
+        fronts = line_with_houses(rng, world, self.path, self.style)
         furnish(rng, world, self.path, self.style, self.drive_side, config.trees)
         populate(rng, world, self.path, self.style, self.drive_side, config.traffic)
+        enliven(np.random.default_rng([seed, 103]), world, self.path, self.style,
+                self.drive_side, config.traffic, fronts)
         _add_backdrop(rng, world, self.path.street_coordinates, self._middle_and_reach())
         add_ground(seed, world, self.path, self.style)
         self.motions = world.motions
