@@ -8,10 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from perception_nodes.datasets.synthetic.cache import CachedSample, RenderedCache
+from perception_nodes.datasets.synthetic.cache import (
+    CachedSample,
+    RenderedCache,
+    read_arrays,
+)
 from perception_nodes.datasets.synthetic.filling import fill_cache
 from perception_nodes.datasets.synthetic.random_views import random_views
 from perception_nodes.networks.street_mono import FOCAL_PX
+from perception_nodes.training.annotation import as_drawn
 from perception_nodes.training.augment import random_appearance
 from perception_nodes.training.dense_batches import (
     HIDDEN_WEIGHT,
@@ -55,10 +60,13 @@ def rendered_views(count: int = VIEWS) -> RenderedViews:
 
 
 def rendered_scenes(count: int = VIEWS) -> list[Scene]:
-    """Left pictures and classes of the rendered views, as one more drive."""
-    views = rendered_views(count)
-    samples = (views.cache[index] for index in range(count))
-    return [Scene(sample.left, sample.labels, 'rendered') for sample in samples]
+    """Left pictures and classes, as people draw them, of the rendered views: one more drive."""
+    files = rendered_views(count).cache.files[:count]
+    arrays = (read_arrays(file, ('left', 'labels', 'disparity_px')) for file in files)
+    return [
+        Scene(kept['left'], as_drawn(kept['labels'], kept['disparity_px']), 'rendered')
+        for kept in arrays
+    ]
 
 
 def draw_window(
