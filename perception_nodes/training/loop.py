@@ -100,6 +100,7 @@ class _Run:
         optimizer: torch.optim.Optimizer, state: TrainingState, device: str,
     ) -> None:
         self.recipe, self.task, self.device = recipe, task, device
+        self.bf16 = recipe.bf16 and computes_bf16(device)
         self.network, self.average, self.optimizer = network, average, optimizer
         self.state = state
 
@@ -155,7 +156,7 @@ class _Run:
             group['lr'] = recipe.learning_rate * schedule(share, recipe.warmup)
         batch = to_device(self.task.batches.batch(self.state.step), self.device)
         self.network.train()
-        with torch.autocast(self.device.split(':')[0], torch.bfloat16, enabled=recipe.bf16):
+        with torch.autocast(self.device.split(':')[0], torch.bfloat16, enabled=self.bf16):
             loss, logged = self.task.loss(self.network, batch)
         if not torch.isfinite(loss):
             raise PerceptionError(
@@ -182,6 +183,14 @@ class _Run:
         entry = {'step': self.state.step, 'minutes': self.state.seconds / 60} | values
         with path.open('a') as file:
             file.write(json.dumps({k: round(v, 6) for k, v in entry.items()}) + '\n')
+
+
+def computes_bf16(device: str) -> bool:
+    """Whether the device has bfloat16 in hardware: without, a step takes ten times as long."""
+    if device.startswith('cuda'):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = getattr(torch.cpu, 'get_capabilities', dict)()
+    return any(capabilities.get(name) for name in ('avx512_bf16', 'amx_bf16', 'bf16'))
 
 
 def schedule(share: float, warmup: float) -> float:

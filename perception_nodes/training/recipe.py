@@ -55,7 +55,8 @@ class Recipe:
     learning_rate, weight_decay : of Muon. warmup : first share of the budget, rising linearly.
     clip_norm : gradients longer than this are shortened to it.
     ema_decay : of the averaged weights, which are the result.
-    bf16 : compute in bfloat16 where autocast allows. evaluate_minutes : time between evaluations.
+    bf16 : compute in bfloat16 where autocast allows and the device has instructions for it.
+    evaluate_minutes : time between evaluations.
     begin : if given, called with the new network and the output folder before the first step, to
         take over what another training has learned.
     data, data_licence : for the card.
