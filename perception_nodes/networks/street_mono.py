@@ -28,7 +28,7 @@ class StreetMono(nn.Module):
 
     def __init__(self, width: int = 48) -> None:
         super().__init__()
-        self.seeing = StreetSegmentation()
+        self.seeing = StreetSegmentation(dropout=0.0)
         channels = self.seeing.context, self.seeing.head
         for name in SEGMENTATION_HEAD:
             delattr(self.seeing, name)

@@ -15,6 +15,9 @@ from perception_nodes.networks.layers import (
 )
 
 LEAST_LOG_VARIANCE = -4.0
+# The dropout's logit has further to go than a weight, at the same learning rate.
+LOGIT_RATE = 5.0
+RELAXATION = 0.1
 
 
 class StreetSegmentation(nn.Module):
@@ -22,17 +25,19 @@ class StreetSegmentation(nn.Module):
 
     Only the head depends on the dropout masks: the encoder and decoder run once for T samples
     (Monte-Carlo dropout, Gal & Ghahramani 2016; the split of Kendall & Gal 2017: class logits and
-    a log-variance of the logits per pixel). What is thinner than a quarter's pixel (poles, signs,
-    edges) is told apart by a correction of the logits at 1/2, which depends on the picture alone
-    and so costs the same for any number of samples. The first three layers normalise half of their
-    channels in each picture, which carries the network to drives at another hour.
+    a log-variance of the logits per pixel). Their probability is learned (concrete dropout, Gal,
+    Hron & Kendall 2017), so that it falls as the pictures become more. What is thinner than a
+    quarter's pixel (poles, signs, edges) is told apart by a correction of the logits at 1/2, which
+    depends on the picture alone and so costs the same for any number of samples. The first three
+    layers normalise half of their channels in each picture, which carries the network to drives at
+    another hour.
 
     Parameters
     ----------
     classes : number of classes.
     widths : channels at 1/2, 1/4, 1/8, 1/16, 1/32.
     context, head : channels of the decoder at 1/8 and of the head at 1/4.
-    dropout : probability of dropping a channel of the head in training.
+    dropout : probability of dropping a channel of the head, before it is learned; 0: none, ever.
     aleatoric : learn the log-variance; without, it stays at its floor.
     """
 
@@ -43,8 +48,11 @@ class StreetSegmentation(nn.Module):
     ) -> None:
         super().__init__()
         half, quarter, eighth, sixteenth, last = widths
-        self.context, self.head, self.dropout = context, head, dropout
-        self.aleatoric = aleatoric
+        self.context, self.head, self.aleatoric = context, head, aleatoric
+        self.scaled_logit: nn.Parameter | None = None
+        if dropout:
+            logit = math.log(dropout / (1 - dropout))
+            self.scaled_logit = nn.Parameter(torch.tensor([logit / LOGIT_RATE]))
         self.stem2 = ConvNorm(3, half, stride=2, per_picture=True)
         self.stem4 = ConvNorm(half, quarter, stride=2, per_picture=True)
         self.stage4 = ResidualBlock(quarter, quarter, per_picture=True)
@@ -77,11 +85,36 @@ class StreetSegmentation(nn.Module):
         """Channels C of the dropout masks: the context's and the head's."""
         return self.context + self.head
 
+    @property
+    def dropout(self) -> float:
+        """Probability p of dropping a channel of the head."""
+        if self.scaled_logit is None:
+            return 0.0
+        return float(torch.sigmoid(LOGIT_RATE * self.scaled_logit.detach()))
+
     def draw_masks(self, rows: int, like: Tensor) -> Tensor:
         """Draw dropout masks, rows x C: 0 with the dropout's probability, else 1 / (1 - p)."""
         keep = 1.0 - self.dropout
         shape = (rows, self.mask_channels)
         return torch.empty(shape, device=like.device).bernoulli_(keep) / keep
+
+    def relaxed_masks(self, rows: int) -> Tensor:
+        """Draw masks, rows x C, that p can be learned through: nearly 0, or 1 / (1 - p)."""
+        if self.scaled_logit is None:
+            return torch.ones(rows, self.mask_channels, device=self.head_out.weight.device)
+        logit = LOGIT_RATE * self.scaled_logit
+        drawn = torch.rand(rows, self.mask_channels, device=logit.device)
+        dropped = torch.sigmoid((logit + torch.logit(drawn, eps=1e-6)) / RELAXATION)
+        return (1 - dropped) / torch.sigmoid(-logit)
+
+    def mask_entropy(self) -> Tensor:
+        """Entropy of a row of masks, nats: C times that of a coin that falls with p."""
+        if self.scaled_logit is None:
+            return torch.zeros((), device=self.head_out.weight.device)
+        logit = LOGIT_RATE * self.scaled_logit
+        p = torch.sigmoid(logit)
+        entropy = -(p * F.logsigmoid(logit) + (1 - p) * F.logsigmoid(-logit))
+        return self.mask_channels * entropy.squeeze()
 
     def sampled_logits(self, image: Tensor, samples: int) -> Tensor:
         """Logits T K H/2 W/2 of one image 1 3 H W under T draws of dropout."""
@@ -133,18 +166,19 @@ class StreetSegmentation(nn.Module):
         -------
         logits R K H/2 W/2: the coarse ones flattened by their variance, enlarged, corrected;
         coarse_logits R K H/4 W/4 and log_variance R 1 H/4 W/4 of them; in training also
-        auxiliary, logits B K H/8 W/8.
+        auxiliary, logits B K H/8 W/8, and mask_entropy, a number.
         """
         context, detail, correction = self.encode(image)
         if masks is None:
             rows = image.shape[0]
             ones = torch.ones(rows, self.mask_channels, device=image.device)
-            masks = self.draw_masks(rows, image) if self.training else ones
+            masks = self.relaxed_masks(rows) if self.training else ones
         coarse, log_variance = self.decode(context, detail, masks)
         logits = refine(flattened(coarse, log_variance), correction)
         result = {'logits': logits, 'coarse_logits': coarse, 'log_variance': log_variance}
         if self.training:
             result['auxiliary'] = self.auxiliary(context)
+            result['mask_entropy'] = self.mask_entropy()
         return result
 
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is particular to the segmentation networks."""
 
+import math
+
+import pytest
 import torch
 
 from perception_nodes.networks.layers import HalfInstanceNorm
@@ -44,6 +47,25 @@ def test_masks_drop_with_their_probability_and_keep_the_mean() -> None:
     masks = network.draw_masks(2000, torch.zeros(1))
     torch.testing.assert_close(masks.unique(), torch.tensor([0.0, 1 / 0.75]))
     assert abs(masks.mean().item() - 1) < 0.01
+
+
+def test_relaxed_masks_are_nearly_masks_and_let_the_probability_learn() -> None:
+    torch.manual_seed(0)
+    network = StreetSegmentation(dropout=0.25)
+    assert network.dropout == pytest.approx(0.25)
+    masks = network.relaxed_masks(2000)
+    assert ((masks < 0.5).float().mean() - 0.25).abs() < 0.02
+    assert ((masks > 0.1) & (masks < 1.2)).float().mean() < 0.15
+    assert (masks.mean() - 1).abs() < 0.02
+    masks.square().mean().backward()
+    assert network.scaled_logit.grad > 0, 'kept channels grow with the probability'
+
+
+def test_the_entropy_of_a_row_of_masks_is_that_of_its_coins() -> None:
+    network = StreetSegmentation(dropout=0.2)
+    by_hand = -(0.2 * math.log(0.2) + 0.8 * math.log(0.8))
+    assert network.mask_entropy().item() == pytest.approx(96 * by_hand, rel=1e-5)
+    assert StreetSegmentation(dropout=0.0).mask_entropy().item() == 0
 
 
 def test_the_log_variance_has_a_soft_floor() -> None:

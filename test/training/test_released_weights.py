@@ -36,7 +36,7 @@ class Noise:
 
 def task() -> Task:
     """The loss of the recipe on noise."""
-    return Task(Noise(), SegmentationLoss(torch.ones(11)), lambda network: {})
+    return Task(Noise(), SegmentationLoss(torch.ones(11), 1), lambda network: {})
 
 
 def varied(seed: int) -> StreetSegmentation:

@@ -114,7 +114,7 @@ def test_the_loss_of_plain_networks_is_cross_entropy_at_half_the_size() -> None:
             logits = torch.tensor([0.75, 0.25]).log()[None, :, None, None]
             return {'logits': logits.expand(1, 2, 4, 4)}
 
-    loss = SegmentationLoss(torch.tensor([1.0, 2.0]))
+    loss = SegmentationLoss(torch.tensor([1.0, 2.0]), 1)
     _, logged = loss(Constant(), {'image': torch.zeros(1, 3, 8, 8), 'labels': labels})
     by_hand = -(7 * np.log(0.75) + 2 * 8 * np.log(0.25)) / (7 + 2 * 8)
     assert logged['main'].item() == pytest.approx(by_hand)
@@ -137,12 +137,23 @@ def test_coarse_logits_learn_with_noise_of_their_own_variance() -> None:
                     'log_variance': self.log_variance.expand(1, 1, 4, 4)}
 
     network = Wrong(1.0)
-    loss, logged = SegmentationLoss(torch.ones(2))(
+    loss, logged = SegmentationLoss(torch.ones(2), 1)(
         network, {'image': torch.zeros(1, 3, 16, 16), 'labels': labels}
     )
     loss.backward()
     assert network.log_variance.grad < 0, 'who is wrong gains by doubting'
     assert logged['log_variance'].item() == pytest.approx(1.0)
+
+
+def test_the_entropy_of_dropout_counts_less_the_more_pictures_there_are() -> None:
+    class Dropping(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {'logits': torch.zeros(1, 2, 4, 4), 'mask_entropy': torch.tensor(60.0)}
+
+    batch = {'image': torch.zeros(1, 3, 8, 8), 'labels': torch.zeros(1, 8, 8, dtype=torch.int64)}
+    few, many = (SegmentationLoss(torch.ones(2), n)(Dropping(), batch)[0] for n in (10, 30))
+    # Four independent observations a picture.
+    assert (many - few).item() == pytest.approx(60 / 40 - 60 / 120, rel=1e-4)
 
 
 def test_thinned_labels_lie_around_the_middle_of_their_cells() -> None:

@@ -29,6 +29,8 @@ NOISE_PAIRS = 2
 COARSE_WEIGHT = AUXILIARY_WEIGHT = 0.4
 LOVASZ_WEIGHT, LOVASZ_ROWS = 1.0, 4
 WEIGHT_POWER, LARGEST_WEIGHT = 0.15, 3.0
+# A picture's pixels tell the same thing many times: it counts as so many independent ones.
+OBSERVATIONS = 4
 RENDERED_SHARE, RENDERED_VIEWS = 0.25, 480
 GLANCE_EVERY = 4
 
@@ -39,14 +41,17 @@ class SegmentationLoss:
 
     Networks with ``coarse_logits`` and their ``log_variance`` get the heteroscedastic
     cross-entropy on them at a quarter, those with ``auxiliary`` logits a plain one at an eighth.
-    Lovasz is taken of every fourth row (whichever, by chance): its sorting stays cheap.
+    Lovasz is taken of every fourth row (whichever, by chance): its sorting stays cheap. A network
+    that learns its dropout is held to a broad posterior by the entropy of its masks over the
+    number of observations (Gal, Hron & Kendall 2017): the fewer pictures, the more is dropped.
 
     Attributes
     ----------
-    weights : float K, of the classes.
+    weights : float K, of the classes. pictures : number of pictures that are learned from.
     """
 
     weights: Tensor
+    pictures: int
 
     def __call__(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch of ``image`` and ``labels``."""
@@ -73,6 +78,9 @@ class SegmentationLoss:
             eighth = thinned(batch['labels'], 8)
             auxiliary = cross_entropy(scaled(out['auxiliary'], eighth), eighth, weights)
             total = total + AUXILIARY_WEIGHT * auxiliary
+        if 'mask_entropy' in out:
+            total = total - out['mask_entropy'] / (OBSERVATIONS * self.pictures)
+            logged['mask_entropy'] = out['mask_entropy'].detach()
         return total, logged
 
 
@@ -121,7 +129,8 @@ def segmentation_task(
     rendered = rendered_scenes(RENDERED_VIEWS) if rendered_share else []
     return Task(
         SegmentationBatches(train, BATCH_SIZE, seed, None, rendered, rendered_share),
-        SegmentationLoss(weights), SegmentationEvaluation(judged, samples),
+        SegmentationLoss(weights, len(train) + len(rendered)),
+        SegmentationEvaluation(judged, samples),
         glance=SegmentationEvaluation(judged, every=GLANCE_EVERY),
     )
 
