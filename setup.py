@@ -81,7 +81,7 @@ setup(
     entry_points={
         'console_scripts': [
             'perception = perception_nodes.cli.main:main',
-            *(f'{node} = {PACKAGE}.ros.nodes.{node}:main' for node in NODES),
+            *(f'{node} = {PACKAGE}.ros.start:{node}' for node in NODES),
         ],
     },
     zip_safe=True,

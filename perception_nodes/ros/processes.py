@@ -34,10 +34,7 @@ class NodeProcess:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.executable = executable
-        code = (
-            'import sys; '
-            f'from perception_nodes.ros.nodes.{executable} import main; sys.exit(main())'
-        )
+        code = f'from perception_nodes.ros import start; raise SystemExit(start.{executable}())'
         arguments = [*ros_arguments(parameters or {}, remappings or {})]
         environment = {**image_delivery.environment(), **os.environ, **(environment or {})}
         with contextlib.ExitStack() as stack:

@@ -41,7 +41,7 @@ def prefix(tmp_path, monkeypatch):
         script = scripts / name
         script.write_text(
             f'#!{sys.executable}\nimport sys\n'
-            f'from perception_nodes.ros.nodes.{name} import main\nsys.exit(main())\n'
+            f'from perception_nodes.ros.start import {name}\nsys.exit({name}())\n'
         )
         script.chmod(0o755)
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path))

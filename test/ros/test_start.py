@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nodes' commands."""
+
+import signal
+import time
+
+import pytest
+
+from perception_nodes.ros import start
+from perception_nodes.ros.nodes import segmentation_node
+from perception_nodes.ros.processes import NodeProcess
+
+
+def test_ctrl_c_while_a_node_is_imported_is_a_clean_end(tmp_path):
+    """An rclpy that takes long to import, as a cold disk makes it."""
+    (tmp_path / 'rclpy').mkdir()
+    (tmp_path / 'rclpy' / '__init__.py').write_text(
+        'import time\nprint("importing", flush=True)\ntime.sleep(30)\n'
+    )
+    log = tmp_path / 'log'
+    environment = {'PYTHONPATH': str(tmp_path)}
+    with NodeProcess('segmentation_node', log=log, environment=environment) as node:
+        until = time.monotonic() + 20
+        while 'importing' not in log.read_text() and time.monotonic() < until:
+            time.sleep(0.02)
+        node.process.send_signal(signal.SIGINT)
+        assert node.process.wait(10) == 0
+    assert log.read_text() == 'importing\n'
+
+
+def test_a_command_runs_its_node_and_ends_with_its_status(monkeypatch):
+    monkeypatch.setattr(segmentation_node, 'main', lambda: 2)
+    assert start.segmentation_node() == 2
+
+
+@pytest.mark.parametrize('name', [name for name in vars(start) if name.endswith('_node')])
+def test_every_command_has_its_node(name):
+    module = __import__(f'perception_nodes.ros.nodes.{name}', fromlist=['main'])
+    assert callable(module.main)
