@@ -153,6 +153,9 @@ def _draw(
         coverage = cv2.multiply(coverage, cv2.extractChannel(picture, 3), scale=1 / 255)
     coverage *= nearer
     weight = coverage * np.float32(1 / 255)
+    if quad.order == GROUND:
+        # Ground meets ground: the sky must not shine through where two pieces share a pixel.
+        weight[(coverage > 0) & (behind == 0)] = 1
     colour = cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
     below = buffers.rgb[here]
     below[:] = cv2.blendLinear(colour, np.ascontiguousarray(below), weight, 1 - weight)
