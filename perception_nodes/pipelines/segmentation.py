@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Classes of an image's pixels, and how sure the model is of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -33,6 +34,7 @@ class SegmentationConfig:
     seed : of the dropout masks. One set of masks serves every frame, so that a frame's result
         depends on the frame alone and replay repeats.
     min_confidence : pixels under this probability are 255 (unlabelled), 0..1.
+    mirror : look at the mirrored image too and average both, in twice the time.
     temporal : smooth the probabilities over time, along the flow where it is given.
     temporal_weight : part of the past in the smoothed probabilities, 0..0.95.
     """
@@ -40,6 +42,7 @@ class SegmentationConfig:
     mc_samples: int = 0
     seed: int = 0
     min_confidence: float = 0.0
+    mirror: bool = False
     temporal: bool = False
     temporal_weight: float = 0.5
 
@@ -135,14 +138,18 @@ class SegmentationPipeline:
         wanted = ['labels', 'confidence', 'entropy']
         if config.mc_samples:
             wanted.append('mutual_information')
-        if config.temporal:
+        if config.temporal or config.mirror:
             wanted.append('probabilities')
-        inputs = {'image': rgb_batch(image), 'dropout_masks': self.masks}
-        out = self.runner.run(inputs, wanted)
+        batch = rgb_batch(image)
+        out = self.runner.run({'image': batch, 'dropout_masks': self.masks}, wanted)
+        if config.mirror:
+            out = self._averaged(out, batch)
         labels, confidence, entropy = (out[name][0] for name in wanted[:3])
-        if config.temporal:
-            smooth = self.smoother(out['probabilities'][0], image, flow)
-            labels, confidence, entropy = summarise(smooth, image.height, image.width)
+        if config.temporal or config.mirror:
+            probabilities = out['probabilities'][0]
+            if config.temporal:
+                probabilities = self.smoother(probabilities, image, flow)
+            labels, confidence, entropy = summarise(probabilities, image.height, image.width)
         labels = np.where(confidence >= config.min_confidence, labels, UNLABELLED)
         return Segmentation(
             stamp_ns=image.stamp_ns, frame_id=image.frame_id,
@@ -155,3 +162,11 @@ class SegmentationPipeline:
             ),
             classes=self.runner.card.classes,
         )
+
+    def _averaged(self, out: Mapping[str, Array], batch: Array) -> dict[str, Array]:
+        """Average what averages with the same of the mirrored image, laid back."""
+        kept = {key: value.copy() for key, value in out.items()}  # the runner's memory is reused
+        names = [name for name in ('probabilities', 'mutual_information') if name in kept]
+        mirrored = {'image': np.ascontiguousarray(batch[:, :, ::-1]), 'dropout_masks': self.masks}
+        other = self.runner.run(mirrored, names)
+        return kept | {name: (kept[name] + other[name][..., ::-1]) / 2 for name in names}

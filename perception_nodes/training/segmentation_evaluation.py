@@ -3,7 +3,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,12 +26,15 @@ class SegmentationEvaluation:
     samples : dropout samples T, of a network that has ``sampled_logits``; 0: one pass without
         dropout, and no epistemic part.
     every : looks at every n-th picture only.
+    mirror : judges the average with the mirrored picture too, as ``val_mirrored_miou``.
     """
 
     def __init__(
-        self, sets: Mapping[str, Sequence[Scene]], samples: int = 0, every: int = 1
+        self, sets: Mapping[str, Sequence[Scene]], samples: int = 0, every: int = 1,
+        mirror: bool = False,
     ) -> None:
-        self.sets, self.samples = {name: scenes[::every] for name, scenes in sets.items()}, samples
+        self.sets = {name: scenes[::every] for name, scenes in sets.items()}
+        self.samples, self.mirror = samples, mirror
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """Metrics of a network in evaluation mode.
@@ -43,11 +48,16 @@ class SegmentationEvaluation:
         """
         result: dict[str, float] = {}
         for name, scenes in self.sets.items():
-            torch.manual_seed(0)
-            result |= {f'{name}_{key}': value for key, value in self._of(network, scenes).items()}
+            for mirror in (False, True) if self.mirror else (False,):
+                torch.manual_seed(0)
+                found = self._of(network, scenes, mirror)
+                kind = f'{name}_mirrored' if mirror else name
+                result |= {f'{kind}_{key}': value for key, value in found.items()}
         return result
 
-    def _of(self, network: nn.Module, scenes: Sequence[Scene]) -> dict[str, float]:
+    def _of(
+        self, network: nn.Module, scenes: Sequence[Scene], mirror: bool
+    ) -> dict[str, float]:
         metric = SegmentationMetric(CLASSES)
         aleatoric, epistemic, variance = [], [], []
         for scene in scenes:
@@ -55,6 +65,10 @@ class SegmentationEvaluation:
             if self.samples:
                 variance.append(float(draws.var(0, correction=0).mean()))
             samples = probabilities(draws, scene)
+            if mirror:
+                other = replace(scene, image=np.ascontiguousarray(scene.image[:, ::-1]))
+                more = probabilities(sampled_logits(network, other, self.samples), other)
+                samples = (samples + more.flip(3)) / 2
             mean = samples.mean(0, keepdim=True)
             total, expected = entropy(mean), entropy(samples).mean(0)
             aleatoric.append(float(expected.mean()))

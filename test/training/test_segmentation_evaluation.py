@@ -85,3 +85,26 @@ def test_samples_differ_and_epistemic_is_what_they_disagree_about(network: nn.Mo
     assert result['val_epistemic'] > 1e-6
     assert result['val_logit_variance'] == pytest.approx(spread, rel=1e-4)
     assert again == result, 'the draws repeat'
+
+
+def test_the_mirrored_picture_is_judged_together_with_the_plain_one() -> None:
+    class SkyOnTheLeft(nn.Module):
+        """Sure of it, whatever the picture shows."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.unused = nn.Parameter(torch.zeros(()))
+
+        def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+            chances = torch.full((1, 11, 64, 96), 0.01)
+            chances[:, 0, :, :48] = 0.9
+            chances[:, 8, :, 48:] = 0.9
+            return {'logits': chances.log()}
+
+    labels = np.zeros((64, 96), np.uint8)
+    labels[:, 48:] = 8
+    scene = Scene(np.zeros((64, 96, 3), np.uint8), labels, 'made')
+    with torch.inference_mode():
+        result = SegmentationEvaluation({'val': [scene]}, mirror=True)(SkyOnTheLeft())
+    assert result['val_nll'] == pytest.approx(-math.log(0.9), rel=1e-4)
+    assert result['val_mirrored_nll'] == pytest.approx(-math.log((0.9 + 0.01) / 2), rel=1e-4)

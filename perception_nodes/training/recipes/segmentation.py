@@ -119,19 +119,20 @@ def build_camvid(
 
 def segmentation_task(
     train: list[Scene], judged: dict[str, list[Scene]], seed: int, rendered_share: float,
-    samples: int = 0,
+    samples: int = 0, mirror: bool = False,
 ) -> Task:
     """Give the task of learning from some pictures and being judged on sets of others.
 
     Parameters
     ----------
-    samples : dropout samples of the last evaluation; those on the way are without.
+    samples, mirror : of the last evaluation; those on the way are without.
     """
     weights = class_weights(train, len(CLASSES), WEIGHT_POWER).clamp(max=LARGEST_WEIGHT)
     rendered = rendered_scenes(RENDERED_VIEWS) if rendered_share else []
     return Task(
         SegmentationBatches(train, BATCH_SIZE, seed, None, rendered, rendered_share),
-        SegmentationLoss(weights, len(train)), SegmentationEvaluation(judged, samples),
+        SegmentationLoss(weights, len(train)),
+        SegmentationEvaluation(judged, samples, mirror=mirror),
         glance=SegmentationEvaluation(judged, every=GLANCE_EVERY),
     )
 

@@ -34,14 +34,14 @@ KITCHEN_HW, KITCHEN_EVERY = (360, 480), 2
 
 def build_comparison(
     root: Path, seed: int, rendered_share: float = RENDERED_SHARE, share: float = 1.0,
-    samples: int = 0,
+    samples: int = 0, mirror: bool = False,
 ) -> Task:
     """Learn from all drives but one.
 
     Parameters
     ----------
     share : of the pictures that is learned from, taken at equal steps.
-    samples : dropout samples of the evaluation.
+    samples, mirror : of the evaluation.
     """
     train = read_camvid(root / 'camvid', 'train')
     judged = {
@@ -52,7 +52,7 @@ def build_comparison(
         judged['kitchen'] = read_kitchen(root / 'seven_scenes_redkitchen')
     seen = [scene for scene in train if scene.drive != UNSEEN_DRIVE]
     return segmentation_task(
-        seen[::round(1 / share)], judged, seed, rendered_share, samples
+        seen[::round(1 / share)], judged, seed, rendered_share, samples, mirror
     )
 
 
@@ -80,7 +80,7 @@ def compared(name: str, network: str, cost: float = 1.0, **how: float) -> Recipe
 COMPARISON_RECIPES = (
     replace(
         SEGMENTATION, name='segmentation_unseen', steps=8000,
-        build=partial(build_comparison, samples=SAMPLES),
+        build=partial(build_comparison, samples=SAMPLES, mirror=True),
         data=f'CamVid train without {UNSEEN_DRIVE} (305 pictures), rendered streets',
     ),
     compared('released', 'street_segmentation', samples=SAMPLES),
