@@ -66,7 +66,7 @@ def test_cameras_are_found_and_read(bag, world):
     cameras = find_cameras(bag)
     assert isinstance(cameras, StereoTopics)
     frames = list(BagFrames(bag, cameras))
-    sample = next(drive(5, 1, rig=RIG, world=world))
+    sample = next(drive(5, FRAMES, rig=RIG, world=world))
     assert len(frames) == FRAMES
     np.testing.assert_array_equal(frames[0].left.data, sample.left.data)
     np.testing.assert_array_equal(frames[0].right.data, sample.right.data)

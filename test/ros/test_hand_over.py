@@ -23,7 +23,7 @@ from perception_nodes.ros import loading
 from perception_nodes.ros.nodes.segmentation_node import SegmentationNode
 from perception_nodes.ros.processes import NodeProcess
 
-START_LIMIT_S, BARE_STARTS = 2.0, 3.0
+START_LIMIT_S, BARE_STARTS = 2.0, 4.0
 
 
 class PlayedEngine(OnnxRunner):
@@ -99,9 +99,9 @@ def test_every_frame_is_answered_while_the_engine_comes_and_goes(
 def test_a_node_answers_within_two_seconds_with_nothing_in_the_cache(bench, wall, tmp_path):
     """From the start of its process to the first mask of a camera that runs; the best of five.
 
-    While others had its core it could not start: that time, of its main thread, does not count.
+    While others had its cores it could not start: that time, of all its threads, does not count.
     A machine that is slow at the time shows it in a bare process, which loads the same libraries
-    and opens the model: three times that are allowed then, which is more than a quiet one needs.
+    and opens the model: four times that are allowed then; a quiet one needs half of it.
     """
     bench.publisher(CameraInfo, 'camera_info')
     bench.publisher(Image, 'image')
@@ -146,5 +146,6 @@ def bare_start_s() -> float:
 
 
 def waited_s(process: int) -> float:
-    """Seconds that the main thread of a process was ready to run and had no core."""
-    return int(Path(f'/proc/{process}/schedstat').read_text().split()[1]) / 1e9
+    """Seconds that the threads of a process were ready to run and had no core."""
+    threads = Path(f'/proc/{process}/task').glob('*/schedstat')
+    return sum(int(thread.read_text().split()[1]) for thread in threads) / 1e9
