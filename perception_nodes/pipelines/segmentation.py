@@ -34,7 +34,7 @@ class SegmentationConfig:
     seed : of the dropout masks. One set of masks serves every frame, so that a frame's result
         depends on the frame alone and replay repeats.
     min_confidence : pixels under this probability are 255 (unlabelled), 0..1.
-    mirror : look at the mirrored image too and average both, in twice the time.
+    mirror : look at the mirrored image too and average both, in twice the time and more.
     temporal : smooth the probabilities over time, along the flow where it is given.
     temporal_weight : part of the past in the smoothed probabilities, 0..0.95.
     """
@@ -135,21 +135,21 @@ class SegmentationPipeline:
         flow : motion on this image's grid since the previous one; used with ``temporal`` only.
         """
         config = self.config
-        wanted = ['labels', 'confidence', 'entropy']
+        coarse = config.temporal or config.mirror
+        wanted = ['probabilities'] if coarse else ['labels', 'confidence', 'entropy']
         if config.mc_samples:
             wanted.append('mutual_information')
-        if config.temporal or config.mirror:
-            wanted.append('probabilities')
         batch = rgb_batch(image)
         out = self.runner.run({'image': batch, 'dropout_masks': self.masks}, wanted)
         if config.mirror:
             out = self._averaged(out, batch)
-        labels, confidence, entropy = (out[name][0] for name in wanted[:3])
-        if config.temporal or config.mirror:
+        if coarse:
             probabilities = out['probabilities'][0]
             if config.temporal:
                 probabilities = self.smoother(probabilities, image, flow)
             labels, confidence, entropy = summarise(probabilities, image.height, image.width)
+        else:
+            labels, confidence, entropy = (out[name][0] for name in wanted[:3])
         labels = np.where(confidence >= config.min_confidence, labels, UNLABELLED)
         return Segmentation(
             stamp_ns=image.stamp_ns, frame_id=image.frame_id,
@@ -164,9 +164,8 @@ class SegmentationPipeline:
         )
 
     def _averaged(self, out: Mapping[str, Array], batch: Array) -> dict[str, Array]:
-        """Average what averages with the same of the mirrored image, laid back."""
-        kept = {key: value.copy() for key, value in out.items()}  # the runner's memory is reused
-        names = [name for name in ('probabilities', 'mutual_information') if name in kept]
+        """Average with the same of the mirrored image, laid back."""
+        kept = {name: value.copy() for name, value in out.items()}  # the runner's memory is reused
         mirrored = {'image': np.ascontiguousarray(batch[:, :, ::-1]), 'dropout_masks': self.masks}
-        other = self.runner.run(mirrored, names)
-        return kept | {name: (kept[name] + other[name][..., ::-1]) / 2 for name in names}
+        other = self.runner.run(mirrored, list(kept))
+        return {name: (value + other[name][..., ::-1]) / 2 for name, value in kept.items()}
