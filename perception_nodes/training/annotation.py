@@ -8,9 +8,9 @@ network that learns from both must not be told two truths about the sky between 
 import cv2
 import numpy as np
 
+from perception_nodes.datasets.synthetic.blocks import BICYCLIST, FENCE, TREE
 from perception_nodes.types import Array, FloatArray
 
-TREE, FENCE, BICYCLIST = 5, 7, 10
 # Gaps up to so many pixels are closed, in views 512 px wide.
 GAPS_PX = {TREE: 11, BICYCLIST: 7}
 BEHIND, SAME_DEPTH = 0.98, 1.1

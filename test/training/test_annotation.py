@@ -3,9 +3,16 @@
 
 import numpy as np
 
-from perception_nodes.training.annotation import BICYCLIST, FENCE, TREE, as_drawn
+from perception_nodes.datasets.synthetic.blocks import (
+    BICYCLIST,
+    BUILDING,
+    FENCE,
+    PEDESTRIAN,
+    TREE,
+)
+from perception_nodes.training.annotation import as_drawn
 
-SKY, BUILDING, ROAD, PEDESTRIAN = 0, 1, 3, 9
+SKY, ROAD = 0, 3
 
 
 def test_a_railing_is_filled_with_what_stands_behind_it_but_not_before_it() -> None:

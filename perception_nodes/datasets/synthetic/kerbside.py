@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts fences, posts, lamps, signs and signals into a world."""
+"""Puts fences, guard rails, posts, lamps, signs, signals and boards into a world."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from perception_nodes.datasets.synthetic import furniture
 from perception_nodes.datasets.synthetic.assembly import Assembly
 from perception_nodes.datasets.synthetic.blocks import FENCE, POLE, SIGN, X, Y, Z, upright
 from perception_nodes.datasets.synthetic.quads import Surface
-from perception_nodes.types import FloatArray
+from perception_nodes.types import Array, FloatArray
 
 __all__ = ['add_board', 'add_bollard', 'add_fence', 'add_lamp', 'add_railing', 'add_sign',
            'add_signal']  # fmt: skip
@@ -19,7 +19,22 @@ def add_fence(
     """Add a fence along x of the pose."""
     height = float(rng.uniform(0.9, 1.7))
     picture = furniture.fence_picture(rng, length_m, height)
-    world.add(pose, height * Z, length_m * X, -height * Z, picture, FENCE, world.instance(),
+    _along(world, pose, length_m, height, picture)
+
+
+def add_railing(
+    rng: np.random.Generator, world: Assembly, pose: FloatArray, length_m: float
+) -> None:
+    """Add the guard rail that keeps people off a road, along x of the pose."""
+    height = float(rng.uniform(0.95, 1.15))
+    picture = furniture.railing_picture(rng, length_m, height)
+    _along(world, pose, length_m, height, picture)
+
+
+def _along(
+    world: Assembly, pose: FloatArray, length_m: float, height_m: float, picture: Array
+) -> None:
+    world.add(pose, height_m * Z, length_m * X, -height_m * Z, picture, FENCE, world.instance(),
               normal=-Y)
 
 
@@ -84,16 +99,6 @@ def add_signal(rng: np.random.Generator, world: Assembly, pose: FloatArray) -> N
                   normal=np.sign(y) * Y)
     world.add(pose, np.array([0.1, -wide / 2, height]), wide * Y, -tall * Z, dark, SIGN,
               instance, normal=X)
-
-
-def add_railing(
-    rng: np.random.Generator, world: Assembly, pose: FloatArray, length_m: float
-) -> None:
-    """Add the guard rail that keeps people off a road, along x of the pose."""
-    height = float(rng.uniform(0.95, 1.15))
-    picture = furniture.railing_picture(rng, length_m, height)
-    world.add(pose, height * Z, length_m * X, -height * Z, picture, FENCE, world.instance(),
-              normal=-Y)
 
 
 def add_board(
