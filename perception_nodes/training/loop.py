@@ -186,7 +186,7 @@ class _Run:
 
 
 def computes_bf16(device: str) -> bool:
-    """Whether the device has bfloat16 in hardware: without, a step takes ten times as long."""
+    """Whether the device has bfloat16 in hardware: without, convolutions are far slower in it."""
     if device.startswith('cuda'):
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = getattr(torch.cpu, 'get_capabilities', dict)()

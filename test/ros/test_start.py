@@ -3,12 +3,17 @@
 
 import signal
 import time
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
-from perception_nodes.ros import start
+from perception_nodes.ros import nodes, start
 from perception_nodes.ros.nodes import segmentation_node
 from perception_nodes.ros.processes import NodeProcess
+
+NODES = sorted(path.stem for path in Path(nodes.__path__[0]).glob('*_node.py'))
 
 
 def test_ctrl_c_while_a_node_is_imported_is_a_clean_end(tmp_path):
@@ -33,7 +38,9 @@ def test_a_command_runs_its_node_and_ends_with_its_status(monkeypatch):
     assert start.segmentation_node() == 2
 
 
-@pytest.mark.parametrize('name', [name for name in vars(start) if name.endswith('_node')])
-def test_every_command_has_its_node(name):
-    module = __import__(f'perception_nodes.ros.nodes.{name}', fromlist=['main'])
-    assert callable(module.main)
+@pytest.mark.parametrize('name', NODES)
+def test_every_node_has_its_command(name):
+    commands = {entry.value for entry in entry_points(group='console_scripts', name=name)}
+    assert commands == {f'perception_nodes.ros.start:{name}'}
+    assert callable(getattr(start, name))
+    assert callable(import_module(f'perception_nodes.ros.nodes.{name}').main)

@@ -15,7 +15,7 @@ import torch
 
 from perception_nodes.training import loop
 from perception_nodes.training.checkpoint import FILE_NAME, read_checkpoint
-from perception_nodes.training.loop import schedule, train
+from perception_nodes.training.loop import computes_bf16, schedule, train
 from perception_nodes.training.recipe import Recipe, Task
 from perception_nodes.types import PerceptionError
 
@@ -189,3 +189,15 @@ def test_on_the_way_it_only_glances_and_the_budget_is_of_training_alone(
     assert looks == ['glance', 'evaluate']
     state, _ = read_checkpoint(tmp_path / 'run' / FILE_NAME)
     assert state.seconds < 2.0
+
+
+@pytest.mark.parametrize(('capabilities', 'able'), [
+    ({'avx2': True, 'avx512_bf16': False, 'amx_bf16': False}, False),
+    ({'avx2': True, 'avx512_bf16': True}, True),
+    ({'neon': True, 'bf16': True}, True),
+])
+def test_bfloat16_is_used_only_where_the_device_has_it(
+    capabilities: dict[str, bool], able: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: capabilities, raising=False)
+    assert computes_bf16('cpu') is able
