@@ -42,51 +42,61 @@ class SegmentationEvaluation:
         Returns
         -------
         Of every set: what SegmentationMetric gives, by the largest probability and the entropy;
-        aleatoric, the mean over all pixels of the samples' entropy over log K; with samples only,
-        epistemic, of the mutual information over log K, and logit_variance, of the variance of the
-        logits over the samples (the epistemic part as Kendall & Gal 2017 measure it).
+        aleatoric, the mean over all pixels of the samples' entropy over log K; of two samples or
+        more, epistemic, of the mutual information over log K, and logit_variance, of the variance
+        of the logits over the samples (the epistemic part as Kendall & Gal 2017 measure it).
         """
         result: dict[str, float] = {}
         for name, scenes in self.sets.items():
-            for mirror in (False, True) if self.mirror else (False,):
-                torch.manual_seed(0)
-                found = self._of(network, scenes, mirror)
-                kind = f'{name}_mirrored' if mirror else name
-                result |= {f'{kind}_{key}': value for key, value in found.items()}
+            torch.manual_seed(0)
+            plain, mirrored = _Tally(), _Tally()
+            for scene in scenes:
+                draws = sampled_logits(network, scene, self.samples)
+                samples = probabilities(draws, scene)
+                plain.add(scene, samples, draws)
+                if self.mirror:
+                    other = replace(scene, image=np.ascontiguousarray(scene.image[:, ::-1]))
+                    more = probabilities(sampled_logits(network, other, self.samples), other)
+                    mirrored.add(scene, (samples + more.flip(3)) / 2, draws)
+            result |= {f'{name}_{key}': value for key, value in plain.compute().items()}
+            if self.mirror:
+                found = mirrored.compute()
+                result |= {f'{name}_mirrored_{key}': value for key, value in found.items()}
         return result
 
-    def _of(
-        self, network: nn.Module, scenes: Sequence[Scene], mirror: bool
-    ) -> dict[str, float]:
-        metric = SegmentationMetric(CLASSES)
-        aleatoric, epistemic, variance = [], [], []
-        for scene in scenes:
-            draws = sampled_logits(network, scene, self.samples)
-            if self.samples:
-                variance.append(float(draws.var(0, correction=0).mean()))
-            samples = probabilities(draws, scene)
-            if mirror:
-                other = replace(scene, image=np.ascontiguousarray(scene.image[:, ::-1]))
-                more = probabilities(sampled_logits(network, other, self.samples), other)
-                samples = (samples + more.flip(3)) / 2
-            mean = samples.mean(0, keepdim=True)
-            total, expected = entropy(mean), entropy(samples).mean(0)
-            aleatoric.append(float(expected.mean()))
-            epistemic.append(float((total - expected).mean()))
-            truth = torch.from_numpy(scene.labels)
-            known = truth != UNLABELLED
-            if known.any():
-                chosen = mean[0].gather(0, truth.where(known, 0)[None].long())[0]
-                metric.update(
-                    mean.argmax(1)[0].byte().numpy(), scene.labels,
-                    confidence=mean.amax(1)[0].numpy(), uncertainty=total[0].numpy(),
-                    truth_probability=chosen.numpy(),
-                )
-        found = {'aleatoric': sum(aleatoric) / max(len(aleatoric), 1)}
-        if self.samples:
-            found['epistemic'] = sum(epistemic) / max(len(epistemic), 1)
-            found['logit_variance'] = sum(variance) / max(len(variance), 1)
-        return {k: v for k, v in metric.compute().items() if math.isfinite(v)} | found
+
+class _Tally:
+    """What is judged of one set, picture by picture."""
+
+    def __init__(self) -> None:
+        self.metric = SegmentationMetric(CLASSES)
+        self.parts: dict[str, list[float]] = {'aleatoric': []}
+
+    def add(self, scene: Scene, samples: Tensor, draws: Tensor) -> None:
+        """Count a picture: its probabilities T K H W and logits T K h w."""
+        mean = samples.mean(0, keepdim=True)
+        total, expected = entropy(mean), entropy(samples).mean(0)
+        found = {'aleatoric': expected.mean()}
+        if len(samples) > 1:
+            found['epistemic'] = (total - expected).mean()
+            found['logit_variance'] = draws.var(0, correction=0).mean()
+        for key, value in found.items():
+            self.parts.setdefault(key, []).append(float(value))
+        truth = torch.from_numpy(scene.labels)
+        known = truth != UNLABELLED
+        if known.any():
+            chosen = mean[0].gather(0, truth.where(known, 0)[None].long())[0]
+            self.metric.update(
+                mean.argmax(1)[0].byte().numpy(), scene.labels,
+                confidence=mean.amax(1)[0].numpy(), uncertainty=total[0].numpy(),
+                truth_probability=chosen.numpy(),
+            )
+
+    def compute(self) -> dict[str, float]:
+        """Metrics of what was counted; those that are not known are left out."""
+        metrics = self.metric.compute()
+        means = {key: sum(part) / max(len(part), 1) for key, part in self.parts.items()}
+        return {k: v for k, v in metrics.items() if math.isfinite(v)} | means
 
 
 def sampled_logits(network: nn.Module, scene: Scene, samples: int) -> Tensor:

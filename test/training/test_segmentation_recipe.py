@@ -152,8 +152,8 @@ def test_the_entropy_of_dropout_counts_less_the_more_pictures_there_are() -> Non
 
     batch = {'image': torch.zeros(1, 3, 8, 8), 'labels': torch.zeros(1, 8, 8, dtype=torch.int64)}
     few, many = (SegmentationLoss(torch.ones(2), n)(Dropping(), batch)[0] for n in (10, 30))
-    # Four independent observations a picture.
-    assert (many - few).item() == pytest.approx(60 / 40 - 60 / 120, rel=1e-4)
+    # Two independent observations a picture.
+    assert (many - few).item() == pytest.approx(60 / 20 - 60 / 60, rel=1e-4)
 
 
 def test_thinned_labels_lie_around_the_middle_of_their_cells() -> None:

@@ -30,7 +30,7 @@ COARSE_WEIGHT = AUXILIARY_WEIGHT = 0.4
 LOVASZ_WEIGHT, LOVASZ_ROWS = 1.0, 4
 WEIGHT_POWER, LARGEST_WEIGHT = 0.15, 3.0
 # A picture's pixels tell the same thing many times: it counts as so many independent ones.
-OBSERVATIONS = 4
+OBSERVATIONS = 2
 RENDERED_SHARE, RENDERED_VIEWS = 1 / 3, 960
 GLANCE_EVERY = 4
 

@@ -79,7 +79,7 @@ def compared(name: str, network: str, cost: float = 1.0, **how: float) -> Recipe
 
 COMPARISON_RECIPES = (
     replace(
-        SEGMENTATION, name='segmentation_unseen', steps=8000,
+        SEGMENTATION, name='segmentation_unseen', steps=12000,
         build=partial(build_comparison, samples=SAMPLES, mirror=True),
         data=f'CamVid train without {UNSEEN_DRIVE} (305 pictures), rendered streets',
     ),
