@@ -15,7 +15,7 @@ import numpy as np
 from perception_nodes.evaluation.peers import PEERS
 from perception_nodes.evaluation.peers.two_way_flow import TwoWayFlowPipeline
 from perception_nodes.evaluation.predictions import Predictions
-from perception_nodes.evaluation.report import Picture
+from perception_nodes.evaluation.report_parts import Picture
 from perception_nodes.evaluation.samples import NEIGHBOURS, Source
 from perception_nodes.evaluation.scorers import SCORERS, Scorer
 from perception_nodes.evaluation.sources import open_source

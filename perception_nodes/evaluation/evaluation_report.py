@@ -6,7 +6,8 @@ import json
 from perception_nodes.evaluation.evaluate import Evaluation, MethodResult
 from perception_nodes.evaluation.metrics_table import metrics_table
 from perception_nodes.evaluation.plots import lines
-from perception_nodes.evaluation.report import (
+from perception_nodes.evaluation.report import format_number
+from perception_nodes.evaluation.report_parts import (
     Bars,
     Details,
     Gallery,
@@ -14,7 +15,6 @@ from perception_nodes.evaluation.report import (
     Part,
     Report,
     Section,
-    format_number,
 )
 from perception_nodes.evaluation.scorers import Scorer
 from perception_nodes.evaluation.scorers.segmentation import SegmentationScorer

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The metrics of several methods side by side."""
 
-from perception_nodes.evaluation.report import Table
+from perception_nodes.evaluation.report_parts import Table
 
 __all__ = ['better_direction', 'metric_label', 'metrics_table']
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from perception_nodes.evaluation.report import Plot
+from perception_nodes.evaluation.report_parts import Plot
 from perception_nodes.metrics.calibration import ReliabilityCurve
 from perception_nodes.metrics.uncertainty import SparsificationCurve
 from perception_nodes.types import Array, FloatArray

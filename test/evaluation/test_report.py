@@ -13,7 +13,8 @@ import pytest
 
 from perception_nodes.evaluation import plots
 from perception_nodes.evaluation.metrics_table import better_direction, metric_label, metrics_table
-from perception_nodes.evaluation.report import (
+from perception_nodes.evaluation.report import format_number, render_report, write_report
+from perception_nodes.evaluation.report_parts import (
     Bars,
     Details,
     Gallery,
@@ -23,9 +24,6 @@ from perception_nodes.evaluation.report import (
     Section,
     Table,
     Text,
-    format_number,
-    render_report,
-    write_report,
 )
 from perception_nodes.metrics.calibration import GaussianCalibration
 from perception_nodes.metrics.uncertainty import Sparsification

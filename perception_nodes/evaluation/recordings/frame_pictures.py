@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from perception_nodes.evaluation.recordings.ground_truth import DEPTH, DISPARITY, FLOW, LABELS
-from perception_nodes.evaluation.report import Legend, Picture
+from perception_nodes.evaluation.report_parts import Legend, Picture
 from perception_nodes.messages.pictures import (
     Palette,
     class_color,

@@ -11,15 +11,8 @@ from perception_nodes.evaluation.plots import lines, place_matches, trajectory
 from perception_nodes.evaluation.recordings.frame_pictures import frame_pictures, legend
 from perception_nodes.evaluation.recordings.ground_truth import FLOW
 from perception_nodes.evaluation.recordings.scores import Scores
-from perception_nodes.evaluation.report import (
-    Part,
-    Plot,
-    Report,
-    Section,
-    Table,
-    Text,
-    format_number,
-)
+from perception_nodes.evaluation.report import format_number
+from perception_nodes.evaluation.report_parts import Part, Plot, Report, Section, Table, Text
 from perception_nodes.evaluation.samples import Source
 from perception_nodes.evaluation.scorers import SCORERS
 from perception_nodes.geometry.se3 import inverse

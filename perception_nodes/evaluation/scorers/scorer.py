@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from perception_nodes.evaluation.report import Picture, Plot
+from perception_nodes.evaluation.report_parts import Picture, Plot
 from perception_nodes.types import Array
 
 __all__ = ['Headline', 'Metric', 'Scorer']

@@ -9,7 +9,7 @@ import numpy as np
 
 from perception_nodes.datasets.samples import LabelledImage
 from perception_nodes.evaluation.plots import reliability, sparsification
-from perception_nodes.evaluation.report import Picture, Plot
+from perception_nodes.evaluation.report_parts import Picture, Plot
 from perception_nodes.evaluation.samples import Source
 from perception_nodes.evaluation.scorers.scorer import Headline
 from perception_nodes.evaluation.scorers.timing import timed

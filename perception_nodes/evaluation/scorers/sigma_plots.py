@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from perception_nodes.evaluation.plots import reliability, sparsification
-from perception_nodes.evaluation.report import Plot
+from perception_nodes.evaluation.report_parts import Plot
 
 __all__ = ['sigma_plots']
 

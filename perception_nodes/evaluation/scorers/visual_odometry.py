@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from perception_nodes.evaluation.plots import lines, trajectory
-from perception_nodes.evaluation.report import Picture, Plot
+from perception_nodes.evaluation.report_parts import Picture, Plot
 from perception_nodes.evaluation.samples import OdometryFrame, Source
 from perception_nodes.evaluation.scorers.scorer import Headline
 from perception_nodes.evaluation.scorers.timing import timed

@@ -20,7 +20,7 @@ from perception_nodes.evaluation.recordings import (
 )
 from perception_nodes.evaluation.recordings.results import recorded_results
 from perception_nodes.evaluation.recordings.scores import Scores
-from perception_nodes.evaluation.report import Plot, Text
+from perception_nodes.evaluation.report_parts import Plot, Text
 from perception_nodes.geometry import se3
 from perception_nodes.messages.places import PLACE_POINT
 from perception_nodes.pipelines.perception import TASKS

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a report is made of; :mod:`perception_nodes.evaluation.report` writes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from perception_nodes.types import Array
+
+__all__ = [
+    'Bars',
+    'Cell',
+    'Details',
+    'Gallery',
+    'Legend',
+    'Part',
+    'Picture',
+    'Plot',
+    'Report',
+    'Section',
+    'Table',
+    'Text',
+]
+
+Cell = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Details:
+    """Text as it is (JSON, a log), folded away under its summary."""
+
+    summary: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under column names; the first column is the row's name.
+
+    Attributes
+    ----------
+    better : for each row 'high', 'low' or '': which of its numbers is set off as the best.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    caption: str = ''
+    better: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Bars:
+    """One quantity of several methods as bars; the first method is ours.
+
+    Attributes
+    ----------
+    items : (method, value >= 0 or None).
+    unit : written after the numbers. lower_is_better : said in the title.
+    """
+
+    title: str
+    items: Sequence[tuple[str, float | None]]
+    unit: str = ''
+    lower_is_better: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image, uint8 RGB [H, W, 3] or mono [H, W], with its caption.
+
+    Attributes
+    ----------
+    exact : PNG instead of JPEG, for masks and drawings.
+    max_width_px : wider images are embedded at this width.
+    """
+
+    image: Array
+    caption: str = ''
+    exact: bool = False
+    max_width_px: int = 760
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing: inline SVG whose ink is ``currentColor``; wide ones take a row of their own."""
+
+    svg: str
+    caption: str = ''
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures in rows of so many columns; what belongs together stands in one row."""
+
+    pictures: Sequence[Picture]
+    columns: int
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What the colours of the pictures mean: (name, (R, G, B)) each."""
+
+    entries: Sequence[tuple[str, tuple[int, int, int]]]
+
+
+Part = Text | Details | Table | Bars | Picture | Gallery | Legend | Plot
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, a sentence on what is shown, and the parts in order."""
+
+    title: str
+    parts: Sequence[Part] = ()
+    text: str = ''
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole page.
+
+    Attributes
+    ----------
+    headline : (figure, what it is) pairs shown large at the top.
+    footer : where it came from: command, versions.
+    """
+
+    title: str
+    sections: Sequence[Section] = ()
+    subtitle: str = ''
+    headline: Sequence[tuple[str, str]] = ()
+    footer: str = ''
