@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from perception_nodes.datasets.synthetic.quads import DECAL
+from perception_nodes.datasets.synthetic.torch_air import with_air
 from perception_nodes.datasets.synthetic.torch_scene import LEVELS, TorchScene
 
 __all__ = ['TorchViews', 'render_views', 'views_flow']
@@ -65,10 +66,10 @@ def render_views(
         fine = _Rays(scene, world_from_camera, larger @ k, time_s)
         size = (height * supersampling, width * supersampling)
         fine_inverse, _, colour, _ = _rasterize(fine, *size)
-        colour = _with_air(fine, colour, fine_inverse)
+        colour = with_air(scene, fine.turn(), colour, fine_inverse)
         colour = F.avg_pool2d(colour, supersampling)
     else:
-        colour = _with_air(rays, colour, inverse_depth)
+        colour = with_air(scene, rays.turn(), colour, inverse_depth)
     instances = torch.where(quad >= 0, scene.instance[quad.clamp_min(0)], 0)
     return TorchViews(
         colour.round().clamp(0, 255).to(torch.uint8), inverse_depth, quad, label, instances,
@@ -97,6 +98,10 @@ class _Rays:
         self.place_from_pixel = torch.linalg.inv(matrix)
         distance = seen.mean(-2).norm(dim=-1)
         self.shown = good & (seen[..., 2] > NEAR_M).any(-1) & (distance < scene.far_m)
+
+    def turn(self) -> Tensor:
+        """Give directions in the world of homogeneous pixels, float32 B 3 3."""
+        return self.world_from_camera[:, :3, :3] @ torch.linalg.inv(self.k)
 
     def windows(self, height: int, width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Columns and rows [x0, x1) x [y0, y1) that each quad may cover, int64 B N."""
@@ -264,40 +269,6 @@ def _resolve(
         nearest.reshape(shape), quad.reshape(shape),
         colour.reshape(*shape, 3).permute(0, 3, 1, 2), label.reshape(shape),
     )
-
-
-def _with_air(rays: _Rays, colour: Tensor, inverse_depth: Tensor) -> Tensor:
-    """Put the sky behind and the haze between; as sky.py and view.py do."""
-    light = rays.scene.world.light
-    like = {'device': colour.device, 'dtype': torch.float32}
-    horizon = torch.tensor(light.horizon, **like)[:, None, None]
-    sky = _sky(rays, *inverse_depth.shape[1:])
-    left = torch.exp(-1 / (light.visibility_m * inverse_depth.clamp_min(1e-9)))[:, None]
-    hazy = colour * left + horizon * (1 - left)
-    return torch.where(inverse_depth[:, None] > 0, hazy, sky)
-
-
-def _sky(rays: _Rays, height: int, width: int) -> Tensor:
-    light, device = rays.scene.world.light, rays.scene.device
-    like = {'device': device, 'dtype': torch.float32}
-    y, x = torch.meshgrid(torch.arange(height, **like), torch.arange(width, **like), indexing='ij')
-    pixel = torch.stack([x, y, torch.ones_like(x)], -1)
-    turn = rays.world_from_camera[:, :3, :3] @ torch.linalg.inv(rays.k)
-    ray = F.normalize(torch.einsum('bij,hwj->bhwi', turn, pixel), dim=-1)
-    up = ray[..., 2].clamp(1e-3, 1.0)
-    lift = up.sqrt()[..., None]
-    horizon, zenith, cloud = (
-        torch.tensor(c, **like) for c in (light.horizon, light.zenith, light.cloud)
-    )
-    clear = horizon * (1 - lift) + zenith * lift
-    toward = (ray @ torch.tensor(light.to_sun, **like)).clamp_min(0)[..., None]
-    sun = torch.tensor(light.sun, **like).clamp_max(1.0)
-    clear = clear + (toward**6 * 60 + toward**80 * 120) * sun
-    clouds = rays.scene.clouds
-    at = ray[..., :2] / up.clamp_min(0.04)[..., None] * 180.0
-    column, row = (at[..., i].round().long() % clouds.shape[1 - i] for i in (0, 1))
-    share = (clouds[row, column] * (up * 6).clamp_max(1))[..., None]
-    return (clear * (1 - share) + cloud * share).clamp(0, 255).permute(0, 3, 1, 2)
 
 
 def views_flow(scene: TorchScene, newest: TorchViews, older: TorchViews) -> Tensor:
