@@ -113,18 +113,35 @@ def test_predicted_variance_and_temperature_flatten(network, image) -> None:
     bias[-1] = before
 
 
-def test_temperature_is_found_again() -> None:
+def drawn_pictures(spread: float) -> tuple[list[torch.Tensor], list[np.ndarray]]:
+    """Logits 1 4 60 60, labels that are drawn from their softmax; the top is not labelled."""
     rng = np.random.default_rng(0)
     scores, labels = [], []
-    for _ in range(3):
-        score = torch.from_numpy(rng.normal(0, 2, (1, 4, 60, 60)).astype(np.float32))
+    for _ in range(20):
+        score = torch.from_numpy(rng.normal(0, spread, (1, 4, 60, 60)).astype(np.float32))
         probabilities = F.softmax(score, 1)[0].numpy()
         drawn = (probabilities.cumsum(0) < rng.random((60, 60))).sum(0).clip(0, 3)
         drawn[:5] = 255
-        scores.append(score * 2.5)
+        scores.append(score)
         labels.append(drawn.astype(np.uint8))
+    return scores, labels
 
-    def same(planes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        return planes
 
-    assert fit_temperature(scores, labels, same) == pytest.approx(2.5, rel=0.08)
+def as_it_is(planes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    return planes
+
+
+def test_temperature_is_found_again() -> None:
+    scores, labels = drawn_pictures(2)
+    found = fit_temperature([score * 2.5 for score in scores], labels, as_it_is)
+    assert found == pytest.approx(2.5, rel=0.05)
+
+
+def test_a_few_that_are_surely_wrong_do_not_flatten_the_rest() -> None:
+    """Two labels of a hundred are anything: the likelihood would have 1.39 of the sure rest."""
+    scores, labels = drawn_pictures(6)
+    rng = np.random.default_rng(1)
+    for truth in labels:
+        wrong = (rng.random(truth.shape) < 0.02) & (truth != 255)
+        truth[wrong] = rng.integers(0, 4, int(wrong.sum()))
+    assert fit_temperature(scores, labels, as_it_is) == pytest.approx(1.0, abs=0.1)
