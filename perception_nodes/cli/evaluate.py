@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from perception_nodes.cli.parameters import parameter_option
 from perception_nodes.inference import BACKENDS, PRECISIONS
 from perception_nodes.inference.atomic_file import write_atomically
 from perception_nodes.types import PerceptionError
@@ -54,10 +55,12 @@ DATASETS = (
 )
 @click.option('--threads', type=click.IntRange(0), default=0, show_default=True,
               help='Of the CPU backends; 0 = as many as there are cores.')
+@parameter_option("the task's node's, as in config/")
 @click.option('--peers', is_flag=True, help='Score the classical methods on the same frames, too.')
 def command(
     task: str, dataset: str, root: Path, json_path: Path | None, report_path: Path | None,
-    split: str | None, model: str | None, backend: str, precision: str, threads: int, peers: bool,
+    split: str | None, model: str | None, backend: str, precision: str, threads: int,
+    parameters: dict[str, str], peers: bool,
 ) -> None:
     """Judge TASK on a data set: predict every frame, score it, write the numbers.
 
@@ -77,8 +80,8 @@ def command(
     with ExitStack() as stack:
         evaluation = evaluate(
             task, dataset, root, split=split, model=model, backend=backend, precision=precision,
-            threads=threads, peers=peers_of(task) if peers else (), details=bool(report_path),
-            progress=_Bars(stack),
+            threads=threads, parameters=parameters, peers=peers_of(task) if peers else (),
+            details=bool(report_path), progress=_Bars(stack),
         )
     result = evaluation.result()
     if json_path is not None:

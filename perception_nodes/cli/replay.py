@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from perception_nodes.cli.parameters import parameter_option
 from perception_nodes.inference import BACKENDS, PRECISIONS
 
 __all__ = ['command']
@@ -53,6 +54,7 @@ TASKS = (
     '--threads', type=click.IntRange(0), default=0, show_default=True,
     help='Of the CPU backends; 0 = as many as there are cores.',
 )
+@parameter_option("perception_node's, as in config/perception_node.yaml: segmentation.mirror")
 @click.option(
     '--on-demand', is_flag=True,
     help='Also write what nodes make only for a listener: overlay, points, flow colours, path.',
@@ -68,7 +70,8 @@ TASKS = (
 def command(
     bag: Path, out: Path, overwrite: bool, tasks: str, left_topic: str, right_topic: str,
     image_topic: str, tolerance_ms: float, max_frames: int, models: Path | None, backend: str,
-    precision: str, threads: int, on_demand: bool, compression: str, pictures: int,
+    precision: str, threads: int, parameters: dict[str, str], on_demand: bool, compression: str,
+    pictures: int,
 ) -> None:
     """Run the pipelines on every frame of BAG and write their topics, scores and a report.
 
@@ -82,9 +85,9 @@ def command(
     settings = ReplaySettings(
         tasks=tuple(task.strip() for task in tasks.split(',') if task.strip()),
         left_topic=left_topic, right_topic=right_topic, image_topic=image_topic,
-        backend=backend, precision=precision, threads=threads, max_frames=max_frames,
-        tolerance_ms=tolerance_ms, on_demand=on_demand, compression=compression,
-        pictures=pictures, overwrite=overwrite,
+        parameters=parameters, backend=backend, precision=precision, threads=threads,
+        max_frames=max_frames, tolerance_ms=tolerance_ms, on_demand=on_demand,
+        compression=compression, pictures=pictures, overwrite=overwrite,
     )
     with _Bar() as bar:
         result = replay_to_folder(

@@ -5,9 +5,10 @@ The result is what ``perception evaluate --json`` writes.
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from perception_nodes.evaluation.samples import NEIGHBOURS, Source
 from perception_nodes.evaluation.scorers import SCORERS, Scorer
 from perception_nodes.evaluation.sources import open_source
 from perception_nodes.pipelines.build import NO_MODEL, PIPELINES, build_pipeline
+from perception_nodes.pipelines.config_values import changed
 from perception_nodes.pipelines.mono_depth import MonoDepthConfig
 from perception_nodes.pipelines.optical_flow import OpticalFlowConfig
 from perception_nodes.pipelines.place_recognition import PlaceRecognitionConfig
@@ -69,13 +71,19 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A task judged on a data set; ``ours`` first, then the peers."""
+    """A task judged on a data set; ``ours`` first, then the peers.
+
+    Attributes
+    ----------
+    parameters : that were not left as they are, by name.
+    """
 
     task: str
     dataset: str
     root: Path
     split: str | None
     model: str
+    parameters: dict[str, str]
     ours: MethodResult
     peers: tuple[MethodResult, ...]
     scorer: Scorer
@@ -99,6 +107,7 @@ class Evaluation:
                 for peer in self.peers
             },
             'ms_per_frame': self.ours.ms_per_frame,
+            **({'parameters': self.parameters} if self.parameters else {}),
         }
 
 
@@ -113,6 +122,7 @@ def evaluate(
     precision: str = 'fp16',
     threads: int = 0,
     config: Any | None = None,
+    parameters: Mapping[str, str] = MappingProxyType({}),
     peers: Collection[str] = (),
     details: bool = False,
     progress: Progress = lambda method, done, total: None,
@@ -126,6 +136,7 @@ def evaluate(
     split : of data sets that have splits; None = the usual one for validation.
     model, backend, precision, threads : as ``pipelines.build.build_pipeline`` takes them.
     config : the task's config; None = one that answers every frame and every pixel.
+    parameters : fields of it to change, by name: YAML texts.
     peers : names out of ``peers_of(task)``.
     details : also keep pictures and values of single frames, for a report.
     progress : called with (method, frames done, frames) in the prediction loop.
@@ -133,7 +144,8 @@ def evaluate(
     Raises
     ------
     PerceptionError
-        If a name is unknown, the data cannot be read or the model cannot be loaded.
+        If a name is unknown, a parameter is wrong, the data cannot be read or the model cannot be
+        loaded.
     """
     source = open_source(task, dataset, root, split)
     known_peers = peers_of(task)
@@ -144,7 +156,7 @@ def evaluate(
         )
     scorer = SCORERS[task](source)
     usual = _CONFIGS.get(task, PIPELINES[task].config())
-    config = _on_vehicle(usual if config is None else config, source)
+    config = changed(_on_vehicle(usual if config is None else config, source), parameters)
     if model is None and getattr(config, 'front_end', 'learned') != 'learned':
         model = NO_MODEL
     pipeline = build_pipeline(
@@ -158,7 +170,7 @@ def evaluate(
     )
     return Evaluation(
         task, dataset, Path(root), split or ('val' if dataset == 'camvid' else None),
-        str(model or PIPELINES[task].model), ours, rivals, scorer, source,
+        str(model or PIPELINES[task].model), dict(parameters), ours, rivals, scorer, source,
     )  # fmt: skip
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from perception_nodes.messages.topics import node_name
+from perception_nodes.pipelines.config_values import to_parameter
 from perception_nodes.pipelines.perception import TASKS
-from perception_nodes.ros import parameters
+from perception_nodes.ros.parameters import field_descriptions
 from perception_nodes.ros.task_set import TasksConfig, TaskSet
 
 WIDTH = 99
@@ -51,7 +52,7 @@ def _blocks(configs: Sequence[type[Any]], indent: int) -> list[str]:
     lines, margin = [], ' ' * indent
     for config in configs:
         defaults, told = config(), ''
-        descriptions = parameters.field_descriptions(defaults)
+        descriptions = field_descriptions(defaults)
         for field in dataclasses.fields(defaults):
             text = descriptions.get(field.name, '')
             if text and text != told:
@@ -60,7 +61,7 @@ def _blocks(configs: Sequence[type[Any]], indent: int) -> list[str]:
                     subsequent_indent=f'{margin}# ', break_on_hyphens=False,
                 )
             told = text
-            value = parameters.to_parameter(getattr(defaults, field.name))
+            value = to_parameter(getattr(defaults, field.name))
             lines += _entry(f'{margin}{field.name}: ', value)
     return lines
 

@@ -1,16 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """ROS parameters from a frozen dataclass, and the dataclass back from them.
 
-Every field becomes one parameter of its own name, its default and its line of the docstring:
-
-==========================  =====================================================================
-field                       parameter
-==========================  =====================================================================
-bool, int, float, str       the same; an integer is taken for a float
-tuple of str, float, int    list; for str an empty text is no entry, so ``['']`` is the empty list
-tuple or None               list, '' for None
-4x4 transform (tuple rows)  double list ``[x y z qx qy qz qw]``, metres and unit quaternion
-==========================  =====================================================================
+Every field becomes one parameter of its own name, its default and its line of the docstring;
+:mod:`perception_nodes.pipelines.config_values` says how its value is written.
 """
 
 import dataclasses
@@ -19,12 +11,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from perception_nodes.geometry import se3
+from perception_nodes.pipelines.config_values import (
+    from_parameter,
+    from_values,
+    is_transform,
+    to_parameter,
+)
 from perception_nodes.types import PerceptionError
 
 T = TypeVar('T')
@@ -69,15 +65,6 @@ def read(node: Node, config: type[T], prefix: str = '') -> T:
     )
 
 
-def from_values(config: type[T], values: Mapping[str, Any], prefix: str = '') -> T:
-    """Make a config of parameter values by field name; errors as ``read``."""
-    defaults = config()
-    return config(**{
-        name: from_parameter(prefix + name, value, getattr(defaults, name))
-        for name, value in values.items()
-    })
-
-
 def refusal(
     node: Node, configs: Mapping[str, Sequence[type[Any]]], changes: Sequence[Parameter]
 ) -> str:
@@ -104,42 +91,6 @@ def refusal(
     return ''
 
 
-def to_parameter(value: Any) -> Any:
-    """Give a field's value as a parameter's."""
-    if value is None:
-        return ''
-    if not isinstance(value, tuple):
-        return value
-    if _is_transform(value):
-        a_from_b = np.array(value, np.float64)
-        return [*a_from_b[:3, 3].tolist(), *se3.to_quaternion_xyzw(a_from_b).tolist()]
-    return list(value) or ['']
-
-
-def from_parameter(name: str, value: Any, default: Any) -> Any:
-    """Give a parameter's value as its field wants it, by the type of the default.
-
-    Raises
-    ------
-    PerceptionError
-        Naming the parameter, what it holds and what it should.
-    """
-    if default is None:
-        return None if value == '' else _sequence(name, value, (0.0,))
-    if isinstance(default, tuple):
-        return _sequence(name, value, default)
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(value, bool) != isinstance(default, bool) or not isinstance(
-        value, type(default)
-    ):
-        raise PerceptionError(
-            f'parameter {name} is {value!r} ({type(value).__name__}); '
-            f'it takes {type(default).__name__}, as in {default!r}'
-        )
-    return value
-
-
 def field_descriptions(defaults: Any) -> dict[str, str]:
     """Read one text for each field off the Attributes section of a NumPy-style docstring."""
     # From Python 3.13 on the compiler takes the indentation away; getdoc always does.
@@ -150,39 +101,8 @@ def field_descriptions(defaults: Any) -> dict[str, str]:
         for name in names.split(',') if colon else ():
             found[name.strip()] = ' '.join(meaning.split())
     for name in found:
-        if _is_transform(getattr(defaults, name, None)):
+        if is_transform(getattr(defaults, name, None)):
             found[name] += ' Here as x y z qx qy qz qw.'
     return found
 
 
-def _is_transform(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 4 and isinstance(value[0], tuple)
-
-
-def _sequence(name: str, value: Any, default: tuple[Any, ...]) -> Any:
-    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-        raise PerceptionError(f'parameter {name} is {value!r}; it takes a list')
-    if _is_transform(default):
-        return _transform(name, value)
-    if not default or isinstance(default[0], str):
-        if not all(isinstance(entry, str) for entry in value):
-            raise PerceptionError(f'parameter {name} is {list(value)}; it takes a list of texts')
-        return tuple(entry for entry in value if entry)
-    if not all(isinstance(entry, int | float) for entry in value):
-        raise PerceptionError(f'parameter {name} is {list(value)}; it takes a list of numbers')
-    return tuple(type(default[0])(entry) for entry in value)
-
-
-def _transform(name: str, value: Sequence[Any]) -> tuple[tuple[float, ...], ...]:
-    numbers = [float(number) for number in value if isinstance(number, int | float)]
-    if len(numbers) != 7 or len(value) != 7 or not np.isfinite(numbers).all():
-        raise PerceptionError(
-            f'parameter {name} is {list(value)}; it takes 7 numbers x y z qx qy qz qw'
-        )
-    length = float(np.linalg.norm(numbers[3:]))
-    if not 0.99 < length < 1.01:
-        raise PerceptionError(
-            f'parameter {name} has a quaternion of length {length:.3g}; it must be 1'
-        )
-    a_from_b = se3.from_quaternion_xyzw(np.array(numbers[3:]), np.array(numbers[:3]))
-    return tuple(tuple(float(entry) for entry in row) for row in a_from_b)

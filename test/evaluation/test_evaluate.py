@@ -21,6 +21,7 @@ from perception_nodes.evaluation.peers.dis_flow import DisFlowPipeline
 from perception_nodes.evaluation.peers.sgbm import SgbmPipeline
 from perception_nodes.evaluation.predictions import Predictions
 from perception_nodes.evaluation.report import render_report
+from perception_nodes.pipelines.stereo_depth import StereoDepthConfig
 from perception_nodes.types import (
     Camera,
     Depth,
@@ -158,6 +159,24 @@ def test_the_report_shows_frames_plots_and_numbers(
     assert page.count('<svg') == 4
     assert 'block_matching' in page
     assert len(judged.ours.frame_values) == 6
+
+
+def test_a_parameter_is_changed_and_told(
+    monkeypatch: pytest.MonkeyPatch, wall_bag: Path
+) -> None:
+    built: dict[str, Any] = {}
+
+    def build(task: str, **settings: Any) -> SgbmPipeline:
+        built.update(settings)
+        return SgbmPipeline()
+
+    monkeypatch.setattr(evaluation, 'build_pipeline', build)
+    texts = {'min_depth_m': '2'}
+    judged = evaluation.evaluate('stereo_depth', 'bag', wall_bag, parameters=texts)
+    assert built['config'] == StereoDepthConfig(min_depth_m=2.0)
+    assert judged.result()['parameters'] == texts
+    with pytest.raises(PerceptionError, match='no parameter depth; there are'):
+        evaluation.evaluate('stereo_depth', 'bag', wall_bag, parameters={'depth': '2'})
 
 
 def test_times_are_those_of_the_call(monkeypatch: pytest.MonkeyPatch, wall_bag: Path) -> None:

@@ -44,6 +44,7 @@ class ReplaySettings:
     tasks : by name; empty = all that the bag's cameras allow.
     left_topic, right_topic, image_topic : cameras by name; empty = found.
     models : other models than the tasks' own, by task.
+    parameters : to change, as perception_node names them (``segmentation.mirror``): YAML texts.
     backend, precision, threads : as ``inference.open_runner`` takes them.
     max_frames : stop after so many; 0 = all.
     tolerance_ms : how far the stamps of a pair may be apart, milliseconds.
@@ -58,6 +59,7 @@ class ReplaySettings:
     right_topic: str = ''
     image_topic: str = ''
     models: Mapping[str, str | Path] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
     backend: str = 'auto'
     precision: str = 'fp16'
     threads: int = 0
@@ -110,6 +112,7 @@ def replay_to_folder(
         perception, assumed = make_perception(
             tasks, bag, cameras, models=settings.models, backend=settings.backend,
             precision=settings.precision, threads=settings.threads,
+            parameters=settings.parameters,
         )
         notes = (*(off if not settings.tasks else ()), *assumed)
         for line in notes:
@@ -155,7 +158,7 @@ def _score(
 
     scores = score_outputs(folder / 'outputs', bag_path, keep=keep)
     result = ReplayResult(
-        _metrics(bag_path, cameras, done, scores, notes), _timings(done), notes
+        _metrics(bag_path, cameras, done, scores, notes, settings), _timings(done), notes
     )
     frames = keepsakes.frames() if settings.pictures else []
     stamps = [stamp for stamp, _ in frames]
@@ -170,7 +173,7 @@ def _score(
 
 def _metrics(
     bag_path: Path, cameras: StereoTopics | CameraTopics, done: Replayed, scores: Scores,
-    notes: tuple[str, ...],
+    notes: tuple[str, ...], settings: ReplaySettings,
 ) -> dict[str, Any]:
     """Content of metrics.json."""
     if isinstance(cameras, StereoTopics):
@@ -186,6 +189,7 @@ def _metrics(
             task: {key: info[key] for key in ('name', 'sha256', 'backend') if key in info}
             for task, info in done.infos.items()
         },
+        'parameters': dict(sorted(settings.parameters.items())),
         'outputs': dict(sorted(done.messages.items())),
         'metrics': scores.metrics,
         'summary': scores.summary,

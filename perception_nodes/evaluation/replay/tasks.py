@@ -4,12 +4,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from perception_nodes.bags.cameras import CameraTopics, StereoTopics
 from perception_nodes.bags.reader import BagReader
 from perception_nodes.bags.transforms import base_from_frame
 from perception_nodes.pipelines.build import PIPELINES, build_perception
+from perception_nodes.pipelines.config_values import changed
 from perception_nodes.pipelines.perception import STEREO_TASKS, TASKS, Perception
 from perception_nodes.types import PerceptionError
 
@@ -52,8 +54,13 @@ def make_perception(
     tasks: Sequence[str], bag: BagReader, cameras: StereoTopics | CameraTopics, *,
     models: Mapping[str, str | Path] | None = None, backend: str = 'auto',
     precision: str = 'fp16', threads: int = 0,
+    parameters: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Perception, tuple[str, ...]]:
     """Build the pipelines, with the camera's place on the vehicle from /tf_static.
+
+    Parameters
+    ----------
+    parameters : to change, as perception_node names them (``segmentation.mirror``): YAML texts.
 
     Returns
     -------
@@ -62,7 +69,7 @@ def make_perception(
     Raises
     ------
     PerceptionError
-        If a model is missing or damaged.
+        If a model is missing or damaged, or a parameter is wrong.
     """
     camera = cameras.left if isinstance(cameras, StereoTopics) else cameras
     frame = camera.camera.frame_id if camera.camera else ''
@@ -71,13 +78,23 @@ def make_perception(
         f'/tf_static does not say where {frame or "the camera"} is on base_link: taken as looking '
         'forward from its origin',
     )
+    for name in parameters:
+        if name.partition('.')[0] not in tasks or '.' not in name:
+            raise PerceptionError(
+                f'no parameter {name}: it begins with a task that runs, {", ".join(tasks)}, as in '
+                f'{tasks[0]}.NAME'
+            )
     configs: dict[str, Any] = {}
     for task in tasks:
         config = PIPELINES[task].config()
         if base_from_camera is not None and 'base_from_camera' in _names(config):
             rows = tuple(tuple(float(v) for v in row) for row in base_from_camera)
             config = replace(config, base_from_camera=rows)
-        configs[task] = config
+        prefix = f'{task}.'
+        configs[task] = changed(
+            config, {name.removeprefix(prefix): text for name, text in parameters.items()
+                     if name.startswith(prefix)}, prefix,
+        )
     perception = build_perception(
         configs, models=models, backend=backend, precision=precision, threads=threads
     )

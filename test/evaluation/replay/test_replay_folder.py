@@ -71,6 +71,22 @@ def test_two_replays_write_the_same_metrics(wall_bag: Path, tmp_path: Path) -> N
     assert json.loads(first)['digests'].keys() == json.loads(first)['outputs'].keys()
 
 
+def test_parameters_are_those_of_the_node(wall_bag: Path, tmp_path: Path, command: Any) -> None:
+    status, _, complaint = command(
+        str(wall_bag), '--out', str(tmp_path / 'out'), '--tasks', 'visual_odometry',
+        '-p', 'visual_odometry.odom_frame:=map', '-p', 'visual_odometry.window:=3',
+    )
+    assert status == 0, complaint
+    metrics = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    assert metrics['parameters'] == {
+        'visual_odometry.odom_frame': 'map', 'visual_odometry.window': '3'
+    }
+    with open_bag(tmp_path / 'out' / 'outputs') as bag:
+        found = bag.messages(['/visual_odometry_node/odometry'])
+        frames = {entry.message.header.frame_id for entry in found}
+    assert frames == {'map'}
+
+
 def test_only_as_many_frames_as_asked(wall_bag: Path, tmp_path: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     result = replay_to_folder(
@@ -180,6 +196,11 @@ def test_mistakes_on_the_command_line(wall_bag: Path, tmp_path: Path, command: A
         (('--out', str(full / 'thesis.txt' / 'out')), 'cannot write'),
         (('--out', out, '--left-topic', '/left/image_rect'), 'name both'),
         (('--out', out, '--models', str(tmp_path / 'none')), 'none'),
+        (('--out', out, '-p', 'odom_frame'), "takes NAME:=VALUE, as in mc_samples:=8, not 'odom"),
+        (('--out', out, '-p', 'odom_frame:=map'), 'parameter odom_frame: it begins with a task'),
+        (('--out', out, '--tasks', 'visual_odometry', '-p', 'segmentation.mirror:=true'),
+         'it begins with a task that runs, visual_odometry'),
+        (('--out', out, '-p', 'visual_odometry.wheel:=1'), 'no parameter visual_odometry.wheel; '),
     ):
         status, _, complaint = command(str(wall_bag), *arguments)
         assert (status, reason in complaint) == (2, True), complaint
