@@ -83,6 +83,19 @@ def test_mutual_information_is_entropy_of_the_mean_less_mean_of_entropies(networ
     torch.testing.assert_close(entropy, by_hand, atol=1e-5, rtol=0)
 
 
+def test_what_the_finer_features_settle_is_not_doubted(image) -> None:
+    """Every pixel is corrected to one class: samples that differ below it agree after all."""
+    torch.manual_seed(0)
+    network = StreetSegmentation().eval()
+    network.head_out.weight.data *= 20
+    masks = 2 * (torch.rand(8, network.mask_channels) > 0.5).float()
+    graph = SegmentationGraph(network, 1.0, 64 * 96)
+    doubted = graph(image, masks)[3].mean()
+    bias = network.refine_out.bias.data.view(11, 4)
+    bias[3] += 60
+    assert graph(image, masks)[3].mean() < 0.01 * doubted
+
+
 def test_entropy_of_certainty_and_of_ignorance() -> None:
     sure, unsure = torch.full((1, 4, 1, 1), -40.0), torch.zeros(1, 4, 1, 1)
     sure[0, 2] = 40

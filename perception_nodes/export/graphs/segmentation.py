@@ -28,9 +28,11 @@ PALETTE = (
 class SegmentationGraph(nn.Module):
     """Image and dropout masks in; labels, confidence, entropy, mutual information out.
 
-    The samples are drawn at a quarter of the network's size; the logarithm of their mean is
-    corrected to the half, as in the network's forward. The softmax is written out: ONNX Runtime's
-    own over the channels takes several times as long.
+    The samples are drawn at a quarter of the network's size, each with the mean over four pixels
+    of what the finer features correct, for that settles much of what dropout doubts; the logarithm
+    of their mean gets the rest at the half. Of one sample that is what the network's forward
+    gives, of several nearly. The softmax is written out: ONNX Runtime's own over the channels
+    takes several times as long.
 
     Parameters
     ----------
@@ -46,11 +48,13 @@ class SegmentationGraph(nn.Module):
         self.temperature = temperature
 
     def sample_scores(self, image: Tensor, dropout_masks: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of each mask row, T K h/4 w/4, and their correction, 1 4K h/4 w/4."""
+        """Logits of each mask row, T K h/4 w/4, and the rest of their correction, 1 4K h/4 w/4."""
         size = network_size(image, self.network_pixels)
         context, detail, correction = self.network.encode(to_network(image, size))
-        coarse = flattened(*self.network.decode(context, detail, dropout_masks))
-        return coarse / self.temperature, correction / self.temperature
+        shared = correction.unflatten(1, (-1, 4)).mean(2)
+        coarse = flattened(*self.network.decode(context, detail, dropout_masks)) + shared
+        rest = correction - shared.repeat_interleave(4, 1)
+        return coarse / self.temperature, rest / self.temperature
 
     def forward(self, image: Tensor, dropout_masks: Tensor) -> tuple[Tensor, ...]:
         """Arrays as in the card, in the order of the card."""
@@ -58,7 +62,6 @@ class SegmentationGraph(nn.Module):
         samples, log_samples = softmax(scores)
         mean = samples.mean(0, keepdim=True)
         log_mean = torch.log(mean.clamp(min=LEAST_PROBABILITY))
-        # Of the coarse samples: the correction is the same in all of them and knows no doubt.
         information = mean_entropy(mean, log_mean) - mean_entropy(samples, log_samples)
         fine, log_fine = softmax(refine(log_mean, correction))
         size = camera_size(image)
