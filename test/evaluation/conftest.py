@@ -12,12 +12,8 @@ from perception_nodes.bags.factory import BagFactory
 from perception_nodes.bags.writer import BagWriter
 from perception_nodes.messages.camera import info_from_camera
 from perception_nodes.messages.image import encode_image, image_message
-from perception_nodes.messages.primitives import (
-    header,
-    pose_with_covariance,
-    twist_with_covariance,
-)
-from perception_nodes.types import Camera, Image, StereoRig
+from perception_nodes.messages.odometry import odometry_message
+from perception_nodes.types import Camera, Image, Odometry, StereoRig
 
 HEIGHT, WIDTH, FOCAL_PX, BASELINE_M, DISPARITY_PX = 96, 192, 100.0, 0.5, 8
 DEPTH_M = FOCAL_PX * BASELINE_M / DISPARITY_PX
@@ -86,13 +82,8 @@ def wall_bag(wall_drive: WallDrive, tmp_path_factory: pytest.TempPathFactory) ->
                 writer.write(f'/ground_truth/{name}', stamp, message)
             pose = np.eye(4)
             pose[1, 3] = -STEP_M * frame
-            writer.write('/ground_truth/odometry', stamp, odometry_message(factory, stamp, pose))
+            truth = Odometry(
+                stamp, 'odom', 'base_link', pose, np.eye(6), np.zeros(6), np.eye(6)
+            )
+            writer.write('/ground_truth/odometry', stamp, odometry_message(truth, factory))
     return path
-
-
-def odometry_message(factory: BagFactory, stamp: int, pose: np.ndarray) -> object:
-    return factory.make(
-        'nav_msgs/msg/Odometry', header=header(factory, stamp, 'odom'),
-        child_frame_id='base_link', pose=pose_with_covariance(factory, pose, np.eye(6)),
-        twist=twist_with_covariance(factory, np.zeros(6), np.eye(6)),
-    )  # fmt: skip

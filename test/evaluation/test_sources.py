@@ -15,16 +15,8 @@ from perception_nodes.evaluation.sources import SOURCES, open_source
 from perception_nodes.geometry.warp import warp_by_flow
 from perception_nodes.messages.camera import info_from_camera
 from perception_nodes.messages.image import image_message
-from perception_nodes.messages.primitives import (
-    header,
-    pose_with_covariance,
-    twist_with_covariance,
-)
-from perception_nodes.types import (
-    Camera,
-    Image,
-    PerceptionError,
-)
+from perception_nodes.messages.odometry import odometry_message
+from perception_nodes.types import Camera, Image, Odometry, PerceptionError
 
 
 def write_poses(path: Path, places_m: list[int]) -> None:
@@ -38,15 +30,10 @@ def write_poses(path: Path, places_m: list[int]) -> None:
             image = Image(np.zeros((12, 16, 3), np.uint8), stamp, 'camera')
             writer.write('/camera/image_rect', stamp, image_message(image, factory))
             writer.write('/camera/camera_info', stamp, info_from_camera(camera, factory, stamp))
-            writer.write('/ground_truth/odometry', stamp, odometry_message(factory, stamp, pose))
-
-
-def odometry_message(factory: BagFactory, stamp: int, pose: np.ndarray) -> Any:
-    return factory.make(
-        'nav_msgs/msg/Odometry', header=header(factory, stamp, 'odom'),
-        child_frame_id='base_link', pose=pose_with_covariance(factory, pose, np.eye(6)),
-        twist=twist_with_covariance(factory, np.zeros(6), np.eye(6)),
-    )  # fmt: skip
+            truth = Odometry(
+                stamp, 'odom', 'base_link', pose, np.eye(6), np.zeros(6), np.eye(6)
+            )
+            writer.write('/ground_truth/odometry', stamp, odometry_message(truth, factory))
 
 
 def test_a_pair_is_turned_around_exactly(wall_drive: Any) -> None:
