@@ -55,7 +55,7 @@ DATASETS = (
 )
 @click.option('--threads', type=click.IntRange(0), default=0, show_default=True,
               help='Of the CPU backends; 0 = as many as there are cores.')
-@parameter_option("the task's node's, as in config/")
+@parameter_option('the task (those of its node, see config/)')
 @click.option('--peers', is_flag=True, help='Score the classical methods on the same frames, too.')
 def command(
     task: str, dataset: str, root: Path, json_path: Path | None, report_path: Path | None,

@@ -11,16 +11,16 @@ from perception_nodes.types import PerceptionError
 __all__ = ['parameter_option']
 
 
-def parameter_option(names: str) -> Callable[[Any], Any]:
+def parameter_option(whose: str) -> Callable[[Any], Any]:
     """Give the option; the command gets ``parameters``, a dict of name to text.
 
     Parameters
     ----------
-    names : what the names are, for the help.
+    whose : parameters they are, for the help.
     """
     return click.option(
         '-p', '--param', 'parameters', multiple=True, metavar='NAME:=VALUE', callback=_split,
-        help=f'Change a parameter: {names}. May be given several times.',
+        help=f'Change a parameter of {whose}; may be given several times.',
     )
 
 

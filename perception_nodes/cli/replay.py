@@ -54,7 +54,7 @@ TASKS = (
     '--threads', type=click.IntRange(0), default=0, show_default=True,
     help='Of the CPU backends; 0 = as many as there are cores.',
 )
-@parameter_option("perception_node's, as in config/perception_node.yaml: segmentation.mirror")
+@parameter_option('perception_node (segmentation.mirror, see config/perception_node.yaml)')
 @click.option(
     '--on-demand', is_flag=True,
     help='Also write what nodes make only for a listener: overlay, points, flow colours, path.',

@@ -136,7 +136,7 @@ def evaluate(
     split : of data sets that have splits; None = the usual one for validation.
     model, backend, precision, threads : as ``pipelines.build.build_pipeline`` takes them.
     config : the task's config; None = one that answers every frame and every pixel.
-    parameters : fields of it to change, by name: YAML texts.
+    parameters : fields of it to change, by name: YAML texts. The peers keep theirs.
     peers : names out of ``peers_of(task)``.
     details : also keep pictures and values of single frames, for a report.
     progress : called with (method, frames done, frames) in the prediction loop.

@@ -52,6 +52,7 @@ def evaluation_report(evaluation: Evaluation) -> Report:
         title=f'{task} on {_data_name(evaluation)}{split}',
         subtitle=f'{len(evaluation.ours.call_ms)} frames, model {evaluation.model} on '
         f'{evaluation.ours.backend}'
+        + ''.join(f', {name} {text}' for name, text in evaluation.parameters.items())
         + (f', beside {", ".join(peer.name for peer in evaluation.peers)}' if evaluation.peers
            else ''),
         headline=figures,

@@ -175,6 +175,7 @@ def test_a_parameter_is_changed_and_told(
     judged = evaluation.evaluate('stereo_depth', 'bag', wall_bag, parameters=texts)
     assert built['config'] == StereoDepthConfig(min_depth_m=2.0)
     assert judged.result()['parameters'] == texts
+    assert ', min_depth_m 2' in evaluation_report(judged).subtitle
     with pytest.raises(PerceptionError, match='no parameter depth; there are'):
         evaluation.evaluate('stereo_depth', 'bag', wall_bag, parameters={'depth': '2'})
 

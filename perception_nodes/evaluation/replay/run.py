@@ -114,7 +114,8 @@ def replay_to_folder(
             precision=settings.precision, threads=settings.threads,
             parameters=settings.parameters,
         )
-        notes = (*(off if not settings.tasks else ()), *assumed)
+        changed = tuple(f'{name} is {text}' for name, text in sorted(settings.parameters.items()))
+        notes = (*(off if not settings.tasks else ()), *assumed, *changed)
         for line in notes:
             note(line)
         done = _replay(bag, cameras, perception, folder / 'outputs', settings, progress)

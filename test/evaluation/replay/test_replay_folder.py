@@ -81,6 +81,7 @@ def test_parameters_are_those_of_the_node(wall_bag: Path, tmp_path: Path, comman
     assert metrics['parameters'] == {
         'visual_odometry.odom_frame': 'map', 'visual_odometry.window': '3'
     }
+    assert 'visual_odometry.window is 3' in (tmp_path / 'out' / 'report.html').read_text()
     with open_bag(tmp_path / 'out' / 'outputs') as bag:
         found = bag.messages(['/visual_odometry_node/odometry'])
         frames = {entry.message.header.frame_id for entry in found}
