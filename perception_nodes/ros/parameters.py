@@ -104,5 +104,3 @@ def field_descriptions(defaults: Any) -> dict[str, str]:
         if is_transform(getattr(defaults, name, None)):
             found[name] += ' Here as x y z qx qy qz qw.'
     return found
-
-
