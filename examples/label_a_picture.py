@@ -10,10 +10,10 @@ from pathlib import Path
 
 import cv2
 
-from perception_nodes.messages.pictures import overlay
 from perception_nodes.pipelines.build import build_pipeline
 from perception_nodes.pipelines.segmentation import SegmentationConfig
 from perception_nodes.types import UNLABELLED, Image
+from perception_nodes.visualization.colors import overlay
 
 
 def main(picture: Path, out: Path) -> None:

@@ -16,14 +16,14 @@ import numpy as np
 
 from perception_nodes.bags.factory import BagFactory
 from perception_nodes.bags.writer import BagWriter
-from perception_nodes.datasets.synthetic.drive import DriveConfig, drive
-from perception_nodes.datasets.synthetic.stereo_view import StereoSample
-from perception_nodes.datasets.synthetic.street_world import StreetWorld
 from perception_nodes.geometry import se3
 from perception_nodes.messages.camera import info_from_camera
 from perception_nodes.messages.image import encode_image, image_message
 from perception_nodes.messages.odometry import odometry_message
 from perception_nodes.messages.primitives import header, vector
+from perception_nodes.simulation.drive import DriveConfig, drive
+from perception_nodes.simulation.render.stereo_view import StereoSample
+from perception_nodes.simulation.scene.street_world import StreetWorld
 from perception_nodes.types import FloatArray, Odometry, StereoRig
 
 __all__ = ['write_rendered_bag']
@@ -40,7 +40,7 @@ def write_rendered_bag(
 
     Parameters
     ----------
-    path : folder to be. seed, frames, rig, config, world : see datasets.synthetic.drive.
+    path : folder to be. seed, frames, rig, config, world : see simulation.drive.
     progress : called with (frames done, frames).
 
     Raises

@@ -14,13 +14,13 @@ import numpy as np
 from perception_nodes.bags.model_inputs import InputFrame, read_input_frames
 from perception_nodes.cli.bench_scores import Judge, score_all, usual_judge
 from perception_nodes.cli.image_size import ImageSize
-from perception_nodes.datasets.synthetic.layers import random_stereo_pair
-from perception_nodes.evaluation.peers import PEERS
+from perception_nodes.evaluation.baselines import PEERS
 from perception_nodes.evaluation.speed import SpeedCase, SpeedResult, differences, measure, steps
 from perception_nodes.inference import BACKENDS, PRECISIONS
 from perception_nodes.inference.model_card import check_model
 from perception_nodes.inference.models import list_models, model_path
 from perception_nodes.pipelines.build import PIPELINES
+from perception_nodes.simulation.layers import random_stereo_pair
 from perception_nodes.types import PerceptionError
 
 FRAMES = 8

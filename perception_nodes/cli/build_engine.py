@@ -11,14 +11,14 @@ import click
 
 from perception_nodes.cli.image_size import ImageSize
 from perception_nodes.inference import PRECISIONS
-from perception_nodes.inference.background_build import BackgroundBuild
-from perception_nodes.inference.engine_builder import EngineRequest, plan_engine
-from perception_nodes.inference.engine_cache import engine_folder, read_header
-from perception_nodes.inference.engine_key import shapes_for_size
 from perception_nodes.inference.model_card import check_model
 from perception_nodes.inference.models import list_models, model_path
 from perception_nodes.inference.open_runner import engine_model
-from perception_nodes.inference.tensorrt_library import FLAVOURS
+from perception_nodes.inference.tensorrt.background_build import BackgroundBuild
+from perception_nodes.inference.tensorrt.engine_builder import EngineRequest, plan_engine
+from perception_nodes.inference.tensorrt.engine_cache import engine_folder, read_header
+from perception_nodes.inference.tensorrt.engine_key import shapes_for_size
+from perception_nodes.inference.tensorrt.library import FLAVOURS
 from perception_nodes.types import PerceptionError
 
 BAR_STEPS = 1000

@@ -93,7 +93,7 @@ def _report(bag: Path, folder: Path, cameras: StereoTopics) -> list[str]:
     )
     from perception_nodes.evaluation.recordings.recording_report import HEADLINES
     from perception_nodes.evaluation.report import format_number, write_report
-    from perception_nodes.inference.atomic_file import write_atomically
+    from perception_nodes.files import write_atomically
 
     kept = Keepsakes(3)
     scores = score_outputs(folder / 'outputs', bag, keep=kept.keep)

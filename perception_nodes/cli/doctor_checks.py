@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perception_nodes.inference import models
-from perception_nodes.inference.engine_cache import engine_folder
-from perception_nodes.inference.gpu import Gpu, probe
 from perception_nodes.inference.model_card import check_model
+from perception_nodes.inference.tensorrt.engine_cache import engine_folder
+from perception_nodes.inference.tensorrt.gpu import Gpu, probe
 from perception_nodes.pipelines.build import PIPELINES
 from perception_nodes.types import PerceptionError
 

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import click
 
-from perception_nodes.inference.engine_cache import (
+from perception_nodes.inference.model_card import file_sha256
+from perception_nodes.inference.models import list_models
+from perception_nodes.inference.tensorrt.engine_cache import (
     EngineCache,
     EngineFile,
     StaleEngineError,
     engine_folder,
 )
-from perception_nodes.inference.gpu import probe_gpu
-from perception_nodes.inference.model_card import file_sha256
-from perception_nodes.inference.models import list_models
-from perception_nodes.inference.tensorrt_library import load_tensorrt
+from perception_nodes.inference.tensorrt.gpu import probe_gpu
+from perception_nodes.inference.tensorrt.library import load_tensorrt
 from perception_nodes.types import PerceptionError
 
 FOLDER = click.option('--dir', 'folder', type=click.Path(file_okay=False, path_type=Path),

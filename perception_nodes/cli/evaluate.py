@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from perception_nodes.cli.parameters import parameter_option
+from perception_nodes.files import write_atomically
 from perception_nodes.inference import BACKENDS, PRECISIONS
-from perception_nodes.inference.atomic_file import write_atomically
 from perception_nodes.types import PerceptionError
 
 __all__ = ['command']

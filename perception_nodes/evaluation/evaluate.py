@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from perception_nodes.evaluation.peers import PEERS
-from perception_nodes.evaluation.peers.two_way_flow import TwoWayFlowPipeline
+from perception_nodes.evaluation.baselines import PEERS
+from perception_nodes.evaluation.baselines.two_way_flow import TwoWayFlowPipeline
 from perception_nodes.evaluation.predictions import Predictions
 from perception_nodes.evaluation.report_parts import Picture
 from perception_nodes.evaluation.samples import NEIGHBOURS, Source

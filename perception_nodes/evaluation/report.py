@@ -42,7 +42,7 @@ from perception_nodes.evaluation.report_parts import (
     Text,
 )
 from perception_nodes.evaluation.report_style import CSS
-from perception_nodes.inference.atomic_file import write_atomically
+from perception_nodes.files import write_atomically
 from perception_nodes.types import PerceptionError
 
 __all__ = ['format_number', 'render_report', 'write_report']

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from perception_nodes.bags.model_inputs import InputFrame, model_inputs
-from perception_nodes.evaluation.peers import PEERS
+from perception_nodes.evaluation.baselines import PEERS
 from perception_nodes.inference import open_runner
 from perception_nodes.inference.memory import memory_mb, peak_memory_mb
 from perception_nodes.inference.onnx_runner import default_threads

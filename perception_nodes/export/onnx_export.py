@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from perception_nodes.export.release import Release
-from perception_nodes.inference.atomic_file import write_atomically
+from perception_nodes.files import write_atomically
 from perception_nodes.inference.model_card import ANY, ModelCard, TensorSpec, write_card
-from perception_nodes.inference.weight_storage import store_half
 from perception_nodes.networks import NETWORKS
+from perception_nodes.onnx_graph.weight_storage import store_half
 from perception_nodes.training.checkpoint import load_weights
 from perception_nodes.training.recipe import Recipe
 from perception_nodes.types import Array, PerceptionError

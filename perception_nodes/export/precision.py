@@ -12,9 +12,9 @@ from typing import Any
 
 from perception_nodes.bags.model_inputs import InputFrame, model_inputs, read_input_frames
 from perception_nodes.export.quantisation import quantise
-from perception_nodes.inference.atomic_file import write_atomically
-from perception_nodes.inference.half_precision import half_model
+from perception_nodes.files import write_atomically
 from perception_nodes.inference.model_card import ModelCard, load_model, write_card
+from perception_nodes.onnx_graph.half_precision import half_model
 from perception_nodes.types import Array, PerceptionError
 
 CALIBRATION_FRAMES = 24

@@ -24,8 +24,8 @@ import onnxruntime as ort
 from onnx import ModelProto, NodeProto, TensorProto, helper
 from onnxruntime import quantization
 
-from perception_nodes.inference.half_precision import half_nodes, head_outputs
-from perception_nodes.inference.weight_storage import restore_full
+from perception_nodes.onnx_graph.half_precision import half_nodes, head_outputs
+from perception_nodes.onnx_graph.weight_storage import restore_full
 from perception_nodes.types import Array, PerceptionError
 
 QUANTISED = ('Conv', 'ConvTranspose', 'Gemm')

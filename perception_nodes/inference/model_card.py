@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from perception_nodes.inference.atomic_file import write_atomically
+from perception_nodes.files import write_atomically
 from perception_nodes.types import PerceptionError
 
 SCHEMA = 1

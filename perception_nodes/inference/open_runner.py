@@ -23,15 +23,15 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from perception_nodes.inference.engine_builder import EnginePlan, EngineRequest
-from perception_nodes.inference.gpu import probe
 from perception_nodes.inference.model_card import check_model
 from perception_nodes.inference.models import model_path
 from perception_nodes.inference.onnx_runner import OnnxRunner
 from perception_nodes.inference.openvino_runner import OpenvinoRunner
 from perception_nodes.inference.runner import Runner
 from perception_nodes.inference.switching_runner import SwitchingRunner
-from perception_nodes.inference.tensorrt_library import load_tensorrt
+from perception_nodes.inference.tensorrt.engine_builder import EnginePlan, EngineRequest
+from perception_nodes.inference.tensorrt.gpu import probe
+from perception_nodes.inference.tensorrt.library import load_tensorrt
 from perception_nodes.types import PerceptionError
 
 BACKENDS = (
@@ -107,8 +107,8 @@ def _with_engine(
     fallback: OnnxRunner, path: Path, backend: str, precision: str, engine_dir: str, gpu: int,
     memory_limit_mb: int, wait: bool,
 ) -> SwitchingRunner:
-    from perception_nodes.inference.cuda_runtime import load_cuda
-    from perception_nodes.inference.tensorrt_runner import TensorrtRunner
+    from perception_nodes.inference.tensorrt.cuda_runtime import load_cuda
+    from perception_nodes.inference.tensorrt.runner import TensorrtRunner
 
     device, reason = probe(gpu)
     if device is None:
@@ -131,7 +131,7 @@ def _with_engine(
 
 
 def _tensorrt_runs(gpu: int) -> bool:
-    from perception_nodes.inference.cuda_runtime import load_cuda
+    from perception_nodes.inference.tensorrt.cuda_runtime import load_cuda
 
     device, _ = probe(gpu)
     if device is None:

@@ -13,11 +13,15 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from perception_nodes.inference.background_build import BackgroundBuild
 from perception_nodes.inference.check_inputs import check_inputs
-from perception_nodes.inference.engine_builder import EnginePlan, EngineRequest, plan_engine
-from perception_nodes.inference.engine_cache import EngineCache, StaleEngineError
 from perception_nodes.inference.runner import EngineFailedError, Runner, RunnerState
+from perception_nodes.inference.tensorrt.background_build import BackgroundBuild
+from perception_nodes.inference.tensorrt.engine_builder import (
+    EnginePlan,
+    EngineRequest,
+    plan_engine,
+)
+from perception_nodes.inference.tensorrt.engine_cache import EngineCache, StaleEngineError
 from perception_nodes.types import Array, PerceptionError
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]

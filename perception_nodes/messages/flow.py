@@ -9,9 +9,9 @@ import numpy as np
 from perception_nodes.messages.context import Context
 from perception_nodes.messages.factory import MessageFactory
 from perception_nodes.messages.image import decode_array, encode_image, image_message
-from perception_nodes.messages.pictures import flow_color
 from perception_nodes.messages.primitives import header, stamp_ns
 from perception_nodes.types import Flow, Image, PerceptionError
+from perception_nodes.visualization.colors import flow_color
 
 
 def flow_messages(

@@ -9,21 +9,21 @@ from collections.abc import Callable
 
 from torch import nn
 
+from perception_nodes.networks.bayesian_context_net import StreetSegmentation
+from perception_nodes.networks.correlation_stereo import StreetStereo
 from perception_nodes.networks.deeplabv3 import DeepLabV3
 from perception_nodes.networks.fcn import FCN
 from perception_nodes.networks.flownet import FlowNetC, FlowNetS
 from perception_nodes.networks.gc_net import GCNet
+from perception_nodes.networks.keypoint_net import StreetFeatures
+from perception_nodes.networks.mono_depth_net import StreetMono
 from perception_nodes.networks.monodepth import Monodepth
 from perception_nodes.networks.netvlad import NetVladNetwork
+from perception_nodes.networks.place_descriptor import StreetPlace
 from perception_nodes.networks.pspnet import PSPNet
+from perception_nodes.networks.pyramid_flow import StreetFlow
 from perception_nodes.networks.segnet import SegNet
 from perception_nodes.networks.sfm_learner import SfMLearner
-from perception_nodes.networks.street_features import StreetFeatures
-from perception_nodes.networks.street_flow import StreetFlow
-from perception_nodes.networks.street_mono import StreetMono
-from perception_nodes.networks.street_place import StreetPlace
-from perception_nodes.networks.street_segmentation import StreetSegmentation
-from perception_nodes.networks.street_stereo import StreetStereo
 from perception_nodes.networks.superpoint import SuperPoint
 from perception_nodes.networks.unet import UNet
 from perception_nodes.networks.vgg_encoder import VGG16, slim

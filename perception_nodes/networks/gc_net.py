@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from perception_nodes.networks.correlation_stereo import soft_argmin
 from perception_nodes.networks.layers import ConvNorm, ResidualBlock
-from perception_nodes.networks.street_stereo import soft_argmin
 
 
 class Conv3dNorm(nn.Sequential):

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception_nodes.networks.street_place import NetVlad
+from perception_nodes.networks.place_descriptor import NetVlad
 from perception_nodes.networks.vgg_encoder import vgg_groups
 
 

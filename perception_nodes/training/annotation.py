@@ -8,7 +8,7 @@ network that learns from both must not be told two truths about the sky between 
 import cv2
 import numpy as np
 
-from perception_nodes.datasets.synthetic.blocks import BICYCLIST, FENCE, TREE
+from perception_nodes.simulation.scene.blocks import BICYCLIST, FENCE, TREE
 from perception_nodes.types import Array, FloatArray
 
 # Gaps up to so many pixels are closed, in views 512 px wide.

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from perception_nodes.datasets.synthetic.layers import random_motion_pair, random_stereo_pair
-from perception_nodes.networks.street_mono import FOCAL_PX
+from perception_nodes.networks.mono_depth_net import FOCAL_PX
+from perception_nodes.simulation.layers import random_motion_pair, random_stereo_pair
 from perception_nodes.training.augment import random_appearance, random_crop_transform, warp_image
-from perception_nodes.training.pop_up import Folded, fold, other_view
+from perception_nodes.training.layered_scene import Folded, fold, other_view
 from perception_nodes.training.scene_motion import scene_motion
 from perception_nodes.training.segmentation_batches import read_camvid
 from perception_nodes.types import Array, FloatArray

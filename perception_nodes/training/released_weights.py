@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from perception_nodes.inference.model_card import load_model
-from perception_nodes.inference.weight_storage import constants_to_initialisers, restore_full
+from perception_nodes.onnx_graph.weight_storage import constants_to_initialisers, restore_full
 from perception_nodes.training.recipe import Task
 from perception_nodes.types import Array, PerceptionError
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from perception_nodes.datasets.synthetic.cache import (
+from perception_nodes.networks.mono_depth_net import FOCAL_PX
+from perception_nodes.simulation.cache import (
     CachedSample,
     RenderedCache,
     read_arrays,
 )
-from perception_nodes.datasets.synthetic.filling import fill_cache
-from perception_nodes.datasets.synthetic.random_views import random_views
-from perception_nodes.networks.street_mono import FOCAL_PX
+from perception_nodes.simulation.filling import fill_cache
+from perception_nodes.simulation.random_views import random_views
 from perception_nodes.training.annotation import as_drawn
 from perception_nodes.training.augment import random_appearance
 from perception_nodes.training.dense_batches import (

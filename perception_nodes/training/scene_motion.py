@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from perception_nodes.training.pop_up import Folded
+from perception_nodes.training.layered_scene import Folded
 from perception_nodes.types import Array, FloatArray
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from perception_nodes.datasets.synthetic.clips import Clip, read_clip, rendered_clips, write_clip
-from perception_nodes.datasets.synthetic.filling import fill_cache
+from perception_nodes.simulation.clips import Clip, read_clip, rendered_clips, write_clip
+from perception_nodes.simulation.filling import fill_cache
 from perception_nodes.training.augment import colour_matrix, tone_curve
 from perception_nodes.training.dense_batches import Sample, some_grey
 from perception_nodes.training.rendered_batches import FOLDER

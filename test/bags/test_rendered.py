@@ -9,11 +9,11 @@ from perception_nodes.bags.frames import BagFrames
 from perception_nodes.bags.reader import open_bag
 from perception_nodes.bags.rendered import write_rendered_bag
 from perception_nodes.bags.transforms import base_from_frame
-from perception_nodes.datasets.synthetic.drive import drive
-from perception_nodes.datasets.synthetic.stereo_view import stereo_rig
-from perception_nodes.datasets.synthetic.street_world import StreetWorld, WorldConfig
 from perception_nodes.messages.image import decode_array
 from perception_nodes.messages.primitives import transform_of_pose
+from perception_nodes.simulation.drive import drive
+from perception_nodes.simulation.render.stereo_view import stereo_rig
+from perception_nodes.simulation.scene.street_world import StreetWorld, WorldConfig
 from perception_nodes.types import PerceptionError
 
 RIG = stereo_rig(96, 64, 70.0, 0.4)

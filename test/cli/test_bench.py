@@ -19,8 +19,8 @@ from perception_nodes.evaluation.speed import (
     measure,
     stereo_frames,
 )
-from perception_nodes.inference.gpu import probe_gpu
 from perception_nodes.inference.memory import memory_mb, peak_memory_mb
+from perception_nodes.inference.tensorrt.gpu import probe_gpu
 from perception_nodes.pipelines.build import PIPELINES
 from perception_nodes.types import PerceptionError
 

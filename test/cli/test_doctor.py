@@ -15,8 +15,8 @@ from perception_nodes.cli.doctor_checks import (
     profile_check,
     shipped,
 )
-from perception_nodes.inference.gpu import Gpu
 from perception_nodes.inference.model_card import ModelCard, write_card
+from perception_nodes.inference.tensorrt.gpu import Gpu
 from perception_nodes.types import PerceptionError
 
 PROFILE = '<profiles xmlns="x"><transport><segment_size>{}</segment_size></transport></profiles>'

@@ -14,14 +14,14 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 from perception_nodes.cli import build_engine, engines
-from perception_nodes.inference import engine_builder
-from perception_nodes.inference.gpu import probe_gpu
 from perception_nodes.inference.model_card import (
     ModelCard,
     TensorSpec,
     file_sha256,
     write_card,
 )
+from perception_nodes.inference.tensorrt import engine_builder
+from perception_nodes.inference.tensorrt.gpu import probe_gpu
 from perception_nodes.types import PerceptionError
 
 pytest.importorskip('tensorrt_rtx', reason='pip install tensorrt-rtx-cu13')

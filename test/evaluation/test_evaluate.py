@@ -16,9 +16,9 @@ from click.testing import CliRunner
 from perception_nodes.cli.evaluate import command
 from perception_nodes.datasets.files import write_flo
 from perception_nodes.evaluation import evaluate as evaluation
+from perception_nodes.evaluation.baselines.dis_flow import DisFlowPipeline
+from perception_nodes.evaluation.baselines.sgbm import SgbmPipeline
 from perception_nodes.evaluation.evaluation_report import evaluation_report
-from perception_nodes.evaluation.peers.dis_flow import DisFlowPipeline
-from perception_nodes.evaluation.peers.sgbm import SgbmPipeline
 from perception_nodes.evaluation.predictions import Predictions
 from perception_nodes.evaluation.report import render_report
 from perception_nodes.pipelines.stereo_depth import StereoDepthConfig

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from perception_nodes.bags.rendered import write_rendered_bag
-from perception_nodes.datasets.synthetic.drive import drive
+from perception_nodes.simulation.drive import drive
 
 EXAMPLES = Path(__file__).resolve().parents[2] / 'examples'
 

@@ -13,8 +13,8 @@ from perception_nodes.export.graphs.features import (
     side_by_side,
 )
 from perception_nodes.export.graphs.place_recognition import PlaceGraph
-from perception_nodes.networks.street_features import CELL, Fold, StreetFeatures
-from perception_nodes.networks.street_place import NetVlad, StreetPlace
+from perception_nodes.networks.keypoint_net import CELL, Fold, StreetFeatures
+from perception_nodes.networks.place_descriptor import NetVlad, StreetPlace
 
 
 @pytest.fixture(scope='module')

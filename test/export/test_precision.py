@@ -13,7 +13,6 @@ from onnx import TensorProto, helper, numpy_helper
 from perception_nodes.bags.model_inputs import model_inputs, read_input_frames
 from perception_nodes.export.precision import calibration_inputs, export_precision
 from perception_nodes.inference import open_runner
-from perception_nodes.inference.engine_builder import EngineRequest, ensure_engine
 from perception_nodes.inference.model_card import (
     ModelCard,
     TensorSpec,
@@ -21,6 +20,7 @@ from perception_nodes.inference.model_card import (
     file_sha256,
     write_card,
 )
+from perception_nodes.inference.tensorrt.engine_builder import EngineRequest, ensure_engine
 from perception_nodes.types import PerceptionError
 
 CHANNELS = 16

@@ -16,7 +16,7 @@ from perception_nodes.export.graphs.segmentation import (
     softmax,
 )
 from perception_nodes.export.temperature import fit_temperature
-from perception_nodes.networks.street_segmentation import StreetSegmentation, refine
+from perception_nodes.networks.bayesian_context_net import StreetSegmentation, refine
 
 
 @pytest.fixture(scope='module')

@@ -9,15 +9,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from perception_nodes.inference import (
-    BACKENDS,
-    cuda_runtime,
-    gpu,
-    onnx_runner,
-    open_runner,
-    stripped_engine,
-    tensorrt_runner,
-)
+from perception_nodes.inference import BACKENDS, onnx_runner, open_runner
+from perception_nodes.inference.tensorrt import cuda_runtime, gpu, stripped_engine
+from perception_nodes.inference.tensorrt import runner as tensorrt_runner
 from perception_nodes.types import PerceptionError
 
 IMAGE = np.random.default_rng(2).integers(0, 256, (1, 20, 30, 3), np.uint8)

@@ -10,10 +10,10 @@ import onnx
 import pytest
 
 from perception_nodes.inference import open_runner
-from perception_nodes.inference.engine_builder import EngineRequest, ensure_engine
-from perception_nodes.inference.half_precision import half_model
 from perception_nodes.inference.model_card import ANY, ModelCard, check_model
-from perception_nodes.inference.static_model import fix_shapes
+from perception_nodes.inference.tensorrt.engine_builder import EngineRequest, ensure_engine
+from perception_nodes.onnx_graph.half_precision import half_model
+from perception_nodes.onnx_graph.static_model import fix_shapes
 
 FOLDER = Path(__file__).resolve().parents[2] / 'models'
 MODELS = sorted(FOLDER.glob('*.onnx'))

@@ -15,11 +15,15 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from perception_nodes.inference.engine_builder import EnginePlan, EngineRequest, plan_engine
-from perception_nodes.inference.engine_cache import EngineCache, StaleEngineError
 from perception_nodes.inference.onnx_runner import OnnxRunner
 from perception_nodes.inference.runner import EngineFailedError, Runner
 from perception_nodes.inference.switching_runner import SwitchingRunner
+from perception_nodes.inference.tensorrt.engine_builder import (
+    EnginePlan,
+    EngineRequest,
+    plan_engine,
+)
+from perception_nodes.inference.tensorrt.engine_cache import EngineCache, StaleEngineError
 from perception_nodes.types import PerceptionError
 
 IMAGE = np.full((1, 24, 32, 3), 51, np.uint8)  # mean 0.4 from the fallback, 0.8 from the engine

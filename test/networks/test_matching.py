@@ -4,6 +4,7 @@
 import torch
 from torch.nn import functional as F
 
+from perception_nodes.networks.correlation_stereo import StreetStereo, soft_argmin
 from perception_nodes.networks.matching import (
     convex_upsample,
     local_correlation,
@@ -13,8 +14,7 @@ from perception_nodes.networks.matching import (
     warp,
     window_statistics,
 )
-from perception_nodes.networks.street_flow import FlowLevel, window_mean
-from perception_nodes.networks.street_stereo import StreetStereo, soft_argmin
+from perception_nodes.networks.pyramid_flow import FlowLevel, window_mean
 
 
 def test_gain_and_offset_do_not_change_contrast():

@@ -6,14 +6,14 @@ import math
 import pytest
 import torch
 
-from perception_nodes.networks.layers import HalfInstanceNorm
-from perception_nodes.networks.segnet import SegNet, monte_carlo
-from perception_nodes.networks.street_segmentation import (
+from perception_nodes.networks.bayesian_context_net import (
     LEAST_LOG_VARIANCE,
     StreetSegmentation,
     flattened,
     refine,
 )
+from perception_nodes.networks.layers import HalfInstanceNorm
+from perception_nodes.networks.segnet import SegNet, monte_carlo
 
 SMALL = ((4, 4), (6,))
 

@@ -5,10 +5,10 @@ import cv2
 import numpy as np
 import pytest
 
-from perception_nodes.datasets.synthetic.layers import random_motion_pair
 from perception_nodes.inference.models import model_path
 from perception_nodes.pipelines.build import build_pipeline
 from perception_nodes.pipelines.stereo_depth import StereoDepthConfig
+from perception_nodes.simulation.layers import random_motion_pair
 from perception_nodes.types import Camera, Image, PerceptionError, StereoRig
 
 

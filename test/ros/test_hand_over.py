@@ -15,10 +15,10 @@ import pytest
 from sensor_msgs.msg import CameraInfo, Image
 
 from perception_nodes.inference import model_path
-from perception_nodes.inference.engine_builder import EngineRequest
 from perception_nodes.inference.onnx_runner import OnnxRunner
 from perception_nodes.inference.runner import EngineFailedError
 from perception_nodes.inference.switching_runner import SwitchingRunner
+from perception_nodes.inference.tensorrt.engine_builder import EngineRequest
 from perception_nodes.ros import loading
 from perception_nodes.ros.nodes.segmentation_node import SegmentationNode
 from perception_nodes.ros.processes import NodeProcess

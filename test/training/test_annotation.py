@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from perception_nodes.datasets.synthetic.blocks import (
+from perception_nodes.simulation.scene.blocks import (
     BICYCLIST,
     BUILDING,
     FENCE,

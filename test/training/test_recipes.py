@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from perception_nodes.datasets.synthetic.cache import CachedSample
-from perception_nodes.datasets.synthetic.clips import Clip
 from perception_nodes.networks import NETWORKS
+from perception_nodes.simulation.cache import CachedSample
+from perception_nodes.simulation.clips import Clip
 from perception_nodes.training.checkpoint import FILE_NAME, TrainingState, save_checkpoint
 from perception_nodes.training.recipe import Batch
 from perception_nodes.training.recipes import (

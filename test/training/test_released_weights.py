@@ -12,9 +12,9 @@ from perception_nodes.export.graphs.segmentation import SEGMENTATION, build_grap
 from perception_nodes.export.onnx_export import to_onnx
 from perception_nodes.export.releases import RELEASES
 from perception_nodes.inference.model_card import ModelCard, write_card
-from perception_nodes.inference.weight_storage import store_half
 from perception_nodes.networks import NETWORKS
-from perception_nodes.networks.street_segmentation import StreetSegmentation
+from perception_nodes.networks.bayesian_context_net import StreetSegmentation
+from perception_nodes.onnx_graph.weight_storage import store_half
 from perception_nodes.training.checkpoint import FILE_NAME, load_weights
 from perception_nodes.training.loop import train
 from perception_nodes.training.recipe import Batch, Recipe, Task

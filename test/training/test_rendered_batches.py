@@ -5,8 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from perception_nodes.datasets.synthetic.cache import CachedSample
-from perception_nodes.networks.street_mono import FOCAL_PX
+from perception_nodes.networks.mono_depth_net import FOCAL_PX
+from perception_nodes.simulation.cache import CachedSample
 from perception_nodes.training.rendered_batches import (
     RenderedViews,
     cut,

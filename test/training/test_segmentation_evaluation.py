@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from perception_nodes.networks.bayesian_context_net import StreetSegmentation
 from perception_nodes.networks.segnet import SegNet
-from perception_nodes.networks.street_segmentation import StreetSegmentation
 from perception_nodes.training.segmentation_batches import Scene
 from perception_nodes.training.segmentation_evaluation import (
     SegmentationEvaluation,

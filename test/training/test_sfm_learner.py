@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perception_nodes.datasets.synthetic.clips import (
+from perception_nodes.losses.photometric import photometric_error
+from perception_nodes.losses.reprojection import reprojected
+from perception_nodes.networks.sfm_learner import SfMLearner
+from perception_nodes.simulation.clips import (
     Clip,
     read_clip,
     rendered_clips,
     write_clip,
 )
-from perception_nodes.datasets.synthetic.stereo_view import stereo_rig
-from perception_nodes.losses.photometric import photometric_error
-from perception_nodes.losses.reprojection import reprojected
-from perception_nodes.networks.sfm_learner import SfMLearner
+from perception_nodes.simulation.render.stereo_view import stereo_rig
 from perception_nodes.training.dense_batches import DenseBatches
 from perception_nodes.training.recipes import sfm_learner
 from perception_nodes.training.recipes.sfm_learner import SfmEvaluation, build_sfm, sfm_loss

@@ -8,7 +8,7 @@ import numpy as np
 
 from perception_nodes.evaluation.metrics_table import metric_label, metrics_table
 from perception_nodes.evaluation.plots import lines, place_matches, trajectory
-from perception_nodes.evaluation.recordings.frame_pictures import frame_pictures, legend
+from perception_nodes.evaluation.recordings.frame_images import frame_pictures, legend
 from perception_nodes.evaluation.recordings.ground_truth import FLOW
 from perception_nodes.evaluation.recordings.scores import Scores
 from perception_nodes.evaluation.report import format_number

@@ -17,13 +17,13 @@ from perception_nodes.bags.frames import BagFrames
 from perception_nodes.bags.reader import BagReader
 from perception_nodes.bags.replay import Replayed, replay
 from perception_nodes.bags.writer import BagWriter
-from perception_nodes.evaluation.recordings.keepsakes import Keepsakes, images_at, truth_at
 from perception_nodes.evaluation.recordings.recording_report import recording_report
+from perception_nodes.evaluation.recordings.sampled_frames import Keepsakes, images_at, truth_at
 from perception_nodes.evaluation.recordings.scores import Scores, score_outputs
 from perception_nodes.evaluation.replay.tasks import choose_tasks, make_perception, model_info_of
 from perception_nodes.evaluation.replay.whole_folder import whole_folder
 from perception_nodes.evaluation.report import write_report
-from perception_nodes.inference.atomic_file import write_atomically
+from perception_nodes.files import write_atomically
 from perception_nodes.messages.decode import REQUIRED
 from perception_nodes.messages.topics import full_name
 from perception_nodes.pipelines.perception import Perception

@@ -11,9 +11,9 @@ from perception_nodes.evaluation.samples import FlowStep, Source, flow_of
 from perception_nodes.evaluation.scorers.scorer import Headline
 from perception_nodes.evaluation.scorers.sigma_plots import sigma_plots
 from perception_nodes.evaluation.scorers.timing import timed
-from perception_nodes.messages.pictures import flow_color, sigma_color
 from perception_nodes.metrics.flow import FlowMetric
 from perception_nodes.types import Array
+from perception_nodes.visualization.colors import flow_color, sigma_color
 
 __all__ = ['OpticalFlowScorer']
 

@@ -13,12 +13,6 @@ from perception_nodes.evaluation.report_parts import Picture, Plot
 from perception_nodes.evaluation.samples import Source
 from perception_nodes.evaluation.scorers.scorer import Headline
 from perception_nodes.evaluation.scorers.timing import timed
-from perception_nodes.messages.pictures import (
-    class_color,
-    class_palette,
-    overlay,
-    sigma_color,
-)
 from perception_nodes.metrics.segmentation import SegmentationMetric
 from perception_nodes.types import (
     UNLABELLED,
@@ -27,6 +21,12 @@ from perception_nodes.types import (
     Image,
     PerceptionError,
     Segmentation,
+)
+from perception_nodes.visualization.colors import (
+    class_color,
+    class_palette,
+    overlay,
+    sigma_color,
 )
 
 __all__ = ['SegmentationScorer', 'class_table']

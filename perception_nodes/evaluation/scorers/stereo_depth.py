@@ -12,9 +12,9 @@ from perception_nodes.evaluation.samples import Source
 from perception_nodes.evaluation.scorers.scorer import Headline
 from perception_nodes.evaluation.scorers.sigma_plots import sigma_plots
 from perception_nodes.evaluation.scorers.timing import timed
-from perception_nodes.messages.pictures import depth_color, sigma_color
 from perception_nodes.metrics.disparity import DisparityMetric
 from perception_nodes.types import Array
+from perception_nodes.visualization.colors import depth_color, sigma_color
 
 __all__ = ['StereoDepthScorer']
 

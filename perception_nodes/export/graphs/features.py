@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception_nodes.export.graphs.pictures import unit_picture
+from perception_nodes.export.graphs.images import unit_picture
 from perception_nodes.export.keypoint_error import measure_keypoints
 from perception_nodes.export.network_input import MEAN, STD, camera_size, network_size
 from perception_nodes.export.release import Calibration, Release
 from perception_nodes.inference.model_card import ANY, TensorSpec
-from perception_nodes.networks.street_features import CELL
+from perception_nodes.networks.keypoint_net import CELL
 from perception_nodes.types import Array
 
 NETWORK_PIXELS = 640 * 384

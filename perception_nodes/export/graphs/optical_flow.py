@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perception_nodes.export.graphs.pictures import unit_picture
+from perception_nodes.export.graphs.images import unit_picture
 from perception_nodes.export.network_input import camera_size, network_size, resize
 from perception_nodes.export.release import Calibration, Release
 from perception_nodes.export.sigma_scale import fit_sigma_scale

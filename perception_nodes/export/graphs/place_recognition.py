@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from perception_nodes.export.graphs.pictures import unit_picture
+from perception_nodes.export.graphs.images import unit_picture
 from perception_nodes.export.network_input import MEAN, STD, network_size
 from perception_nodes.export.place_probability import fit_probability
 from perception_nodes.export.release import Calibration, Release

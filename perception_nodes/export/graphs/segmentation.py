@@ -14,7 +14,7 @@ from perception_nodes.export.network_input import camera_size, network_size, res
 from perception_nodes.export.release import Calibration, Release
 from perception_nodes.export.temperature import fit_temperature
 from perception_nodes.inference.model_card import ANY, TensorSpec
-from perception_nodes.networks.street_segmentation import StreetSegmentation, flattened, refine
+from perception_nodes.networks.bayesian_context_net import StreetSegmentation, flattened, refine
 from perception_nodes.training.recipes.segmentation_comparison import COMPARISON_RECIPES
 
 NETWORK_PIXELS = 480 * 384

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from perception_nodes.inference.atomic_file import write_atomically
+from perception_nodes.files import write_atomically
 from perception_nodes.pipelines.place_recognition.place_map import Place, PlaceMap
 from perception_nodes.types import PerceptionError
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from perception_nodes.losses.metric_learning import hardest_in_batch_triplets
-from perception_nodes.networks.street_place import StreetPlace
+from perception_nodes.networks.place_descriptor import StreetPlace
 from perception_nodes.training.checkpoint import FILE_NAME, load_weights
 from perception_nodes.training.place_batches import PlaceBatches
 from perception_nodes.training.recipe import Batch, Recipe, Task

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a scene to images with exact depth, flow, classes and poses."""
