@@ -16,7 +16,7 @@ from perception_nodes.types import Camera, Image, StereoRig
 
 
 def read(path: str) -> Image:
-    """Read a picture as RGB."""
+    """Read an image as RGB."""
     return Image(cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB))
 
 

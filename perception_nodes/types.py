@@ -29,7 +29,7 @@ class PerceptionError(Exception):
 
 @dataclass(frozen=True)
 class Image:
-    """One picture as a camera took it.
+    """One image as a camera took it.
 
     Attributes
     ----------

@@ -103,7 +103,7 @@ def list_cameras(bag: BagReader) -> list[CameraTopics]:
     topics = bag.topics()
     images: dict[str, list[str]] = {}
     for name, summary in topics.items():
-        if summary.type in (IMAGE, COMPRESSED) and summary.count and _is_picture(bag, name):
+        if summary.type in (IMAGE, COMPRESSED) and summary.count and _is_image(bag, name):
             images.setdefault(camera_key(name), []).append(name)
     return [
         _with_info(bag, min(names, key=_preference)) for _, names in sorted(images.items())
@@ -130,7 +130,7 @@ def _preference(topic: str) -> tuple[int, int, str]:
     return rank, int(topic != base_topic(topic)), topic
 
 
-def _is_picture(bag: BagReader, topic: str) -> bool:
+def _is_image(bag: BagReader, topic: str) -> bool:
     """Whether the topic holds what a camera sees, and not depth or a result of perception."""
     if _NOT_CAMERAS.search(topic):
         return False

@@ -15,7 +15,7 @@ from perception_nodes.inference.model_card import ANY, ModelCard
 from perception_nodes.pipelines.perception import StereoFrame
 from perception_nodes.types import Array, Image, PerceptionError
 
-PICTURES = ('.png', '.jpg', '.jpeg', '.ppm', '.bmp')
+IMAGES = ('.png', '.jpg', '.jpeg', '.ppm', '.bmp')
 
 
 @dataclass(frozen=True)
@@ -42,24 +42,24 @@ class InputFrame:
 
 
 def read_input_frames(source: str | Path) -> Iterator[InputFrame]:
-    """Frames of a bag, or pictures of a folder in the order of their names.
+    """Frames of a bag, or images of a folder in the order of their names.
 
     A folder with the folders ``left`` and ``right`` holds pairs (equal names).
 
     Raises
     ------
     PerceptionError
-        If it is neither, or a picture cannot be read.
+        If it is neither, or an image cannot be read.
     """
     source = Path(source)
     if (source / 'left').is_dir() and (source / 'right').is_dir():
-        for path in _pictures(source / 'left'):
+        for path in _images(source / 'left'):
             left, right = _read(path), _read(source / 'right' / path.name)
             if left.shape != right.shape:
                 raise PerceptionError(f'{path.name}: left and right differ in size')
             yield InputFrame(left, right, left.shape[1])
-    elif source.is_dir() and (pictures := _pictures(source)):
-        for path in pictures:
+    elif source.is_dir() and (images := _images(source)):
+        for path in images:
             image = _read(path)
             yield InputFrame(image, None, image.shape[1])
     else:
@@ -121,12 +121,12 @@ def _rgb(image: Image) -> Array:
     return image.data if image.data.ndim == 3 else np.repeat(image.data[..., None], 3, axis=2)
 
 
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+def _images(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
 
 
 def _read(path: Path) -> Array:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
-        raise PerceptionError(f'picture {path} is missing or cannot be read')
+        raise PerceptionError(f'image {path} is missing or cannot be read')
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))

@@ -14,7 +14,7 @@ import numpy as np
 from perception_nodes.bags.model_inputs import InputFrame, read_input_frames
 from perception_nodes.cli.bench_scores import Judge, score_all, usual_judge
 from perception_nodes.cli.image_size import ImageSize
-from perception_nodes.evaluation.baselines import PEERS
+from perception_nodes.evaluation.baselines import BASELINES
 from perception_nodes.evaluation.speed import SpeedCase, SpeedResult, differences, measure, steps
 from perception_nodes.inference import BACKENDS, PRECISIONS
 from perception_nodes.inference.model_card import check_model
@@ -26,7 +26,7 @@ from perception_nodes.types import PerceptionError
 FRAMES = 8
 STEP_PX = 6
 BAYESIAN_SAMPLES = 8
-NETWORK_PEERS = {'segmentation': ('segnet',)}
+NETWORK_BASELINES = {'segmentation': ('segnet',)}
 
 
 @click.command('bench', short_help='Measure latency, throughput, memory and accuracy.')
@@ -34,7 +34,8 @@ NETWORK_PEERS = {'segmentation': ('segnet',)}
 @click.option('--backends', default='onnxruntime', show_default=True,
               help='Separated by commas: backend or backend:precision, as openvino or '
               'tensorrt:fp16.')
-@click.option('--peers', is_flag=True, help='Classical methods in the same run (and SegNet).')
+@click.option('--baselines', '--peers', 'baselines', is_flag=True,
+              help='Classical methods in the same run (and SegNet).')
 @click.option('--size', type=ImageSize(), default='640x480', show_default=True,
               help="Camera's image size, pixels.")
 @click.option('--threads', type=click.IntRange(0), default=1, show_default=True,
@@ -42,7 +43,7 @@ NETWORK_PEERS = {'segmentation': ('segnet',)}
 @click.option('--calls', type=click.IntRange(2), default=30, show_default=True,
               help='Measured calls of each, after three to warm up.')
 @click.option('--input', 'source', type=click.Path(path_type=Path),
-              help='Bag or folder of pictures to run on [rendered layers].')
+              help='Bag or folder of images to run on [rendered layers].')
 @click.option('--dataset', help="Also score each backend's answers on this data set (one task).")
 @click.option('--root', type=click.Path(path_type=Path), help='Folder of the data set, or a bag.')
 @click.option('--data', type=click.Path(path_type=Path),
@@ -51,7 +52,7 @@ NETWORK_PEERS = {'segmentation': ('segnet',)}
 @click.option('--json', 'json_path', type=click.Path(dir_okay=False, path_type=Path),
               help='Write the table here.')
 def command(
-    tasks: tuple[str, ...], backends: str, peers: bool, size: tuple[int, int], threads: int,
+    tasks: tuple[str, ...], backends: str, baselines: bool, size: tuple[int, int], threads: int,
     calls: int, source: Path | None, dataset: str | None, root: Path | None, data: Path | None,
     split: str | None, json_path: Path | None,
 ) -> None:
@@ -66,8 +67,8 @@ def command(
     with tempfile.TemporaryDirectory() as folder:
         for task in wanted_tasks(tasks):
             cases = list(task_cases(task, parse_backends(backends), threads))
-            if peers:
-                cases += peer_cases(task, threads, frames[0], Path(folder))
+            if baselines:
+                cases += baseline_cases(task, threads, frames[0], Path(folder))
             rows = measure_all(task, cases, frames, calls)
             judge = None if data is None else usual_judge(task, data)
             if dataset is not None and root is not None:
@@ -129,13 +130,13 @@ def task_cases(
     yield SpeedCase('pipeline', task, f'{task} pipeline', threads=threads)
 
 
-def peer_cases(
+def baseline_cases(
     task: str, threads: int, frame: InputFrame, folder: Path
 ) -> Iterator[SpeedCase]:
     """Classical methods of the task, and networks as published where torch is installed."""
-    for name in PEERS.get(task, {}):
-        yield SpeedCase('peer', task, name, threads=threads)
-    for name in NETWORK_PEERS.get(task, ()):
+    for name in BASELINES.get(task, {}):
+        yield SpeedCase('baseline', task, name, threads=threads)
+    for name in NETWORK_BASELINES.get(task, ()):
         try:
             from perception_nodes.export.published import export_published
         except ImportError:

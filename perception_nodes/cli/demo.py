@@ -48,7 +48,7 @@ def command(
     """Show that everything works here: six nodes, live, on a drive whose truth is known.
 
     Renders a short stereo drive, writes it as a rosbag2, starts the six nodes as ROS 2 processes,
-    plays the bag to them, records what they publish, scores it and writes a report with pictures
+    plays the bag to them, records what they publish, scores it and writes a report with images
     of every output. About a minute on two cores.
     """
     from perception_nodes.cli.demo_drive import rendered_drive, require_ros
@@ -85,7 +85,7 @@ def _report(bag: Path, folder: Path, cameras: StereoTopics) -> list[str]:
     """Write metrics.json and report.html; lines for the screen."""
     from perception_nodes.bags.reader import open_bag
     from perception_nodes.evaluation.recordings import (
-        Keepsakes,
+        SampledFrames,
         images_at,
         recording_report,
         score_outputs,
@@ -95,7 +95,7 @@ def _report(bag: Path, folder: Path, cameras: StereoTopics) -> list[str]:
     from perception_nodes.evaluation.report import format_number, write_report
     from perception_nodes.files import write_atomically
 
-    kept = Keepsakes(3)
+    kept = SampledFrames(3)
     scores = score_outputs(folder / 'outputs', bag, keep=kept.keep)
     frames = kept.frames()
     stamps = [stamp for stamp, _ in frames]

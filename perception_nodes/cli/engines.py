@@ -33,7 +33,7 @@ def command() -> None:
 @click.option('--json', 'as_json', is_flag=True, help='Print as JSON.')
 def list_engines(folder: Path | None, as_json: bool) -> None:
     """Every engine: what it is for, and why it would not be loaded."""
-    entries = list(judged(EngineCache(folder)))
+    entries = list(evaluated(EngineCache(folder)))
     if as_json:
         click.echo(json.dumps([
             {'path': str(path), 'bytes': path.stat().st_size, 'stale': reason,
@@ -63,7 +63,7 @@ def prune(folder: Path | None, everything: bool, dry_run: bool) -> None:
     """Remove engines that nothing here would load: damaged, of another model file or library."""
     cache = EngineCache(folder)
     freed = 0
-    for path, _, reason in judged(cache):
+    for path, _, reason in evaluated(cache):
         if reason or everything:
             freed += path.stat().st_size
             click.echo(f'{path.name}: {reason or "removed with all"}')
@@ -75,7 +75,7 @@ def prune(folder: Path | None, everything: bool, dry_run: bool) -> None:
     click.echo(f'{freed / 1e6:.1f} MB {"would be " if dry_run else ""}freed')
 
 
-def judged(cache: EngineCache) -> Iterator[tuple[Path, EngineFile | None, str]]:
+def evaluated(cache: EngineCache) -> Iterator[tuple[Path, EngineFile | None, str]]:
     """Engine files, each with the reason why it is stale ('' if it is good)."""
     digests = {file_sha256(path) for path in list_models().values()}
     versions: dict[str, str] = {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""perception evaluate: judge a task on a data set or a bag with ground truth."""
+"""perception evaluate: evaluate a task on a data set or a bag with ground truth."""
 
 import json
 import os
@@ -27,7 +27,7 @@ DATASETS = (
 )  # fmt: skip
 
 
-@click.command('evaluate', short_help='Judge a task on a data set.')
+@click.command('evaluate', short_help='Evaluate a task on a data set.')
 @click.argument('task', type=click.Choice(TASKS), metavar='TASK')
 @click.option('--dataset', required=True, type=click.Choice(DATASETS), help='Layout of the data.')
 @click.option(
@@ -39,7 +39,7 @@ DATASETS = (
 )
 @click.option(
     '--report', 'report_path', type=click.Path(dir_okay=False, path_type=Path),
-    help='Write an HTML report with plots and pictures here.',
+    help='Write an HTML report with plots and images here.',
 )
 @click.option(
     '--split', help='train, val or test of data sets that have splits.  [default: val of camvid]'
@@ -56,13 +56,14 @@ DATASETS = (
 @click.option('--threads', type=click.IntRange(0), default=0, show_default=True,
               help='Of the CPU backends; 0 = as many as there are cores.')
 @parameter_option('the task (those of its node, see config/)')
-@click.option('--peers', is_flag=True, help='Score the classical methods on the same frames, too.')
+@click.option('--baselines', '--peers', 'baselines', is_flag=True,
+              help='Score the classical methods on the same frames, too.')
 def command(
     task: str, dataset: str, root: Path, json_path: Path | None, report_path: Path | None,
     split: str | None, model: str | None, backend: str, precision: str, threads: int,
-    parameters: dict[str, str], peers: bool,
+    parameters: dict[str, str], baselines: bool,
 ) -> None:
-    """Judge TASK on a data set: predict every frame, score it, write the numbers.
+    """Evaluate TASK on a data set: predict every frame, score it, write the numbers.
 
     TASK is segmentation, stereo_depth, mono_depth, optical_flow, visual_odometry or
     place_recognition.
@@ -70,7 +71,7 @@ def command(
     Fractions are 0..1; names of metrics say other units (px, m, percent). Times are those of the
     pipeline's call in milliseconds, reading of files not included.
     """  # fmt: skip
-    from perception_nodes.evaluation.evaluate import evaluate, peers_of
+    from perception_nodes.evaluation.evaluate import baselines_of, evaluate
     from perception_nodes.evaluation.evaluation_report import evaluation_report
     from perception_nodes.evaluation.report import write_report
 
@@ -80,7 +81,8 @@ def command(
     with ExitStack() as stack:
         evaluation = evaluate(
             task, dataset, root, split=split, model=model, backend=backend, precision=precision,
-            threads=threads, parameters=parameters, peers=peers_of(task) if peers else (),
+            threads=threads, parameters=parameters,
+            baselines=baselines_of(task) if baselines else (),
             details=bool(report_path), progress=_Bars(stack),
         )
     result = evaluation.result()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
               show_default=True,
               help='fp16, int8: NAME_fp16.onnx, NAME_int8.onnx from NAME.onnx; needs no torch.')
 @click.option('--calibration', type=click.Path(path_type=Path),
-              help='Bag or folder of pictures of your own camera that int8 measures on.')
+              help='Bag or folder of images of your own camera that int8 measures on.')
 def command(
     name: str, runs: Path, checkpoint: Path | None, data: Path, out: Path, precision: str,
     calibration: Path | None,
@@ -55,10 +55,10 @@ def command(
     compared = comparison_results(steps, runs)
     checkpoint = checkpoint or runs / name / FILE_NAME
     card = export_release(release, RECIPES[name], checkpoint, data, out)
-    for judged, metrics in (measure(release, data, out / f'{name}.onnx') | compared).items():
-        card = replace(card, results={**card.results, judged: metrics})
+    for evaluated, metrics in (measure(release, data, out / f'{name}.onnx') | compared).items():
+        card = replace(card, results={**card.results, evaluated: metrics})
         write_card(card, out / f'{name}.json')
-        click.echo(f'{judged}: ' + ', '.join(f'{key} {v:.4g}' for key, v in metrics.items()))
+        click.echo(f'{evaluated}: ' + ', '.join(f'{key} {v:.4g}' for key, v in metrics.items()))
     click.echo(f'{out / name}.onnx: {card.parameters} parameters, sha256 {card.sha256[:12]}, '
                f'torch = ONNX within {card.training["parity_with_torch"]:.1e}')
 
@@ -68,14 +68,14 @@ def measure(release: 'Release', data: Path, model: Path) -> dict[str, dict[str, 
     from perception_nodes.evaluation.evaluate import evaluate
 
     results = {}
-    for dataset, folder, split in release.judged_on:
+    for dataset, folder, split in release.evaluated_on:
         name = ' '.join(part for part in (dataset, split) if part)
         if not (data / folder).is_dir():
             click.echo(f'{name}: not measured, {data / folder} is missing')
             continue
-        judged = evaluate(
+        evaluated = evaluate(
             release.task, dataset, data / folder, split=split, model=model,
             backend='onnxruntime', precision='fp32', threads=1,
         )
-        results[name] = {key: round(value, 4) for key, value in judged.ours.metrics.items()}
+        results[name] = {key: round(value, 4) for key, value in evaluated.ours.metrics.items()}
     return results

@@ -54,7 +54,7 @@ TASKS = (
     '--threads', type=click.IntRange(0), default=0, show_default=True,
     help='Of the CPU backends; 0 = as many as there are cores.',
 )
-@parameter_option('perception_node (segmentation.mirror, see config/perception_node.yaml)')
+@parameter_option('perception_node (segmentation.flip, see config/perception_node.yaml)')
 @click.option(
     '--on-demand', is_flag=True,
     help='Also write what nodes make only for a listener: overlay, points, flow colours, path.',
@@ -64,14 +64,15 @@ TASKS = (
     help='Of the chunks of outputs/.',
 )
 @click.option(
-    '--pictures', type=click.IntRange(0, 50), default=3, show_default=True,
+    '--sample-frames', '--pictures', 'sample_frames', type=click.IntRange(0, 50), default=3,
+    show_default=True,
     help='Frames shown in the report.',
 )
 def command(
     bag: Path, out: Path, overwrite: bool, tasks: str, left_topic: str, right_topic: str,
     image_topic: str, tolerance_ms: float, max_frames: int, models: Path | None, backend: str,
     precision: str, threads: int, parameters: dict[str, str], on_demand: bool, compression: str,
-    pictures: int,
+    sample_frames: int,
 ) -> None:
     """Run the pipelines on every frame of BAG and write their topics, scores and a report.
 
@@ -87,7 +88,7 @@ def command(
         left_topic=left_topic, right_topic=right_topic, image_topic=image_topic,
         parameters=parameters, backend=backend, precision=precision, threads=threads,
         max_frames=max_frames, tolerance_ms=tolerance_ms, on_demand=on_demand,
-        compression=compression, pictures=pictures, overwrite=overwrite,
+        compression=compression, sample_frames=sample_frames, overwrite=overwrite,
     )
     with _Bar() as bar:
         result = replay_to_folder(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file formats of the data sets: pictures, 16-bit PNG, PFM, FLO, lists and matrices."""
+"""The file formats of the data sets: images, 16-bit PNG, PFM, FLO, lists and matrices."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ __all__ = [
     'list_files',
     'read_flo',
     'read_gray',
-    'read_gray_picture',
+    'read_gray_image',
     'read_kitti_map',
     'read_matrix',
     'read_pfm',
@@ -49,20 +49,20 @@ def list_files(folder: Path, pattern: str) -> tuple[Path, ...]:
 
 
 def read_rgb(path: Path) -> Array:
-    """Read a picture as uint8 RGB [H, W, 3]."""
+    """Read an image as uint8 RGB [H, W, 3]."""
     image = _decode(path, cv2.IMREAD_COLOR)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def read_gray(path: Path) -> Array:
-    """Read a one-channel 8-bit picture (labels, masks) as it is, uint8 [H, W]."""
+    """Read a one-channel 8-bit image (labels, masks) as it is, uint8 [H, W]."""
     image = _decode(path, cv2.IMREAD_UNCHANGED)
     if image.dtype != np.uint8 or image.ndim != 2:
         raise PerceptionError(f'{path}: wanted 8-bit one-channel, found {_kind(image)}')
     return image
 
 
-def read_gray_picture(path: Path) -> Array:
+def read_gray_image(path: Path) -> Array:
     """Read a mask that may be stored in colour, uint8 [H, W]."""
     return _decode(path, cv2.IMREAD_GRAYSCALE)
 
@@ -158,10 +158,10 @@ def _decode(path: Path, flags: int) -> Array:
     # Some decoders fill up what is missing and warn on stderr, so the end is looked at first.
     for head, end in _WHOLE:
         if data.startswith(head) and end not in data[-_TRAILER:]:
-            raise PerceptionError(f'{path}: the picture is cut short')
+            raise PerceptionError(f'{path}: the image is cut short')
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     if image is None:
-        raise PerceptionError(f'{path}: not a picture that can be decoded')
+        raise PerceptionError(f'{path}: not an image that can be decoded')
     return image
 
 

@@ -32,7 +32,7 @@ class KittiDepth(SampleSequence[tuple[int, Path], DepthImage]):
     def read(self, entry: tuple[int, Path]) -> DepthImage:
         """Read one image, its depth and its intrinsics."""
         number, path = entry
-        # depth_selection writes the kind of the picture into the middle of its name.
+        # depth_selection writes the kind of the image into the middle of its name.
         name = path.name.replace('_image_0', '_groundtruth_depth_0', 1)
         truth = read_kitti_map(self.depth / name)
         image = Image(read_rgb(path), stamp_ns=number * _FRAME_NS)

@@ -17,7 +17,7 @@ from perception_nodes.types import Image, PerceptionError
 __all__ = ['LoopMatrix']
 
 _FRAME_NS = 1_000_000_000
-_PICTURES = ('.jpg', '.jpeg', '.png')
+_IMAGES = ('.jpg', '.jpeg', '.png')
 
 
 class LoopMatrix(SampleSequence[tuple[int, Path], PlaceImage]):
@@ -30,9 +30,9 @@ class LoopMatrix(SampleSequence[tuple[int, Path], PlaceImage]):
 
     def __init__(self, root: Path) -> None:
         folder = require_folder(Path(root), 'images', layout='loop matrix')
-        files = [path for path in list_files(folder, '*') if path.suffix.lower() in _PICTURES]
+        files = [path for path in list_files(folder, '*') if path.suffix.lower() in _IMAGES]
         if not files:
-            raise PerceptionError(f'{folder} holds no picture')
+            raise PerceptionError(f'{folder} holds no image')
         super().__init__(list(enumerate(files)))
         path = Path(root) / 'loop_ground_truth.png'
         matrix = read_gray(path) > 0

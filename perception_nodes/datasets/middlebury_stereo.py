@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from perception_nodes.datasets.files import read_gray_picture, read_pfm, read_rgb, require_folder
+from perception_nodes.datasets.files import read_gray_image, read_pfm, read_rgb, require_folder
 from perception_nodes.datasets.samples import StereoPair
 from perception_nodes.datasets.sequence import SampleSequence
 from perception_nodes.types import Camera, Image, PerceptionError, StereoRig
@@ -43,7 +43,7 @@ class MiddleburyStereo(SampleSequence[Path, StereoPair]):
         disparity[~np.isfinite(disparity)] = np.nan
         mask_path = entry / 'mask0nocc.png'
         if mask_path.is_file():
-            visible = read_gray_picture(mask_path) == _SEEN_BY_BOTH
+            visible = read_gray_image(mask_path) == _SEEN_BY_BOTH
         else:
             visible = np.isfinite(disparity)
         rig = _rig(entry / 'calib.txt', left.width, left.height)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bag with ground truth topics as what a task is judged on, frame by frame in order."""
+"""A bag with ground truth topics as what a task is evaluated on, frame by frame in order."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence

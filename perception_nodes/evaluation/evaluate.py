@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judge a task on a data set: one loop predicts, one scores; classical peers beside it.
+"""Evaluate a task on a data set: one loop predicts, one scores; classical baselines beside it.
 
 The result is what ``perception evaluate --json`` writes.
 """
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from perception_nodes.evaluation.baselines import PEERS
+from perception_nodes.evaluation.baselines import BASELINES
 from perception_nodes.evaluation.baselines.two_way_flow import TwoWayFlowPipeline
 from perception_nodes.evaluation.predictions import Predictions
-from perception_nodes.evaluation.report_parts import Picture
+from perception_nodes.evaluation.report_parts import ReportImage
 from perception_nodes.evaluation.samples import NEIGHBOURS, Source
 from perception_nodes.evaluation.scorers import SCORERS, Scorer
 from perception_nodes.evaluation.sources import open_source
@@ -27,7 +27,7 @@ from perception_nodes.pipelines.optical_flow import OpticalFlowConfig
 from perception_nodes.pipelines.place_recognition import PlaceRecognitionConfig
 from perception_nodes.types import PerceptionError
 
-__all__ = ['Evaluation', 'MethodResult', 'evaluate', 'peers_of']
+__all__ = ['Evaluation', 'MethodResult', 'baselines_of', 'evaluate']
 
 Progress = Callable[[str, int, int], None]
 
@@ -51,7 +51,7 @@ class MethodResult:
     ----------
     metrics : finite numbers by name. metric : the object behind them, for plots.
     call_ms : [frames] wall time of the pipeline's calls.
-    pictures : a few frames'.
+    images : a few frames'.
     frame_values : [frames] the scorer's frame metric, NaN where a frame has none; empty if off.
     """
 
@@ -61,7 +61,7 @@ class MethodResult:
     metric: Any
     call_ms: tuple[float, ...]
     frame_values: tuple[float, ...] = ()
-    pictures: tuple[tuple[Picture, ...], ...] = ()
+    images: tuple[tuple[ReportImage, ...], ...] = ()
 
     @property
     def ms_per_frame(self) -> dict[str, float]:
@@ -71,7 +71,7 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A task judged on a data set; ``ours`` first, then the peers.
+    """A task evaluated on a data set; ``ours`` first, then the baselines.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Evaluation:
     model: str
     parameters: dict[str, str]
     ours: MethodResult
-    peers: tuple[MethodResult, ...]
+    baselines: tuple[MethodResult, ...]
     scorer: Scorer
     source: Source
 
@@ -100,11 +100,11 @@ class Evaluation:
             'frames': len(self.ours.call_ms),
             'metrics': self.ours.metrics,
             'peers': {
-                peer.name: {
-                    **peer.metrics,
-                    **{f'ms_{name}': value for name, value in peer.ms_per_frame.items()},
+                baseline.name: {
+                    **baseline.metrics,
+                    **{f'ms_{name}': value for name, value in baseline.ms_per_frame.items()},
                 }
-                for peer in self.peers
+                for baseline in self.baselines
             },
             'ms_per_frame': self.ours.ms_per_frame,
             **({'parameters': self.parameters} if self.parameters else {}),
@@ -123,11 +123,11 @@ def evaluate(
     threads: int = 0,
     config: Any | None = None,
     parameters: Mapping[str, str] = MappingProxyType({}),
-    peers: Collection[str] = (),
+    baselines: Collection[str] = (),
     details: bool = False,
     progress: Progress = lambda method, done, total: None,
 ) -> Evaluation:
-    """Judge a task's released pipeline, and peers on the same frames.
+    """Evaluate a task's released pipeline, and baselines on the same frames.
 
     Parameters
     ----------
@@ -136,9 +136,9 @@ def evaluate(
     split : of data sets that have splits; None = the usual one for validation.
     model, backend, precision, threads : as ``pipelines.build.build_pipeline`` takes them.
     config : the task's config; None = one that answers every frame and every pixel.
-    parameters : fields of it to change, by name: YAML texts. The peers keep theirs.
-    peers : names out of ``peers_of(task)``.
-    details : also keep pictures and values of single frames, for a report.
+    parameters : fields of it to change, by name: YAML texts. The baselines keep theirs.
+    baselines : names out of ``baselines_of(task)``.
+    details : also keep images and values of single frames, for a report.
     progress : called with (method, frames done, frames) in the prediction loop.
 
     Raises
@@ -148,11 +148,12 @@ def evaluate(
         loaded.
     """
     source = open_source(task, dataset, root, split)
-    known_peers = peers_of(task)
-    unknown = sorted(set(peers) - set(known_peers))
+    known_baselines = baselines_of(task)
+    unknown = sorted(set(baselines) - set(known_baselines))
     if unknown:
         raise PerceptionError(
-            f"no peer '{unknown[0]}' of {task}; there are: {', '.join(known_peers) or 'none'}"
+            f"no baseline '{unknown[0]}' of {task}; "
+            f"there are: {', '.join(known_baselines) or 'none'}"
         )
     scorer = SCORERS[task](source)
     usual = _CONFIGS.get(task, PIPELINES[task].config())
@@ -164,9 +165,9 @@ def evaluate(
     )
     ours = _run('ours', pipeline, scorer, source.samples, details, progress)
     rivals = tuple(
-        _run(name, _peer(task, name, source), scorer, source.samples, details, progress)
-        for name in known_peers
-        if name in peers
+        _run(name, _baseline(task, name, source), scorer, source.samples, details, progress)
+        for name in known_baselines
+        if name in baselines
     )
     return Evaluation(
         task, dataset, Path(root), split or ('val' if dataset == 'camvid' else None),
@@ -174,21 +175,21 @@ def evaluate(
     )  # fmt: skip
 
 
-def peers_of(task: str) -> tuple[str, ...]:
+def baselines_of(task: str) -> tuple[str, ...]:
     """Names of the classical methods that a task is measured against."""
-    return tuple(PEERS.get(task, {}))
+    return tuple(BASELINES.get(task, {}))
 
 
-def _peer(task: str, name: str, source: Source) -> Any:
-    """Make a peer that, like ours, gives every pixel and knows where the camera is."""
-    peer = PEERS[task][name]()
-    if isinstance(peer, TwoWayFlowPipeline):
-        peer.config = _CONFIGS['optical_flow']
+def _baseline(task: str, name: str, source: Source) -> Any:
+    """Make a baseline that, like ours, gives every pixel and knows where the camera is."""
+    baseline = BASELINES[task][name]()
+    if isinstance(baseline, TwoWayFlowPipeline):
+        baseline.config = _CONFIGS['optical_flow']
     elif task == 'place_recognition':
-        peer = type(peer)(_CONFIGS[task])
+        baseline = type(baseline)(_CONFIGS[task])
     elif source.base_from_camera is not None:
-        peer = type(peer)(_on_vehicle(peer.config, source))
-    return peer
+        baseline = type(baseline)(_on_vehicle(baseline.config, source))
+    return baseline
 
 
 def _on_vehicle(config: Any, source: Source) -> Any:
@@ -211,7 +212,7 @@ def _run(
     with Predictions() as predictions:
         call_ms = _predict(name, pipeline, scorer, samples, predictions, progress)
         metric = scorer.metric()
-        frame_values, pictures = [], []
+        frame_values, images = [], []
         shown = _spread(len(samples), _SHOWN_FRAMES) if details else ()
         for index, sample in enumerate(samples):
             arrays = predictions.load(index)
@@ -221,12 +222,12 @@ def _run(
                 scorer.score(frame_metric, sample, arrays)
                 frame_values.append(frame_metric.compute()[scorer.frame_metric])
             if index in shown:
-                pictures.append(scorer.pictures(sample, arrays))
+                images.append(scorer.images(sample, arrays))
     metrics = {key: value for key, value in metric.compute().items() if math.isfinite(value)}
     runner = getattr(pipeline, 'runner', None)
     return MethodResult(
         name, runner.backend if runner is not None else 'opencv', metrics, metric,
-        tuple(call_ms), tuple(frame_values), tuple(pictures),
+        tuple(call_ms), tuple(frame_values), tuple(images),
     )  # fmt: skip
 
 

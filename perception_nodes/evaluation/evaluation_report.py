@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An evaluation as a report: figures, table against the peers, plots, frames."""
+"""An evaluation as a report: figures, table against the baselines, plots, frames."""
 
 import json
 
@@ -23,7 +23,7 @@ __all__ = ['evaluation_report']
 
 def evaluation_report(evaluation: Evaluation) -> Report:
     """Lay an evaluation out; made with ``details`` it has frames, too."""
-    methods = (evaluation.ours, *evaluation.peers)
+    methods = (evaluation.ours, *evaluation.baselines)
     split = f', {evaluation.split}' if evaluation.split else ''
     figures = [
         (format_number(evaluation.ours.metrics[headline.metric]), headline.label)
@@ -36,7 +36,7 @@ def evaluation_report(evaluation: Evaluation) -> Report:
         Section('Metrics', _metrics_parts(evaluation, methods), evaluation.source.note),
         Section('Plots', _plots(evaluation, methods)),
     ]
-    if evaluation.ours.pictures:
+    if evaluation.ours.images:
         sections.append(
             Section(
                 'Frames',
@@ -53,8 +53,8 @@ def evaluation_report(evaluation: Evaluation) -> Report:
         subtitle=f'{len(evaluation.ours.call_ms)} frames, model {evaluation.model} on '
         f'{evaluation.ours.backend}'
         + ''.join(f', {name} {text}' for name, text in evaluation.parameters.items())
-        + (f', beside {", ".join(peer.name for peer in evaluation.peers)}' if evaluation.peers
-           else ''),
+        + (f', beside {", ".join(baseline.name for baseline in evaluation.baselines)}'
+           if evaluation.baselines else ''),
         headline=figures,
         sections=[section for section in sections if section.parts],
     )  # fmt: skip
@@ -66,18 +66,18 @@ def _data_name(evaluation: Evaluation) -> str:
 
 
 def _galleries(ours: MethodResult, scorer: Scorer) -> list[Part]:
-    """One row a frame; frames with one picture share a row."""
+    """One row a frame; frames with one image share a row."""
     legend: list[Part] = []
     if isinstance(scorer, SegmentationScorer):
         legend = [Legend(list(zip(scorer.classes, scorer.palette, strict=True)))]
-    if all(len(pictures) == 1 for pictures in ours.pictures):
-        return [Gallery([pictures[0] for pictures in ours.pictures], 2)]
-    return [*legend, *(Gallery(pictures, len(pictures)) for pictures in ours.pictures)]
+    if all(len(images) == 1 for images in ours.images):
+        return [Gallery([images[0] for images in ours.images], 2)]
+    return [*legend, *(Gallery(images, len(images)) for images in ours.images)]
 
 
 def _metrics_parts(evaluation: Evaluation, methods: tuple[MethodResult, ...]) -> list[Part]:
     parts: list[Part] = []
-    if evaluation.peers:
+    if evaluation.baselines:
         parts += [
             Bars(
                 headline.label,

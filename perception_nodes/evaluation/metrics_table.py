@@ -5,7 +5,7 @@ from perception_nodes.evaluation.report_parts import Table
 
 __all__ = ['better_direction', 'metric_label', 'metrics_table']
 
-_HIGH = ('miou', 'iou_', 'accuracy', 'delta', 'auroc', 'recall', 'ap', 'valid_', 'tracked_')
+_HIGH = ('miou', 'iou_', 'accuracy', 'delta', 'auroc', 'recall', 'ap', 'density', 'tracked_')
 _NEITHER = ('coverage', 'median_scale', 'path_m')
 
 # For the page; the JSON file has the names themselves.

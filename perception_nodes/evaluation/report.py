@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report as one self-contained HTML file: figures, tables, bars, plots and pictures.
+"""A report as one self-contained HTML file: figures, tables, bars, plots and images.
 
 Say what it holds with the parts (:mod:`perception_nodes.evaluation.report_parts`) and write it::
 
@@ -8,12 +8,12 @@ Say what it holds with the parts (:mod:`perception_nodes.evaluation.report_parts
         headline=(('8.9 %', 'D1, not occluded'), ('46 ms', 'a frame, median')),
         sections=(
             Section('Accuracy', (Table(('metric', 'ours', 'sgbm'), (('d1', 0.07, 0.089),)),)),
-            Section('Frames', (Picture(image, 'left image'), Picture(colours, 'depth, 0-80 m'))),
+            Section('Frames', (Image(image, 'left image'), Image(colours, 'depth, 0-80 m'))),
         ),
     )
     write_report(Path('report.html'), report)
 
-Neighbouring pictures form a grid (a Gallery one with so many columns), neighbouring plots a row,
+Neighbouring images form a grid (a Gallery one with so many columns), neighbouring plots a row,
 neighbouring tables columns. Plots come from :mod:`perception_nodes.evaluation.plots`.
 """
 
@@ -34,9 +34,9 @@ from perception_nodes.evaluation.report_parts import (
     Details,
     Gallery,
     Legend,
-    Picture,
     Plot,
     Report,
+    ReportImage,
     Section,
     Table,
     Text,
@@ -100,9 +100,9 @@ def _section(index: int, section: Section) -> str:
     body = ''
     for kind, group in groupby(section.parts, type):
         parts = list(group)
-        if kind is Picture:
+        if kind is ReportImage:
             one = ' one' if len(parts) == 1 else ''
-            body += f'<div class="pictures{one}">{"".join(map(_picture, parts))}</div>\n'
+            body += f'<div class="images{one}">{"".join(map(_image, parts))}</div>\n'
         elif kind is Plot:
             body += f'<div class="plots">{"".join(map(_plot, parts))}</div>\n'
         elif kind is Table:
@@ -173,7 +173,7 @@ def _bars(bars: Bars) -> str:
 
 def _gallery(gallery: Gallery) -> str:
     columns = f'style="grid-template-columns: repeat({gallery.columns}, minmax(0, 1fr))"'
-    return f'<div class="pictures" {columns}>{"".join(map(_picture, gallery.pictures))}</div>\n'
+    return f'<div class="images" {columns}>{"".join(map(_image, gallery.images))}</div>\n'
 
 
 def _legend(legend: Legend) -> str:
@@ -184,10 +184,10 @@ def _legend(legend: Legend) -> str:
     return f'<div class="legend">{entries}</div>\n'
 
 
-def _picture(picture: Picture) -> str:
+def _image(picture: ReportImage) -> str:
     image = picture.image
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or 0 in image.shape:
-        raise PerceptionError(f'a picture is uint8 [H, W(, 3)], not {image.dtype} {image.shape}')
+        raise PerceptionError(f'an image is uint8 [H, W(, 3)], not {image.dtype} {image.shape}')
     height, width = image.shape[:2]
     if width > picture.max_width_px:
         size = (picture.max_width_px, max(1, round(height * picture.max_width_px / width)))

@@ -13,9 +13,9 @@ __all__ = [
     'Gallery',
     'Legend',
     'Part',
-    'Picture',
     'Plot',
     'Report',
+    'ReportImage',
     'Section',
     'Table',
     'Text',
@@ -71,7 +71,7 @@ class Bars:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportImage:
     """An image, uint8 RGB [H, W, 3] or mono [H, W], with its caption.
 
     Attributes
@@ -97,20 +97,20 @@ class Plot:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures in rows of so many columns; what belongs together stands in one row."""
+    """Images in rows of so many columns; what belongs together stands in one row."""
 
-    pictures: Sequence[Picture]
+    images: Sequence[ReportImage]
     columns: int
 
 
 @dataclass(frozen=True)
 class Legend:
-    """What the colours of the pictures mean: (name, (R, G, B)) each."""
+    """What the colours of the images mean: (name, (R, G, B)) each."""
 
     entries: Sequence[tuple[str, tuple[int, int, int]]]
 
 
-Part = Text | Details | Table | Bars | Picture | Gallery | Legend | Plot
+Part = Text | Details | Table | Bars | ReportImage | Gallery | Legend | Plot
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ CSS = """
 :root {
   color-scheme: light dark;
   --page: #f6f7f9; --card: #ffffff; --ink: #16202c; --soft: #5d6b7a; --line: #dfe4ea;
-  --ours: #2563eb; --bar: #dbe6fb; --peer: #e8ebef; --best: #0a7f53;
+  --ours: #2563eb; --bar: #dbe6fb; --baseline: #e8ebef; --best: #0a7f53;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #10151b; --card: #182029; --ink: #e6ebf1; --soft: #93a1b1; --line: #2b3641;
-    --ours: #6ea2ff; --bar: #24406f; --peer: #2b3641; --best: #4cd6a0;
+    --ours: #6ea2ff; --bar: #24406f; --baseline: #2b3641; --best: #4cd6a0;
   }
 }
 * { box-sizing: border-box; }
@@ -67,11 +67,11 @@ td.best { color: var(--best); font-weight: 650; }
 .bars i { background: var(--soft); opacity: .45; }
 .bars i.ours { background: var(--ours); opacity: 1; }
 .bars em { font-style: normal; font-variant-numeric: tabular-nums; }
-.pictures {
+.images {
   display: grid; gap: 14px; margin: 16px 0 0;
   grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr));
 }
-.pictures.one { grid-template-columns: minmax(0, 1fr); }
+.images.one { grid-template-columns: minmax(0, 1fr); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin: 12px 0 0; font-size: 13px; }
 .legend span { color: var(--soft); }
 .legend i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; }

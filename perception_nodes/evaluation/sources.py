@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which data sets can judge which task, and how each is read for it."""
+"""Which data sets can evaluate which task, and how each is read for it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -198,14 +198,14 @@ def open_source(task: str, dataset: str, root: Path, split: str | None) -> Sourc
     Raises
     ------
     PerceptionError
-        If there is no such task or data set, the data set cannot judge the task, or the root is
+        If there is no such task or data set, the data set cannot evaluate the task, or the root is
         not of its layout.
     """
     if task not in SOURCES:
         raise PerceptionError(f"no task '{task}'; there are {', '.join(SOURCES)}")
     if dataset not in SOURCES[task]:
         raise PerceptionError(
-            f"{dataset} cannot judge {task}; these can: {', '.join(SOURCES[task])}"
+            f"{dataset} cannot evaluate {task}; these can: {', '.join(SOURCES[task])}"
         )
     if not Path(root).exists():
         raise PerceptionError(f'{root} does not exist; give the data set folder with --root')

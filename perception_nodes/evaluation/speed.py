@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from perception_nodes.bags.model_inputs import InputFrame, model_inputs
-from perception_nodes.evaluation.baselines import PEERS
+from perception_nodes.evaluation.baselines import BASELINES
 from perception_nodes.inference import open_runner
 from perception_nodes.inference.memory import memory_mb, peak_memory_mb
 from perception_nodes.inference.onnx_runner import default_threads
@@ -37,10 +37,11 @@ class SpeedCase:
 
     Attributes
     ----------
-    kind : 'model' (a runner alone), 'pipeline' (with everything around it), 'peer' (a classical
-        method behind the pipeline's interface) or 'network' (a plain ONNX file without a card).
-    task : a task; name: of the model, pipeline, peer or network, for people.
-    model : path or released name ('' for peers).
+    kind : 'model' (a runner alone), 'pipeline' (with everything around it), 'baseline' (a
+        classical method behind the pipeline's interface) or 'network' (an ONNX file without a
+        card).
+    task : a task; name: of the model, pipeline, baseline or network, for people.
+    model : path or released name ('' for baselines).
     backend, precision, threads : as open_runner takes them.
     samples : rows of dropout masks of a model that has them.
     """
@@ -237,8 +238,8 @@ def _set_up(
                 raise PerceptionError(f'{case.name}: {runner.state().detail}')
         return (lambda index: runner.run(inputs[index % len(inputs)]),
                 lambda: runner.backend, True)
-    if case.kind == 'peer':
-        pipeline, backend = PEERS[case.task][case.name](), 'opencv'
+    if case.kind == 'baseline':
+        pipeline, backend = BASELINES[case.task][case.name](), 'opencv'
     else:
         pipeline = build_pipeline(case.task, model=case.model or None, backend=case.backend,
                                   precision=case.precision, threads=case.threads)

@@ -14,7 +14,7 @@ from perception_nodes.training.augment import random_appearance
 from perception_nodes.training.feature_batches import moved, random_view, view
 from perception_nodes.types import Array, FloatArray
 
-PICTURES = 24
+IMAGES = 24
 SIZE = (288, 384)
 RIGHT_PX = 3.0
 LEAST_SIMILARITY = 0.6
@@ -29,7 +29,7 @@ def measure_keypoints(graph: nn.Module, data_root: Path) -> Calibration:
     rng = np.random.default_rng(99)
     spread, repeated, right = [], [], []
     scenes = CamVid(data_root / 'camvid', 'val')
-    for index in np.linspace(0, len(scenes) - 1, PICTURES).astype(int):
+    for index in np.linspace(0, len(scenes) - 1, IMAGES).astype(int):
         picture = scenes[int(index)].image.data
         homographies = [random_view(rng, picture.shape[:2], SIZE) for _ in range(2)]
         one_from_zero = homographies[1] @ np.linalg.inv(homographies[0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the camera's picture to the network's and back, inside the graph."""
+"""From the camera's image to the network's and back, inside the graph."""
 
 import torch
 from torch import Tensor

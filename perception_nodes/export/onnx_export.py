@@ -99,10 +99,10 @@ def to_onnx(release: Release, graph: nn.Module) -> bytes:
 
 
 def open_axes(release: Release) -> dict[str, dict[int, str]]:
-    """Name the open axes: the inputs' pictures share height and width."""
+    """Name the open axes: the inputs' images share height and width."""
     axes: dict[str, dict[int, str]] = {}
     for spec in release.inputs:
-        pair = ('height', 'width') if is_picture(spec) else ()
+        pair = ('height', 'width') if is_image(spec) else ()
         opened = [axis for axis, size in enumerate(spec.shape) if size == ANY]
         axes[spec.name] = {
             axis: pair[i] if pair else f'{spec.name}_{axis}' for i, axis in enumerate(opened)
@@ -114,7 +114,7 @@ def open_axes(release: Release) -> dict[str, dict[int, str]]:
     return axes
 
 
-def is_picture(spec: TensorSpec) -> bool:
+def is_image(spec: TensorSpec) -> bool:
     """Whether an input is uint8 [1, H, W, 3]."""
     return spec.dtype == 'uint8' and len(spec.shape) == 4
 
@@ -122,19 +122,19 @@ def is_picture(spec: TensorSpec) -> bool:
 def examples(
     release: Release, sizes_hw: tuple[tuple[int, int], ...]
 ) -> Iterator[dict[str, Array]]:
-    """Made-up inputs of several sizes: pictures of smooth noise, lengths near their width, else 1.
+    """Made-up inputs of several sizes: images of smooth noise, lengths near their width, else 1.
 
-    A second picture shows the first, moved and with noise of its own: where nothing matches, a
+    A second image shows the first, moved and with noise of its own: where nothing matches, a
     matcher chooses by the last digit, and says nothing about the export.
     """
     rng = np.random.default_rng(0)
-    pictures = sum(is_picture(spec) for spec in release.inputs)
+    images = sum(is_image(spec) for spec in release.inputs)
     for height, width in sizes_hw:
-        wide = smooth_noise(rng, height, width + SHIFT_PX * pictures)
+        wide = smooth_noise(rng, height, width + SHIFT_PX * images)
         inputs: dict[str, Array] = {}
         left = 0
         for spec in release.inputs:
-            if is_picture(spec):
+            if is_image(spec):
                 picture = wide[:, left : left + width] + rng.normal(0, 2, (height, width, 3))
                 inputs[spec.name] = np.rint(picture).clip(0, 255).astype(np.uint8)[None]
                 left += SHIFT_PX

@@ -32,7 +32,7 @@ def export_precision(
     model : the fp32 ONNX file, its card beside it.
     precision : 'fp16' or 'int8'.
     out : folder for NAME_fp16.onnx or NAME_int8.onnx.
-    calibration : bag or folder of pictures that int8 measures the ranges on.
+    calibration : bag or folder of images that int8 measures the ranges on.
     frames : how many of them, spread evenly.
 
     Returns

@@ -44,7 +44,7 @@ class Release:
     outputs: tuple[TensorSpec, ...]
     network_pixels: int
     calibrate: Callable[[nn.Module, Path], Calibration] | None = None
-    judged_on: tuple[tuple[str, str, str | None], ...] = ()
+    evaluated_on: tuple[tuple[str, str, str | None], ...] = ()
     compared_with: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] = ()

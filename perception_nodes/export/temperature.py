@@ -19,7 +19,7 @@ def fit_temperature(
     logits: Sequence[Tensor], labels: Sequence[Array],
     resize: Callable[[Tensor, tuple[int, int]], Tensor],
 ) -> float:
-    """Temperature with the least Brier score (1950) on held-out pictures.
+    """Temperature with the least Brier score (1950) on held-out images.
 
     Like the likelihood it is least for the true probabilities, but no pixel costs more than two:
     outlines are drawn a pixel off here and there, and the likelihood would have all the rest doubt
@@ -27,8 +27,8 @@ def fit_temperature(
 
     Parameters
     ----------
-    logits : 1 K h w a picture, before division by the temperature.
-    labels : uint8 [H, W] a picture, 255 not counted.
+    logits : 1 K h w an image, before division by the temperature.
+    labels : uint8 [H, W] an image, 255 not counted.
     resize : how probabilities 1 K h w come to H, W.
     """
     def brier(log_temperature: float) -> float:

@@ -88,7 +88,7 @@ def census(image: Tensor, radius: int = 3, softness: float = 0.81) -> Tensor:
 
 
 def census_distance(first: Tensor, second: Tensor, radius: int = 3) -> Tensor:
-    """Soft Hamming distance of two grey pictures' census transforms, B 1 H W, 0..(2r+1)^2."""
+    """Soft Hamming distance of two grey images' census transforms, B 1 H W, 0..(2r+1)^2."""
     squared = (census(first, radius) - census(second, radius)) ** 2
     return (squared / (0.1 + squared)).sum(1, keepdim=True)
 

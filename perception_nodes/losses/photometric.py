@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Learning depth without truth: one picture must be explained by the other (Monodepth)."""
+"""Learning depth without truth: one image must be explained by the other (Monodepth)."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
 
 
 def structural_similarity(first: Tensor, second: Tensor) -> Tensor:
-    """SSIM of 3x3 windows of two pictures B C H W, 0..1 (Wang et al. 2004); B C H W, -1..1."""
+    """SSIM of 3x3 windows of two images B C H W, 0..1 (Wang et al. 2004); B C H W, -1..1."""
     first, second = (F.pad(image, (1, 1, 1, 1), mode='reflect') for image in (first, second))
     mean1, mean2 = (F.avg_pool2d(image, 3, 1) for image in (first, second))
     variance1 = F.avg_pool2d(first * first, 3, 1) - mean1 * mean1
@@ -24,7 +24,7 @@ def photometric_error(seen: Tensor, explained: Tensor, alpha: float = 0.85) -> T
 
     Parameters
     ----------
-    seen, explained : B C H W, 0..1: the picture, and the other one warped onto it.
+    seen, explained : B C H W, 0..1: the image, and the other one warped onto it.
     """
     similarity = ((1 - structural_similarity(seen, explained)) / 2).clamp(0, 1)
     return (alpha * similarity + (1 - alpha) * (seen - explained).abs()).mean(1, keepdim=True)
@@ -33,7 +33,7 @@ def photometric_error(seen: Tensor, explained: Tensor, alpha: float = 0.85) -> T
 def auto_masked_reprojection(
     seen: Tensor, explained: list[Tensor], unmoved: list[Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Least photometric error over the other pictures, where moving them helps at all.
+    """Least photometric error over the other images, where moving them helps at all.
 
     Godard et al. 2019 (Monodepth2, eq. 4 and 5): taking the least forgives what one of them does
     not see; pixels that fit better unmoved travel with the camera, and teach nothing.

@@ -28,17 +28,17 @@ def transform_from_vector(vector: Tensor) -> Tensor:
 def reprojected(
     other: Tensor, depth: Tensor, k: Tensor, other_from_image: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Bring another picture onto this one's grid.
+    """Bring another image onto this one's grid.
 
     Parameters
     ----------
-    other : B C H W. depth : B 1 H W of this picture. k : B 3 3, of both, pixels.
+    other : B C H W. depth : B 1 H W of this image. k : B 3 3, of both, pixels.
     other_from_image : B 4 4, from this camera's frame into the other's, in the unit of depth.
 
     Returns
     -------
-    B C H W, the other picture sampled where each pixel went (0 outside); bool B 1 H W, whether it
-    went into the picture, in front of the camera.
+    B C H W, the other image sampled where each pixel went (0 outside); bool B 1 H W, whether it
+    went into the image, in front of the camera.
     """
     batch, _, height, width = other.shape
     y, x = torch.meshgrid(

@@ -29,7 +29,7 @@ def left_right_consistency(left: Tensor, right: Tensor, weight: Tensor | None = 
 
     Parameters
     ----------
-    left, right : B 1 H W, each picture's disparity on its own grid, pixels. weight : B 1 H W.
+    left, right : B 1 H W, each image's disparity on its own grid, pixels. weight : B 1 H W.
     """
     return weighted_mean((left - sample_row(right, left)).abs(), weight)
 

@@ -55,7 +55,7 @@ def decode_array(message: Any) -> Array:
 
 
 def decode_image(message: Any) -> Image:
-    """Give a sensor_msgs/Image or CompressedImage as a picture.
+    """Give a sensor_msgs/Image or CompressedImage as an image.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def encode_image(
 
 
 def image_message(image: Image, factory: MessageFactory) -> Any:
-    """Make a sensor_msgs/Image (rgb8 or mono8) of a picture."""
+    """Make a sensor_msgs/Image (rgb8 or mono8) of an image."""
     encoding = 'mono8' if image.data.ndim == 2 else 'rgb8'
     return encode_image(image.data, encoding, factory, image.stamp_ns, image.frame_id)
 
@@ -150,11 +150,11 @@ def _eight_bits(pixels: Array, encoding: str) -> Array:
         # 65535 becomes 255: 257 is the ratio of the two ranges.
         return np.asarray((pixels.astype(np.uint32) + 128) // 257, np.uint8)
     if encoding != '32FC1':
-        raise PerceptionError(f'{encoding} holds measurements, not a picture')
+        raise PerceptionError(f'{encoding} holds measurements, not an image')
     grey = np.nan_to_num(pixels.astype(np.float32), nan=0.0, posinf=np.inf, neginf=-np.inf)
     if grey.min() < 0.0 or grey.max() > 1.0:
         raise PerceptionError(
-            f'32FC1 image holds values {grey.min():g}..{grey.max():g}; a picture has 0..1 '
+            f'32FC1 image holds values {grey.min():g}..{grey.max():g}; an image has 0..1 '
             '(is this a depth image?)'
         )
     return np.asarray(np.rint(grey * 255.0), np.uint8)
@@ -164,7 +164,7 @@ def _decompress(message: Any) -> Array:
     """Pixels of a CompressedImage: mono [H, W] or RGB [H, W, 3], uint8."""
     layout = str(message.format)
     if 'compressedDepth' in layout:
-        raise PerceptionError(f'{layout!r} is a depth image, not a picture')
+        raise PerceptionError(f'{layout!r} is a depth image, not an image')
     coded = np.frombuffer(message.data, np.uint8)
     if coded.size == 0:
         raise PerceptionError('empty compressed image: no data')

@@ -96,7 +96,7 @@ class StampPairer(Generic[Item]):
             self.unpaired[side] += 1
 
     def _forget_future(self, stamp_ns: int) -> None:
-        """Time went back (a looped bag): what waits from later than now will never pair."""
+        """Time jumped back (a looped bag): what waits from later than now will never pair."""
         for side in (LEFT, RIGHT):
             kept = [
                 entry for entry in self._waiting[side]

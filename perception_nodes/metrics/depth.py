@@ -88,7 +88,7 @@ class DepthMetric:
             self.sparsification.update(sigma, np.abs(estimate - truth))
 
     def compute(self) -> dict[str, float]:
-        """Return the Eigen errors, the same ``_median_scaled``, valid_fraction, sigma's worth."""
+        """Return the Eigen errors, the same ``_median_scaled``, density, sigma's worth."""
         nan = float('nan')
         empty = np.full(len(_NAMES), nan)
         plain = np.mean(self._images, axis=0) if self._images else empty
@@ -97,7 +97,7 @@ class DepthMetric:
             **dict(zip(_NAMES, map(float, plain), strict=True)),
             **{f'{n}_median_scaled': float(v) for n, v in zip(_NAMES, scaled, strict=True)},
             'median_scale': float(np.median(self._scales)) if self._scales else nan,
-            'valid_fraction': self._valid / self._truth if self._truth else nan,
+            'density': self._valid / self._truth if self._truth else nan,
             **self.calibration.compute(),
             **self.detection.compute(),
             **self.sparsification.compute(),

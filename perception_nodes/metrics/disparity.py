@@ -73,7 +73,7 @@ class DisparityMetric:
             self.sparsification.update(sigma, error)
 
     def compute(self) -> dict[str, float]:
-        """Return d1, bad1..3, epe_px (of valid estimates), valid_fraction, sigma's worth."""
+        """Return d1, bad1..3, epe_px (of valid estimates), density, sigma's worth."""
         nan = float('nan')
         return {
             'd1': self._outliers / self._truth if self._truth else nan,
@@ -82,7 +82,7 @@ class DisparityMetric:
                 f'bad{limit}': count / self._truth if self._truth else nan
                 for limit, count in self._bad.items()
             },
-            'valid_fraction': self._valid / self._truth if self._truth else nan,
+            'density': self._valid / self._truth if self._truth else nan,
             **self.calibration.compute(),
             **self.detection.compute(),
             **self.sparsification.compute(),

@@ -63,7 +63,7 @@ class FlowMetric:
             'epe_px': self._error_px / self._valid if self._valid else nan,
             'epe_image_px': float(np.mean(self._image_error_px)) if self._image_error_px else nan,
             'fl': self._outliers / self._truth if self._truth else nan,
-            'valid_fraction': self._valid / self._truth if self._truth else nan,
+            'density': self._valid / self._truth if self._truth else nan,
             **self.calibration.compute(),
             **self.detection.compute(),
             **self.sparsification.compute(),

@@ -9,19 +9,19 @@ from collections.abc import Callable
 
 from torch import nn
 
-from perception_nodes.networks.bayesian_context_net import StreetSegmentation
-from perception_nodes.networks.correlation_stereo import StreetStereo
+from perception_nodes.networks.bayesian_context_net import BayesianContextNet
+from perception_nodes.networks.correlation_stereo import CorrelationStereo
 from perception_nodes.networks.deeplabv3 import DeepLabV3
 from perception_nodes.networks.fcn import FCN
 from perception_nodes.networks.flownet import FlowNetC, FlowNetS
 from perception_nodes.networks.gc_net import GCNet
-from perception_nodes.networks.keypoint_net import StreetFeatures
-from perception_nodes.networks.mono_depth_net import StreetMono
+from perception_nodes.networks.keypoint_net import KeypointNet
+from perception_nodes.networks.mono_depth_net import MonoDepthNet
 from perception_nodes.networks.monodepth import Monodepth
 from perception_nodes.networks.netvlad import NetVladNetwork
-from perception_nodes.networks.place_descriptor import StreetPlace
+from perception_nodes.networks.place_descriptor import PlaceDescriptor
 from perception_nodes.networks.pspnet import PSPNet
-from perception_nodes.networks.pyramid_flow import StreetFlow
+from perception_nodes.networks.pyramid_flow import PyramidFlow
 from perception_nodes.networks.segnet import SegNet
 from perception_nodes.networks.sfm_learner import SfMLearner
 from perception_nodes.networks.superpoint import SuperPoint
@@ -29,8 +29,8 @@ from perception_nodes.networks.unet import UNet
 from perception_nodes.networks.vgg_encoder import VGG16, slim
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    'street_segmentation': StreetSegmentation,
-    'street_segmentation_plain': lambda: StreetSegmentation(dropout=0.0, aleatoric=False),
+    'bayesian_context_net': BayesianContextNet,
+    'bayesian_context_net_plain': lambda: BayesianContextNet(dropout=0.0, aleatoric=False),
     'segnet': SegNet,
     'bayesian_segnet': lambda: SegNet(dropout=0.5),
     'segnet_slim': lambda: SegNet(groups=slim(VGG16)),
@@ -41,16 +41,16 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     'deeplabv3': DeepLabV3,
     'deeplabv3_slim': lambda: DeepLabV3(widths=(32, 64, 128, 256), pyramid=128),
     'pspnet': PSPNet,
-    'street_stereo': StreetStereo,
+    'correlation_stereo': CorrelationStereo,
     'gc_net': lambda: GCNet(96),
-    'street_flow': StreetFlow,
+    'pyramid_flow': PyramidFlow,
     'flownet_s': FlowNetS,
     'flownet_c': FlowNetC,
-    'street_mono': StreetMono,
+    'mono_depth_net': MonoDepthNet,
     'monodepth': Monodepth,
     'sfm_learner': SfMLearner,
-    'street_features': StreetFeatures,
+    'keypoint_net': KeypointNet,
     'superpoint': SuperPoint,
-    'street_place': StreetPlace,
+    'place_descriptor': PlaceDescriptor,
     'netvlad': NetVladNetwork,
 }

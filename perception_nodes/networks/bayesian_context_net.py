@@ -20,16 +20,16 @@ LOGIT_RATE = 5.0
 RELAXATION = 0.1
 
 
-class StreetSegmentation(nn.Module):
+class BayesianContextNet(nn.Module):
     """Residual encoder to 1/32, pyramid context, decoder to 1/4, two dropout layers in the head.
 
     Only the head depends on the dropout masks: the encoder and decoder run once for T samples
     (Monte-Carlo dropout, Gal & Ghahramani 2016; the split of Kendall & Gal 2017: class logits and
     a log-variance of the logits per pixel). Their probability is learned (concrete dropout, Gal,
-    Hron & Kendall 2017), so that it falls as the pictures become more. What is thinner than a
+    Hron & Kendall 2017), so that it falls as the images become more. What is thinner than a
     quarter's pixel (poles, signs, edges) is told apart by a correction of the logits at 1/2, which
-    depends on the picture alone and so costs the same for any number of samples. The first three
-    layers normalise half of their channels in each picture, which carries the network to drives at
+    depends on the image alone and so costs the same for any number of samples. The first three
+    layers normalise half of their channels in each image, which carries the network to drives at
     another hour.
 
     Parameters
@@ -53,9 +53,9 @@ class StreetSegmentation(nn.Module):
         if dropout:
             logit = math.log(dropout / (1 - dropout))
             self.scaled_logit = nn.Parameter(torch.tensor([logit / LOGIT_RATE]))
-        self.stem2 = ConvNorm(3, half, stride=2, per_picture=True)
-        self.stem4 = ConvNorm(half, quarter, stride=2, per_picture=True)
-        self.stage4 = ResidualBlock(quarter, quarter, per_picture=True)
+        self.stem2 = ConvNorm(3, half, stride=2, per_image=True)
+        self.stem4 = ConvNorm(half, quarter, stride=2, per_image=True)
+        self.stage4 = ResidualBlock(quarter, quarter, per_image=True)
         self.stage8 = nn.Sequential(
             ResidualBlock(quarter, eighth, 2), ResidualBlock(eighth, eighth)
         )

@@ -40,7 +40,7 @@ def soft_argmin(scores: Tensor, reach: int = 0) -> tuple[Tensor, Tensor]:
     return mean, torch.sqrt(spread + 1e-4)
 
 
-class StreetStereo(nn.Module):
+class CorrelationStereo(nn.Module):
     """Correlate features along the row, aggregate the scores in an hourglass, read disparity off.
 
     After DispNetC (2-D aggregation of a correlation) with GC-Net's soft-argmin and a log-scale

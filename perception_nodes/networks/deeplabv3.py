@@ -20,7 +20,7 @@ class DeepLabV3(nn.Module):
         self.encoder = ResidualEncoder(widths, output_stride=16)
         self.branches = nn.ModuleList([ConvNorm(widths[3], pyramid, 1)])
         self.branches.extend(ConvNorm(widths[3], pyramid, dilation=rate) for rate in rates)
-        # No norm here: one value a channel and picture has no variance in a batch of one.
+        # No norm here: one value a channel and image has no variance in a batch of one.
         self.whole = nn.Sequential(nn.Conv2d(widths[3], pyramid, 1), nn.ReLU(inplace=True))
         self.join = nn.Sequential(
             ConvNorm(pyramid * (len(rates) + 2), pyramid, 1), nn.Dropout(0.1)

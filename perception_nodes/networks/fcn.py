@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FCN-8s: a classification network slid over the picture, with two finer skips."""
+"""FCN-8s: a classification network slid over the image, with two finer skips."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F

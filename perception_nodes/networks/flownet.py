@@ -72,13 +72,13 @@ FLOW_UNIT_PX = 20.0
 
 
 def result(flows: list[Tensor], image: Tensor) -> dict[str, Tensor | list[Tensor]]:
-    """Flow of the picture's size (bilinear from 1/4, as published) and those of all scales."""
+    """Flow of the image's size (bilinear from 1/4, as published) and those of all scales."""
     flows_px = [flow.float() * FLOW_UNIT_PX for flow in flows]
     return {'flow_px': upsample_like(flows_px[-1], image), 'coarse_px': flows_px}
 
 
 class FlowNetS(nn.Module):
-    """FlowNetSimple (Dosovitskiy et al. 2015): both pictures stacked, 38 M parameters."""
+    """FlowNetSimple (Dosovitskiy et al. 2015): both images stacked, 38 M parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class FlowNetS(nn.Module):
 
 
 class FlowNetC(nn.Module):
-    """FlowNetCorr (Dosovitskiy et al. 2015): each picture alone to 1/8, then a correlation.
+    """FlowNetCorr (Dosovitskiy et al. 2015): each image alone to 1/8, then a correlation.
 
     The correlation looks 20 cells of 1/8 around in steps of 2: 21 x 21 places.
     """

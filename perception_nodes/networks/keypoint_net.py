@@ -24,7 +24,7 @@ class Fold(ConvNorm):
         return relu(norm(F.conv2d(x, weight, stride=self.block)))
 
 
-class StreetFeatures(nn.Module):
+class KeypointNet(nn.Module):
     """Convolutional encoder to 1/16, heads at 1/8 (after SuperPoint, DeTone et al. 2018).
 
     The detector also sees the features at 1/2, folded into the cells: a corner's place inside its

@@ -7,9 +7,9 @@ from torch.nn import functional as F
 
 
 class HalfInstanceNorm(nn.Module):
-    """Half of the channels are normalised in each picture by itself (IBN-Net, Pan et al. 2018).
+    """Half of the channels are normalised in each image by itself (IBN-Net, Pan et al. 2018).
 
-    Early in a network that takes away a picture's light and colour cast, so that streets at dusk
+    Early in a network that takes away an image's light and colour cast, so that streets at dusk
     look like those of the day; the other half still knows them.
     """
 
@@ -34,14 +34,14 @@ class ConvNorm(nn.Sequential):
     def __init__(
         self, channels_in: int, channels_out: int, kernel: int = 3, *,
         stride: int = 1, dilation: int = 1, groups: int = 1, relu: bool = True,
-        per_picture: bool = False,
+        per_image: bool = False,
     ) -> None:
         padding = dilation * (kernel - 1) // 2
         conv = nn.Conv2d(
             channels_in, channels_out, kernel, stride, padding, dilation, groups, bias=False
         )
         layers: list[nn.Module] = [conv, nn.BatchNorm2d(channels_out)]
-        if per_picture:
+        if per_image:
             layers.append(HalfInstanceNorm(channels_out))
         if relu:
             layers.append(nn.ReLU(inplace=True))
@@ -52,11 +52,11 @@ class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut (He et al. 2016), the first one with the stride."""
 
     def __init__(
-        self, channels_in: int, channels_out: int, stride: int = 1, *, per_picture: bool = False
+        self, channels_in: int, channels_out: int, stride: int = 1, *, per_image: bool = False
     ) -> None:
         super().__init__()
         self.first = ConvNorm(channels_in, channels_out, stride=stride)
-        self.second = ConvNorm(channels_out, channels_out, relu=False, per_picture=per_picture)
+        self.second = ConvNorm(channels_out, channels_out, relu=False, per_image=per_image)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels_in != channels_out:
             self.shortcut = ConvNorm(channels_in, channels_out, 1, stride=stride, relu=False)

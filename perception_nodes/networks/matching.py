@@ -13,7 +13,7 @@ from perception_nodes.networks.layers import ConvNorm, ResidualBlock
 
 
 def luminance_and_contrast(image: Tensor) -> Tensor:
-    """Reduce a picture to what two cameras, or two moments, agree on.
+    """Reduce an image to what two cameras, or two moments, agree on.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def luminance_and_contrast(image: Tensor) -> Tensor:
     Returns
     -------
     float B 2 H W: luminance around 0, and luminance less the mean of the 9x9 pixels around it over
-    their deviation, which a gain or an offset between the pictures does not change.
+    their deviation, which a gain or an offset between the images does not change.
     """
     red, green, blue = image[:, 0:1], image[:, 1:2], image[:, 2:3]
     grey = 0.299 * red + 0.587 * green + 0.114 * blue
@@ -60,7 +60,7 @@ def thirds(image: Tensor, axis: int, step: int) -> tuple[Tensor, Tensor, Tensor]
 
 
 class MatchingEncoder(nn.Module):
-    """Features at 1/4, 1/8, ... of one picture, the same for both pictures of a pair.
+    """Features at 1/4, 1/8, ... of one image, the same for both images of a pair.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def row_correlation(left: Tensor, right: Tensor, levels: int) -> Tensor:
 
 
 def local_correlation(features: Tensor, other: Tensor, radius: int, step: int = 1) -> Tensor:
-    """Compare each pixel with the (2 radius + 1)^2 places around it in the other picture.
+    """Compare each pixel with the (2 radius + 1)^2 places around it in the other image.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def pixel_grid(like: Tensor) -> Tensor:
 
 
 def warp(older: Tensor, flow_px: Tensor) -> Tensor:
-    """Bring the older picture onto the newest grid: sample it at ``p - flow(p)``.
+    """Bring the older image onto the newest grid: sample it at ``p - flow(p)``.
 
     Parameters
     ----------

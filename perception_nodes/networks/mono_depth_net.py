@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception_nodes.networks.bayesian_context_net import StreetSegmentation
+from perception_nodes.networks.bayesian_context_net import BayesianContextNet
 from perception_nodes.networks.layers import ConvNorm, upsample_like
 
 MEAN, STD = 0.45, 0.25
@@ -14,8 +14,8 @@ FOCAL_PX = 384.0
 SEGMENTATION_HEAD = ('head_context', 'head_mix', 'head_out', 'auxiliary')
 
 
-class StreetMono(nn.Module):
-    """What is where tells how far it is: encoder and decoder of StreetSegmentation, another head.
+class MonoDepthNet(nn.Module):
+    """What is where tells how far it is: encoder and decoder of BayesianContextNet, another head.
 
     Depth is learned for one focal length, FOCAL_PX: a convolution measures in pixels, and pixels
     mean the same metres only at the same focal length. The graph multiplies by the true one, so
@@ -28,7 +28,7 @@ class StreetMono(nn.Module):
 
     def __init__(self, width: int = 48) -> None:
         super().__init__()
-        self.seeing = StreetSegmentation(dropout=0.0)
+        self.seeing = BayesianContextNet(dropout=0.0)
         channels = self.seeing.context, self.seeing.head
         for name in SEGMENTATION_HEAD:
             delattr(self.seeing, name)
@@ -55,7 +55,7 @@ class StreetMono(nn.Module):
         """
         context, _, detail = self.seeing.encode((image - MEAN) / STD)
         batch, _, height, width = context.shape
-        # In lengths of the lens, not in sizes of the picture: a taller one shows more.
+        # In lengths of the lens, not in sizes of the image: a taller one shows more.
         y = (torch.arange(height, device=image.device) - 0.5 * (height - 1)) * (8 / FOCAL_PX)
         x = (torch.arange(width, device=image.device) - 0.5 * (width - 1)) * (8 / FOCAL_PX)
         y, x = y[None, None, :, None], x[None, None, None, :]

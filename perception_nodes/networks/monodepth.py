@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Monodepth as published: one picture in, the disparities of both pictures of a pair out."""
+"""Monodepth as published: one image in, the disparities of both images of a pair out."""
 
 from torch import Tensor, nn
 
@@ -21,7 +21,7 @@ class Monodepth(nn.Module):
         self.net = DispNet(2, elu=True)
 
     def forward(self, image: Tensor) -> dict[str, Tensor | list[Tensor]]:
-        """Estimate disparities from the left picture.
+        """Estimate disparities from the left image.
 
         Parameters
         ----------
@@ -29,7 +29,7 @@ class Monodepth(nn.Module):
 
         Returns
         -------
-        disparity_px : B 1 H W of the left picture; scales : B 2 h w of left and right at 1, 1/2,
+        disparity_px : B 1 H W of the left image; scales : B 2 h w of left and right at 1, 1/2,
         1/4, 1/8, as parts of the width.
         """
         scales = [LARGEST * found for found in self.net(image)]

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception_nodes.networks.keypoint_net import StreetFeatures
+from perception_nodes.networks.keypoint_net import KeypointNet
 
 
 class NetVlad(nn.Module):
@@ -31,8 +31,8 @@ class NetVlad(nn.Module):
         return F.normalize(F.normalize(residual, dim=2).flatten(1), dim=1)
 
 
-class StreetPlace(nn.Module):
-    """Local features over the whole picture, weighted by how much of a keypoint each cell is.
+class PlaceDescriptor(nn.Module):
+    """Local features over the whole image, weighted by how much of a keypoint each cell is.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class StreetPlace(nn.Module):
 
     def __init__(self, *, clusters: int = 32, local: int = 64, descriptor: int = 192) -> None:
         super().__init__()
-        self.features = StreetFeatures(descriptor=local)
+        self.features = KeypointNet(descriptor=local)
         self.vlad = NetVlad(clusters, local)
         self.project = nn.Linear(clusters * local, descriptor)
 

@@ -18,7 +18,7 @@ from perception_nodes.networks.matching import (
 class FlowLevel(nn.Module):
     """One level of the pyramid: warp, compare with a window, take the best place, correct.
 
-    As in StreetStereo the learned part corrects scores that begin as plain correlation.
+    As in CorrelationStereo the learned part corrects scores that begin as plain correlation.
     """
 
     def __init__(self, features: int, carried: int, width: int, radius: int) -> None:
@@ -63,7 +63,7 @@ class FlowLevel(nn.Module):
         scores = cosines * self.sharpness.exp() + self.scores(x)
         offset, spread = window_mean(scores, self.radius)
         change = self.change(x).float()
-        # The match lies at p + offset in the warped picture: the point moved by so much less.
+        # The match lies at p + offset in the warped image: the point moved by so much less.
         flow = state[:, :2] - offset + change[:, :2]
         return torch.cat([flow, spread.log() + change[:, 2:]], 1), x, scores
 
@@ -89,7 +89,7 @@ def window_mean(scores: Tensor, radius: int) -> tuple[Tensor, Tensor]:
     return torch.cat([mean_x, mean_y], 1), torch.sqrt(0.5 * squared + 1e-4)
 
 
-class StreetFlow(nn.Module):
+class PyramidFlow(nn.Module):
     """Coarse to fine from 1/16 to 1/4, then convex upsampling (after PWC-Net 2018, RAFT 2020).
 
     Parameters

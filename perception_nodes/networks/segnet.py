@@ -10,7 +10,7 @@ from perception_nodes.networks.vgg_encoder import VGG16, vgg_groups
 
 
 class SegNet(nn.Module):
-    """SegNet as published (Badrinarayanan, Kendall & Cipolla 2017): VGG16 and its mirror image.
+    """SegNet as published (Badrinarayanan, Kendall & Cipolla 2017): VGG16 and its flip image.
 
     Parameters
     ----------

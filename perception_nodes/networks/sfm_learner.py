@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SfMLearner as published: depth of one picture and the motion to its neighbours, from video."""
+"""SfMLearner as published: depth of one image and the motion to its neighbours, from video."""
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ class SfMLearner(nn.Module):
     """Unsupervised learning of depth and ego-motion from video (Zhou et al. 2017).
 
     Trained by ``p_s ~ K T_ts D(p_t) K^-1 p_t``: the neighbours, warped by depth and motion, must
-    explain the picture (losses.photometric).
+    explain the image (losses.photometric).
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class SfMLearner(nn.Module):
     def forward(
         self, image: Tensor, before: Tensor, after: Tensor
     ) -> dict[str, Tensor | list[Tensor]]:
-        """Estimate the depth of a picture and where its neighbours were taken.
+        """Estimate the depth of an image and where its neighbours were taken.
 
         Parameters
         ----------

@@ -14,7 +14,7 @@ CELL = 8
 class SuperPoint(nn.Module):
     """VGG encoder to 1/8 and two heads of 256 channels; 256 numbers a descriptor.
 
-    The output is that of StreetFeatures, so one loss and one graph serve both.
+    The output is that of KeypointNet, so one loss and one graph serve both.
     """
 
     def __init__(self) -> None:

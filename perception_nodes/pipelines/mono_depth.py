@@ -34,7 +34,7 @@ class MonoDepthPipeline:
     """Rectified image in, Depth of its size out; no state.
 
     The model is told the focal length, so that a wide and a narrow camera that see the same
-    picture get different metres.
+    image get different metres.
     """
 
     def __init__(self, runner: Runner, config: MonoDepthConfig | None = None) -> None:

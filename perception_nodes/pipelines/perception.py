@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All tasks on one camera's frames: each image is handed on, and so is each result."""
+"""All tasks on one camera's frames: each image is passed on, and so is each result."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Perception:
         return tuple(task for task in TASKS if getattr(self, task) is not None)
 
     def reset(self) -> None:
-        """Forget the past in every task (time went back: a looped bag)."""
+        """Forget the past in every task (time jumped back: a looped bag)."""
         for task in self.tasks:
             getattr(self, task).reset()
 
@@ -105,7 +105,7 @@ class Perception:
 
         Parameters
         ----------
-        wanted : names of tasks; the others are neither run nor handed on.
+        wanted : names of tasks; the others are neither run nor passed on.
         given : results of this frame that others made; they help where the task is not run here.
         failed : told of a task that fails; the others go on without its result. None: the first
             failure ends the frame.

@@ -34,7 +34,7 @@ class SegmentationConfig:
     seed : of the dropout masks. One set of masks serves every frame, so that a frame's result
         depends on the frame alone and replay repeats.
     min_confidence : pixels under this probability are 255 (unlabelled), 0..1.
-    mirror : look at the mirrored image too and average both, in twice the time and more.
+    flip : look at the flipped image too and average both, in twice the time and more.
     temporal : smooth the probabilities over time, along the flow where it is given.
     temporal_weight : part of the past in the smoothed probabilities, 0..0.95.
     """
@@ -42,7 +42,7 @@ class SegmentationConfig:
     mc_samples: int = 0
     seed: int = 0
     min_confidence: float = 0.0
-    mirror: bool = False
+    flip: bool = False
     temporal: bool = False
     temporal_weight: float = 0.5
 
@@ -135,13 +135,13 @@ class SegmentationPipeline:
         flow : motion on this image's grid since the previous one; used with ``temporal`` only.
         """
         config = self.config
-        coarse = config.temporal or config.mirror
+        coarse = config.temporal or config.flip
         wanted = ['probabilities'] if coarse else ['labels', 'confidence', 'entropy']
         if config.mc_samples:
             wanted.append('mutual_information')
         batch = rgb_batch(image)
         out = self.runner.run({'image': batch, 'dropout_masks': self.masks}, wanted)
-        if config.mirror:
+        if config.flip:
             out = self._averaged(out, batch)
         if coarse:
             probabilities = out['probabilities'][0]
@@ -164,8 +164,8 @@ class SegmentationPipeline:
         )
 
     def _averaged(self, out: Mapping[str, Array], batch: Array) -> dict[str, Array]:
-        """Average with the same of the mirrored image, laid back."""
+        """Average with the same of the flipped image, laid back."""
         kept = {name: value.copy() for name, value in out.items()}  # the runner's memory is reused
-        mirrored = {'image': np.ascontiguousarray(batch[:, :, ::-1]), 'dropout_masks': self.masks}
-        other = self.runner.run(mirrored, list(kept))
+        flipped = {'image': np.ascontiguousarray(batch[:, :, ::-1]), 'dropout_masks': self.masks}
+        other = self.runner.run(flipped, list(kept))
         return {name: (value + other[name][..., ::-1]) / 2 for name, value in kept.items()}

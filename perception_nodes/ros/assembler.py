@@ -29,8 +29,8 @@ class RawFrame:
     ----------
     left, right : image messages; of one camera, left alone.
     left_info, right_info : the newest camera_info, None where none came or none is needed.
-    companions : by task, the messages by topic that another node sent for this very stamp; of
-        what comes by time, those around it ('before', 'after').
+    auxiliaries : by task, the messages by topic that another node sent for this very stamp;
+        of what comes by time, those around it ('before', 'after').
     arrived_s : monotonic time at which the last image of it came.
     """
 
@@ -39,12 +39,12 @@ class RawFrame:
     right: Any = None
     left_info: Any = None
     right_info: Any = None
-    companions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    auxiliaries: dict[str, dict[str, Any]] = field(default_factory=dict)
     arrived_s: float = 0.0
 
 
 @dataclass(frozen=True)
-class Companion:
+class AuxiliaryInput:
     """What another node sends about the same images.
 
     Attributes
@@ -68,23 +68,23 @@ class Assembler:
     went_back : called before the first frame whose stamp is older than the one before.
     stereo : whether a frame is a pair. infos : sides that need a camera_info.
     tolerance_ns : of the stamps of a pair.
-    companions : what a frame may wait for, and wait_s how long.
+    auxiliary inputs : what a frame may wait for, and wait_s how long.
 
     Attributes
     ----------
-    expected : tasks of companions that somebody publishes now; no frame waits for others.
+    expected : tasks of auxiliary inputs that somebody publishes now; no frame waits for others.
     frames : emitted so far. without_info : images that had to wait for their camera_info.
     """
 
     def __init__(
         self, emit: Callable[[RawFrame], None], went_back: Callable[[], None], *, stereo: bool,
-        infos: tuple[str, ...], tolerance_ns: int, companions: tuple[Companion, ...] = (),
+        infos: tuple[str, ...], tolerance_ns: int, auxiliaries: tuple[AuxiliaryInput, ...] = (),
         wait_s: float = 0.0,
     ) -> None:
         self._emit, self._went_back = emit, went_back
         self._stereo = stereo
         self._needed_infos = infos
-        self._companions = companions
+        self._auxiliaries = auxiliaries
         self._wait_s = wait_s
         self.pairer: StampPairer[Any] = StampPairer(tolerance_ns)
         self.infos: dict[str, Any] = {}
@@ -93,7 +93,7 @@ class Assembler:
         self.without_info = 0
         self._no_info: RawFrame | None = None
         self._waiting: list[RawFrame] = []
-        self._results: dict[str, dict[int, dict[str, Any]]] = {c.task: {} for c in companions}
+        self._results: dict[str, dict[int, dict[str, Any]]] = {c.task: {} for c in auxiliaries}
         self._last_ns: int | None = None
 
     def image(self, side: str, message: Any) -> None:
@@ -115,7 +115,7 @@ class Assembler:
         if frame is not None:
             self._with_info(frame)
 
-    def companion(self, task: str, topic: str, message: Any) -> None:
+    def auxiliary(self, task: str, topic: str, message: Any) -> None:
         """Take one topic of another node's result."""
         stamp = stamp_ns(message.header.stamp)
         results = self._results[task]
@@ -134,7 +134,7 @@ class Assembler:
                 done = number
         ready, self._waiting = self._waiting[:done], self._waiting[done:]
         for frame in ready:
-            frame.companions.update(self._collect(frame.stamp_ns))
+            frame.auxiliaries.update(self._collect(frame.stamp_ns))
             self._hand_on(frame)
 
     def _with_info(self, frame: RawFrame) -> None:
@@ -153,7 +153,7 @@ class Assembler:
         self.release()
 
     def _forget_after(self, stamp: int) -> None:
-        """Time went back: what waits belongs to a later time than what comes now."""
+        """Time jumped back: what waits belongs to a later time than what comes now."""
         self._waiting.clear()
         for results in self._results.values():
             for other in [other for other in results if other > stamp]:
@@ -167,33 +167,33 @@ class Assembler:
         self._emit(frame)
 
     def _complete(self, stamp: int) -> bool:
-        """Whether every companion that can be expected is there."""
+        """Whether every auxiliary input that can be expected is there."""
         if self._wait_s == 0.0:
             return True
-        for companion in self._companions:
-            if companion.task not in self.expected:
+        for auxiliary in self._auxiliaries:
+            if auxiliary.task not in self.expected:
                 continue
-            results = self._results[companion.task]
-            if companion.by_time:
+            results = self._results[auxiliary.task]
+            if auxiliary.by_time:
                 if not any(other >= stamp for other in results):
                     return False
-            elif len(results.get(stamp, ())) < len(companion.topics):
+            elif len(results.get(stamp, ())) < len(auxiliary.topics):
                 return False
         return True
 
     def _collect(self, stamp: int) -> dict[str, dict[str, Any]]:
         found = {}
-        for companion in self._companions:
-            results = self._results[companion.task]
-            if companion.by_time:
+        for auxiliary in self._auxiliaries:
+            results = self._results[auxiliary.task]
+            if auxiliary.by_time:
                 before = max((other for other in results if other <= stamp), default=None)
                 after = min((other for other in results if other >= stamp), default=None)
-                found[companion.task] = {
-                    name: results[other][companion.topics[0]]
+                found[auxiliary.task] = {
+                    name: results[other][auxiliary.topics[0]]
                     for name, other in (('before', before), ('after', after)) if other is not None
                 }
-            elif len(results.get(stamp, ())) == len(companion.topics):
-                found[companion.task] = results[stamp]
+            elif len(results.get(stamp, ())) == len(auxiliary.topics):
+                found[auxiliary.task] = results[stamp]
             for old in [other for other in results if other < stamp - 5_000_000_000]:
                 del results[old]
         return {task: messages for task, messages in found.items() if messages}

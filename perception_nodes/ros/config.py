@@ -30,7 +30,7 @@ class NodeConfig:
     rectify : take raw images (left/image instead of left/image_rect) and rectify them here.
     sync_tolerance_s : stamps of left and right may differ by this much, seconds.
     queue_size : messages kept per input.
-    companions_wait_s : how long a frame waits for what another node says of it (depth, mask,
+    auxiliary_wait_s : how long a frame waits for what another node says of it (depth, mask,
         flow, odometry) if somebody publishes that, seconds; 0 = not at all.
     """
 
@@ -48,7 +48,7 @@ class NodeConfig:
     rectify: bool = False
     sync_tolerance_s: float = 0.002
     queue_size: int = 5
-    companions_wait_s: float = 0.3
+    auxiliary_wait_s: float = 0.3
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -63,6 +63,6 @@ class NodeConfig:
         require_range('memory_limit_mb', self.memory_limit_mb, 0, 1 << 20)
         require_range('sync_tolerance_s', self.sync_tolerance_s, 0.0, 1.0)
         require_range('queue_size', self.queue_size, 1, 1000)
-        require_range('companions_wait_s', self.companions_wait_s, 0.0, 10.0)
+        require_range('auxiliary_wait_s', self.auxiliary_wait_s, 0.0, 10.0)
         if len(self.build_size) != 2 or min(self.build_size) < 0:
             raise PerceptionError(f'build_size is {list(self.build_size)}; give width and height')

@@ -70,7 +70,7 @@ class Configured:
             process = self._build_for
         return Session(
             node, self.settings.node, tasks.inputs(self.settings),
-            tasks.companions(self.settings), node.statistics, node.problems, process,
+            tasks.auxiliaries(self.settings), node.statistics, node.problems, process,
             self._went_back, lambda error: failed(error, ''),
         )
 

@@ -50,7 +50,7 @@ def values(
         'frames_out': str(statistics.counted('out')),
         'dropped': str(dropped),
         'bad_messages': str(statistics.counted('bad')),
-        'went_back_in_time': str(statistics.counted('went back')),
+        'went_back_in_time': str(statistics.counted('jumped back')),
     }
     for model, state in states.items():
         told[f'{model}.backend'] = state.serving

@@ -61,7 +61,7 @@ class FrameDecoder:
         return image, rectified(camera)
 
 
-def decode_companions(raw: RawFrame, failed: Failed) -> Results:
+def decode_auxiliaries(raw: RawFrame, failed: Failed) -> Results:
     """Give what other nodes said of this frame; None where they said nothing.
 
     Parameters
@@ -69,7 +69,7 @@ def decode_companions(raw: RawFrame, failed: Failed) -> Results:
     failed : told of a message that is malformed; the frame goes on without it.
     """
     given: dict[str, Any] = {}
-    for task, messages in raw.companions.items():
+    for task, messages in raw.auxiliaries.items():
         try:
             if task == 'visual_odometry':
                 given[task] = _odometry_at(raw.stamp_ns, messages)

@@ -61,7 +61,7 @@ def complaint(rmw: str, env: Mapping[str, str] = os.environ) -> str:
 
     Parameters
     ----------
-    rmw : identifier of the middleware; only Fast DDS is judged.
+    rmw : identifier of the middleware; only Fast DDS is evaluated.
     """
     if 'fastrtps' not in rmw:
         return ''

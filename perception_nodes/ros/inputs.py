@@ -11,7 +11,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
 from perception_nodes.messages.topics import CAMERA_INFO, IMAGE, find_topic
-from perception_nodes.ros.assembler import LEFT, RIGHT, Assembler, Companion
+from perception_nodes.ros.assembler import LEFT, RIGHT, Assembler, AuxiliaryInput
 from perception_nodes.ros.config import NodeConfig
 from perception_nodes.ros.factory import message_class
 from perception_nodes.ros.problems import Problems
@@ -22,17 +22,17 @@ COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 NEEDS_CAMERA = ('mono_depth', 'place_recognition')
 
 # What helps a task, from other nodes; only where that task does not run in the same process.
-COMPANIONS: dict[str, tuple[Companion, ...]] = {
+AUXILIARY_INPUTS: dict[str, tuple[AuxiliaryInput, ...]] = {
     'segmentation': (
-        Companion('optical_flow', ('flow', 'flow/stddev', 'flow/interval')),
+        AuxiliaryInput('optical_flow', ('flow', 'flow/stddev', 'flow/interval')),
     ),
     'visual_odometry': (
-        Companion('stereo_depth', ('depth/image_rect', 'depth/stddev', 'depth/camera_info')),
-        Companion('segmentation', ('mask',)),
+        AuxiliaryInput('stereo_depth', ('depth/image_rect', 'depth/stddev', 'depth/camera_info')),
+        AuxiliaryInput('segmentation', ('mask',)),
     ),
     'place_recognition': (
-        Companion('stereo_depth', ('depth/image_rect', 'depth/stddev', 'depth/camera_info')),
-        Companion('visual_odometry', ('odometry',), by_time=True),
+        AuxiliaryInput('stereo_depth', ('depth/image_rect', 'depth/stddev', 'depth/camera_info')),
+        AuxiliaryInput('visual_odometry', ('odometry',), by_time=True),
     ),
 }
 
@@ -44,8 +44,8 @@ class Input:
     Attributes
     ----------
     name : relative, to be remapped. type : full ROS type.
-    kind : 'image', 'camera_info' or 'companion'. side : 'left' (also of one camera) or 'right'.
-    task : whose result a companion is.
+    kind : 'image', 'camera_info' or 'auxiliary'. side : 'left' (also of one camera) or 'right'.
+    task : whose result an auxiliary input is.
     """
 
     name: str
@@ -76,11 +76,11 @@ def image_inputs(stereo: bool, needs_camera: bool, config: NodeConfig) -> tuple[
     )
 
 
-def companion_inputs(companions: tuple[Companion, ...]) -> tuple[Input, ...]:
-    """Name the topics of the companions."""
+def auxiliary_inputs(auxiliaries: tuple[AuxiliaryInput, ...]) -> tuple[Input, ...]:
+    """Name the topics of the auxiliary inputs."""
     return tuple(
-        Input(name, find_topic(companion.task, name).type, 'companion', task=companion.task)
-        for companion in companions for name in companion.topics
+        Input(name, find_topic(auxiliary.task, name).type, 'auxiliary', task=auxiliary.task)
+        for auxiliary in auxiliaries for name in auxiliary.topics
     )
 
 
@@ -135,7 +135,7 @@ class Inputs:
                 elif entry.kind == 'camera_info':
                     take.info(entry.side, message)
                 else:
-                    take.companion(entry.task, entry.name, message)
+                    take.auxiliary(entry.task, entry.name, message)
             except PerceptionError as error:
                 self._statistics.count('bad')
                 self._problems.add(f'{entry.name}: {error}')

@@ -44,7 +44,7 @@ def silent_because(view: View) -> str:
     if view.statistics.seconds_since(view.frames_event) < SILENT_S:
         return ''
     for entry, subscription in view.subscriptions.items():
-        if entry.kind == 'companion' or _arrives(view, entry):
+        if entry.kind == 'auxiliary' or _arrives(view, entry):
             continue
         reason = _not_arriving(view, entry, subscription)
         if reason:
@@ -66,11 +66,11 @@ def taken_for_rectified(view: View) -> str:
     return ''
 
 
-def published_companions(view: View) -> set[str]:
-    """Tasks whose companion topics all have a publisher now."""
+def published_auxiliaries(view: View) -> set[str]:
+    """Tasks whose auxiliary input topics all have a publisher now."""
     topics: dict[str, list[str]] = {}
     for entry, subscription in view.subscriptions.items():
-        if entry.kind == 'companion':
+        if entry.kind == 'auxiliary':
             topics.setdefault(entry.task, []).append(subscription.topic_name)
     return {
         task for task, names in topics.items()

@@ -16,7 +16,7 @@ from perception_nodes.pipelines.perception import (
     StereoFrame,
 )
 from perception_nodes.ros.assembler import RawFrame
-from perception_nodes.ros.frames import FrameDecoder, decode_companions
+from perception_nodes.ros.frames import FrameDecoder, decode_auxiliaries
 from perception_nodes.ros.loading import Loaded
 from perception_nodes.ros.outputs import Outputs
 from perception_nodes.ros.statistics import Statistics
@@ -95,7 +95,7 @@ class Processing:
             lost.add(task)
             self._failed(task, error)
 
-        given = decode_companions(raw, self._failed)
+        given = decode_auxiliaries(raw, self._failed)
         results = self._loaded.perception(frame, needed, given, failed)
         if self._context.trajectory is not None and results.visual_odometry is not None:
             self._context.trajectory.append(results.visual_odometry)

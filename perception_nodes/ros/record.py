@@ -31,7 +31,7 @@ def node_topics(tasks: Collection[str], names: Collection[str] | None = None) ->
     Parameters
     ----------
     names : which of them, as in the table of topics ('mask', 'depth/image_rect'); None = all but
-        the pictures for eyes.
+        the images for eyes.
     """
     return {
         full_name(task, topic.name): topic.type

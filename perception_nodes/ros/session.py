@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 from rclpy.lifecycle import LifecycleNode
 
-from perception_nodes.ros.assembler import Assembler, Companion, RawFrame
+from perception_nodes.ros.assembler import Assembler, AuxiliaryInput, RawFrame
 from perception_nodes.ros.config import NodeConfig
 from perception_nodes.ros.connected import connections
 from perception_nodes.ros.inputs import Input, Inputs, needed_infos, needs_pair
 from perception_nodes.ros.preflight import (
     View,
-    published_companions,
+    published_auxiliaries,
     silent_because,
     taken_for_rectified,
 )
@@ -34,7 +34,7 @@ class Session:
 
     def __init__(
         self, node: LifecycleNode, config: NodeConfig, inputs: tuple[Input, ...],
-        companions: tuple[Companion, ...], statistics: Statistics, problems: Problems,
+        auxiliaries: tuple[AuxiliaryInput, ...], statistics: Statistics, problems: Problems,
         process: Callable[[RawFrame], None], reset: Callable[[], None],
         failed: Callable[[Exception], None],
     ) -> None:
@@ -42,8 +42,8 @@ class Session:
         self.worker: Worker[RawFrame] = Worker(process, failed, f'{node.get_name()} worker')
         self.assembler = Assembler(
             self._emit, self._went_back, stereo=needs_pair(inputs), infos=needed_infos(inputs),
-            tolerance_ns=round(config.sync_tolerance_s * 1e9), companions=companions,
-            wait_s=config.companions_wait_s,
+            tolerance_ns=round(config.sync_tolerance_s * 1e9), auxiliaries=auxiliaries,
+            wait_s=config.auxiliary_wait_s,
         )
         self._inputs = Inputs(
             node, inputs, self.assembler, statistics, problems, config.queue_size
@@ -53,7 +53,7 @@ class Session:
         )
         self._node, self._rectifies = node, config.rectify
         self._release_timer = None
-        if companions:
+        if auxiliaries:
             self._release_timer = node.create_timer(
                 RELEASE_S, self.assembler.release, clock=node.steady_clock
             )
@@ -75,7 +75,7 @@ class Session:
 
     def silent_because(self) -> str:
         """Say why no frame comes; '' while they do. Looks at who publishes on the way."""
-        self.assembler.expected = published_companions(self._view)
+        self.assembler.expected = published_auxiliaries(self._view)
         return silent_because(self._view)
 
     def taken_for_rectified(self) -> str:
@@ -94,6 +94,6 @@ class Session:
         self.worker.mailbox.put(frame)
 
     def _went_back(self) -> None:
-        self._statistics.count('went back')
+        self._statistics.count('jumped back')
         self.worker.mailbox.forget()
         self.worker.mailbox.put_job(self._reset)

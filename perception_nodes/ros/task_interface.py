@@ -27,7 +27,7 @@ class TaskInterface(Protocol):
         ...
 
     def went_back(self) -> None:
-        """Time went back; the pipelines are reset too."""
+        """Time jumped back; the pipelines are reset too."""
         ...
 
     def findings(self) -> list[Finding]:

@@ -10,13 +10,13 @@ from perception_nodes.messages.topics import node_name
 from perception_nodes.pipelines.build import PIPELINES
 from perception_nodes.pipelines.perception import STEREO_TASKS, TASKS
 from perception_nodes.ros import parameters
-from perception_nodes.ros.assembler import Companion
+from perception_nodes.ros.assembler import AuxiliaryInput
 from perception_nodes.ros.config import NodeConfig
 from perception_nodes.ros.inputs import (
-    COMPANIONS,
+    AUXILIARY_INPUTS,
     NEEDS_CAMERA,
     Input,
-    companion_inputs,
+    auxiliary_inputs,
     image_inputs,
 )
 from perception_nodes.ros.map_interface import MapConfig
@@ -141,17 +141,17 @@ class TaskSet:
         """By task: '~/' in its own node, 'segmentation_node/' in perception_node."""
         return {task: '~/' if self._alone else f'{node_name(task)}/' for task in self.tasks}
 
-    def companions(self, settings: Settings) -> tuple[Companion, ...]:
+    def auxiliaries(self, settings: Settings) -> tuple[AuxiliaryInput, ...]:
         """What other nodes may send about the same images."""
-        if settings.node.companions_wait_s == 0.0:
+        if settings.node.auxiliary_wait_s == 0.0:
             return ()
-        found: dict[str, Companion] = {}
+        found: dict[str, AuxiliaryInput] = {}
         for task in self.tasks:
             if task == 'segmentation' and not settings.pipelines[task].temporal:
                 continue
-            for companion in COMPANIONS.get(task, ()):
-                if companion.task not in self.tasks:
-                    found[companion.task] = companion
+            for auxiliary in AUXILIARY_INPUTS.get(task, ()):
+                if auxiliary.task not in self.tasks:
+                    found[auxiliary.task] = auxiliary
         return tuple(found.values())
 
     def inputs(self, settings: Settings) -> tuple[Input, ...]:
@@ -160,5 +160,5 @@ class TaskSet:
         needs_camera = settings.node.rectify or any(task in NEEDS_CAMERA for task in self.tasks)
         return (
             *image_inputs(stereo, needs_camera, settings.node),
-            *companion_inputs(self.companions(settings)),
+            *auxiliary_inputs(self.auxiliaries(settings)),
         )

@@ -2,7 +2,7 @@
 """The rendered world: streets and textured layers with exact ground truth, drawn by a seed.
 
 ``layers``
-    Picture pairs of textured layers in random motion: exact flow or disparity, and occlusion.
+    Image pairs of textured layers in random motion: exact flow or disparity, and occlusion.
 ``street_world``, ``stereo_view``, ``drive``
     A street as textured quads, a stereo camera in it, a drive along it: depth, disparity, flow,
     CamVid's 11 classes, objects, poses. ``bags.rendered`` writes a drive as rosbag2.

@@ -25,7 +25,7 @@ _SPEED_MPS = (4.0, 14.0)
 
 @dataclass(frozen=True)
 class Clip:
-    """F pictures in a row, a tenth of a second apart.
+    """F images in a row, a tenth of a second apart.
 
     Attributes
     ----------

@@ -35,7 +35,7 @@ class DriveConfig:
     ----------
     speed_mps, rate_hz : metres and pairs a second.
     wobble : how much it sways and nods, 1 = usual, 0 = on rails.
-    flaws : noise, vignetting and exposure of the cameras; False = ideal pictures.
+    flaws : noise, vignetting and exposure of the cameras; False = ideal images.
     """
 
     speed_mps: float = 8.0

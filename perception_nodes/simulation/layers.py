@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Textured layers in random motion: picture pairs with exact flow or disparity, and occlusion.
+"""Textured layers in random motion: image pairs with exact flow or disparity, and occlusion.
 
 A layer is a texture and an outline on a canvas. ``maps1`` says where each pixel of image1 looks on
 the canvas (anything smooth), ``maps0`` the same of image0 (always affine, so it can be undone):
-the point seen at p in image1 is at ``maps0^-1(maps1(p))`` in image0, exactly. Both pictures are
+the point seen at p in image1 is at ``maps0^-1(maps1(p))`` in image0, exactly. Both images are
 sampled between the canvas' pixels, so neither is the sharper one.
 """
 
@@ -26,7 +26,7 @@ _WOBBLE_SHARE = 0.1
 
 @dataclass(frozen=True)
 class MotionPair:
-    """Two pictures and the motion between them, in the convention of types.Flow.
+    """Two images and the motion between them, in the convention of types.Flow.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class StereoLayersPair:
     ----------
     left, right : uint8 [H, W, 3] RGB.
     disparity_px : float32 [H, W] >= 0 on the left grid, ``x_right = x_left - disparity_px``.
-    occluded : bool [H, W] on the left grid: hidden or outside in the right picture.
+    occluded : bool [H, W] on the left grid: hidden or outside in the right image.
     """
 
     left: Array
@@ -78,18 +78,18 @@ def random_motion_pair(
     rng: np.random.Generator, height: int, width: int, max_motion_px: float = 40.0,
     texture_folder: Path | None = None, *, photometric: float = 1.0,
 ) -> MotionPair:
-    """Draw a pair of pictures of layers that move by shift, turn, zoom, shear and wobble.
+    """Draw a pair of images of layers that move by shift, turn, zoom, shear and wobble.
 
     Parameters
     ----------
     max_motion_px : no flow is longer; most are much shorter.
-    texture_folder : pictures to take textures from, besides the procedural ones.
-    photometric : how differently the two pictures are taken; 0 = not at all.
+    texture_folder : images to take textures from, besides the procedural ones.
+    photometric : how differently the two images are taken; 0 = not at all.
 
     Raises
     ------
     PerceptionError
-        If a size or the motion is not positive or the folder holds no picture.
+        If a size or the motion is not positive or the folder holds no image.
     """
     _check(height, width, max_motion_px)
     reach = max_motion_px * float(rng.beta(1.0, 1.8))
@@ -118,7 +118,7 @@ def random_stereo_pair(
     Raises
     ------
     PerceptionError
-        If a size or the disparity is not positive or the folder holds no picture.
+        If a size or the disparity is not positive or the folder holds no image.
     """
     _check(height, width, max_disparity_px)
     far = max_disparity_px * float(rng.beta(1.0, 5.0))
@@ -238,14 +238,14 @@ def _over(below: Array, above: Array, opacity: Array) -> Array:
 def _photographed(
     rng: np.random.Generator, image0: Array, image1: Array, strength: float
 ) -> tuple[Array, Array]:
-    """Take both pictures, usually much alike, sometimes badly different."""
+    """Take both images, usually much alike, sometimes badly different."""
     if strength <= 0:
         return image0, image1
     both, each = random_appearance(rng, 0.7), 0.25 * strength
     if rng.random() < 0.2:
         each = strength
-    pictures = [develop(rng, image, both) for image in (image0, image1)]
-    first, second = (develop(rng, p, random_appearance(rng, each)) for p in pictures)
+    images = [develop(rng, image, both) for image in (image0, image1)]
+    first, second = (develop(rng, p, random_appearance(rng, each)) for p in images)
     return first, second
 
 
@@ -256,6 +256,6 @@ def _grid(height: int, width: int) -> FloatArray:
 
 def _check(height: int, width: int, reach_px: float) -> None:
     if height < 16 or width < 16:
-        raise PerceptionError(f'a picture of {width}x{height} px is too small for layers: 16x16')
+        raise PerceptionError(f'an image of {width}x{height} px is too small for layers: 16x16')
     if not reach_px > 0:
         raise PerceptionError(f'the largest motion must be positive, not {reach_px} px')

@@ -43,7 +43,7 @@ class ViewConfig:
     camera_height_m, pitch_rad, yaw_rad : lowest and highest. baseline_m : lowest and highest.
     step_s : lowest and highest time since the older view that flow starts from.
     flow : render that older view too (costs half as much again).
-    flaws : strength of noise, exposure, blur, vignetting; 0 = ideal pictures.
+    flaws : strength of noise, exposure, blur, vignetting; 0 = ideal images.
     """
 
     height: int = 256
@@ -134,13 +134,13 @@ def _look(
         view.time_s - view.step_s,
     )
     flow, hidden = with_flow(world, sample, older)
-    picture = older.rgb
+    image = older.rgb
     if appearances is not None:
         # The same camera a moment ago: only its noise and a breath of exposure differ.
         gain = np.exp(rng.normal(0, 0.03)) * np.array(appearances[0].gain)
         how = replace(appearances[0], gain=tuple(gain.tolist()))
-        picture = develop(np.random.default_rng([noise_seed, 2]), picture, how)
-    before = Image(picture, index, view.rig.left.frame_id)
+        image = develop(np.random.default_rng([noise_seed, 2]), image, how)
+    before = Image(image, index, view.rig.left.frame_id)
     return replace(sample, flow_px=flow, flow_occluded=hidden, older=before)
 
 
@@ -194,14 +194,14 @@ def _drift(rng: np.random.Generator, length_m: float) -> FloatArray:
 
 
 def _appearances(
-    rng: np.random.Generator, picture: Array, strength: float
+    rng: np.random.Generator, image: Array, strength: float
 ) -> tuple[Appearance, Appearance] | None:
     """Draw two cameras that are mostly alike, exposed for what they see."""
     if strength <= 0:
         return None
     both = random_appearance(rng, strength)
     level = rng.uniform(60, 125)
-    bright = exposure_for(picture, float(level))
+    bright = exposure_for(image, float(level))
     left, right = (
         replace(
             both, sharpening=both.sharpening + 0.3,

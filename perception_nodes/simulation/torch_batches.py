@@ -31,7 +31,7 @@ class CachedBatches:
     Attributes
     ----------
     height, width : of the crops, at most the samples'.
-    flaws : strength of what is added to each picture by itself, 0 = as it was kept.
+    flaws : strength of what is added to each image by itself, 0 = as it was kept.
     """
 
     cache: RenderedCache
@@ -91,8 +91,8 @@ def rendered_batches(
 ) -> Iterator[Batch]:
     """Render batches without end on a device; each batch looks at one street.
 
-    Ideal pictures, without the cameras' flaws: add them there. seen and flow_seen say whether a
-    point is inside the other picture and nearest there.
+    Ideal images, without the cameras' flaws: add them there. seen and flow_seen say whether a
+    point is inside the other image and nearest there.
     """
     config = config or ViewConfig()
     world_config = world_config or WorldConfig(length_m=120.0)
@@ -131,7 +131,7 @@ def rendered_batches(
 
 
 def _seen(quad: Tensor, other: Tensor, shift_px: Tensor) -> Tensor:
-    """Whether the other picture shows the same surface at p - shift(p), float32 B 1 H W."""
+    """Whether the other image shows the same surface at p - shift(p), float32 B 1 H W."""
     _, height, width = quad.shape
     y, x = torch.meshgrid(torch.arange(height, device=quad.device),
                           torch.arange(width, device=quad.device), indexing='ij')

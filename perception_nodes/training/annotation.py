@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Labels as people draw them: what one sees through a fence or a bare tree belongs to it.
 
-A rendered picture is labelled pixel by pixel; whoever labels a photograph draws around things. A
+A rendered image is labelled pixel by pixel; whoever labels a photograph draws around things. A
 network that learns from both must not be told two truths about the sky between branches.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random changes of pictures that keep their meaning; all randomness comes from the given rng."""
+"""Random changes of images that keep their meaning; all randomness comes from the given rng."""
 
 import cv2
 import numpy as np
@@ -38,7 +38,7 @@ def random_crop_transform(
 
 
 def warp_image(image: Array, crop_from_image: FloatArray, crop_hw: tuple[int, int]) -> Array:
-    """Resample uint8 [H, W, 3] linearly; what lies outside is mirrored."""
+    """Resample uint8 [H, W, 3] linearly; what lies outside is flipped."""
     return cv2.warpAffine(
         image, crop_from_image, crop_hw[::-1], flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REFLECT_101,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of stereo pairs, of pictures in motion and of pictures with depth: folded streets."""
+"""Batches of stereo pairs, of images in motion and of images with depth: folded streets."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ HIDDEN_WEIGHT = np.float32(0.3)
 """What a pixel counts whose partner is hidden: it must be guessed, and known to be a guess."""
 
 Sample = dict[str, Array]
-"""Of one training example: pictures uint8 [H, W, 3], targets float32 [C, H, W]."""
+"""Of one training example: images uint8 [H, W, 3], targets float32 [C, H, W]."""
 Draw = Callable[[np.random.Generator], Sample]
 
 
@@ -35,7 +35,7 @@ class DenseBatches:
 
     Attributes
     ----------
-    draw : makes one example. Pictures become float 0..1, the rest is stacked as it is.
+    draw : makes one example. Images become float 0..1, the rest is stacked as it is.
     """
 
     draw: Draw
@@ -43,7 +43,7 @@ class DenseBatches:
     seed: int = 0
 
     def batch(self, step: int) -> dict[str, Tensor]:
-        """Pictures float B 3 H W 0..1, targets float B C H W."""
+        """Images float B 3 H W 0..1, targets float B C H W."""
         rng = np.random.default_rng([self.seed, 3, step])
         samples = [self.draw(rng) for _ in range(self.batch_size)]
         return {key: _stack([sample[key] for sample in samples]) for key in samples[0]}
@@ -68,7 +68,7 @@ def _stack(arrays: list[Array]) -> Tensor:
 
 
 def read_folded(root: Path, split: str) -> list[Folded]:
-    """Fold every picture of a split of CamVid."""
+    """Fold every image of a split of CamVid."""
     return [fold(scene.image, scene.labels) for scene in read_camvid(root / 'camvid', split)]
 
 
@@ -76,7 +76,7 @@ def crop(
     rng: np.random.Generator, folded: Folded, size: tuple[int, int],
     scales: tuple[float, float],
 ) -> Folded:
-    """Cut a random part out of a folded picture, scaled, perhaps mirrored, a little rolled."""
+    """Cut a random part out of a folded image, scaled, perhaps flipped, a little rolled."""
     transform = random_crop_transform(rng, folded.rows.shape, size, scales)
     scale = float(np.sqrt(abs(np.linalg.det(transform[:, :2]))))
     nearest = {'dsize': size[::-1], 'flags': cv2.INTER_NEAREST,
@@ -93,7 +93,7 @@ def crop(
 def add_blobs(
     rng: np.random.Generator, folded: Folded, texture: Array, most: int
 ) -> Folded:
-    """Hang a few slanted patches of another picture's texture into a scene."""
+    """Hang a few slanted patches of another image's texture into a scene."""
     image, rows, piece = folded.image.copy(), folded.rows.copy(), folded.piece.copy()
     height, width = rows.shape
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
@@ -130,38 +130,38 @@ def _bar(rng: np.random.Generator, height: int, width: int) -> FloatArray:
 
 
 def second_look(rng: np.random.Generator, image: Array) -> Array:
-    """Take the same picture by a slightly, sometimes badly, different camera."""
+    """Take the same image by a slightly, sometimes badly, different camera."""
     return random_appearance(rng, image, 0.9 if rng.random() < 0.15 else 0.2)
 
 
-def some_grey(rng: np.random.Generator, *images: Array) -> tuple[Array, ...]:
-    """Take the colour out of all pictures of an example, every fourth time."""
+def some_grey(rng: np.random.Generator, *views: Array) -> tuple[Array, ...]:
+    """Take the colour out of all images of an example, every fourth time."""
     if rng.random() < 0.75:
-        return images
+        return views
     return tuple(
         cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-        for image in images
+        for image in views
     )
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Folded pictures to draw from. size : (height, width) of what is drawn, pixels."""
+class Images:
+    """Folded images to draw from. size : (height, width) of what is drawn, pixels."""
 
     folded: list[Folded]
     size: tuple[int, int]
     scales: tuple[float, float] = (0.7, 1.7)
 
     def scene(self, rng: np.random.Generator, blobs: int) -> tuple[Folded, Array]:
-        """Draw a crop with patches hung in, and another picture to fill holes with."""
+        """Draw a crop with patches hung in, and another image to fill holes with."""
         one, two = (self.folded[i] for i in rng.integers(0, len(self.folded), 2))
         filler = crop(rng, two, self.size, self.scales).image
         return add_blobs(rng, crop(rng, one, self.size, self.scales), filler, blobs), filler
 
 
-def stereo_example(rng: np.random.Generator, pictures: Pictures) -> Sample:
+def stereo_example(rng: np.random.Generator, images: Images) -> Sample:
     """A rectified pair with disparity_px and weight [1, H, W] (1: seen by both, less: hidden)."""
-    scene, filler = pictures.scene(rng, 4)
+    scene, filler = images.scene(rng, 4)
     height, width = scene.rows.shape
     bottom = max(height - scene.horizon, 0.3 * height)
     ratio = np.exp(rng.uniform(np.log(8), np.log(80))) / bottom
@@ -180,7 +180,7 @@ def stereo_example(rng: np.random.Generator, pictures: Pictures) -> Sample:
 def layered_stereo_example(
     rng: np.random.Generator, size: tuple[int, int], textures: Path
 ) -> Sample:
-    """A stereo_example of textured layers; textures: folder of pictures to take them from."""
+    """A stereo_example of textured layers; textures: folder of images to take them from."""
     pair = random_stereo_pair(rng, *size, float(np.exp(rng.uniform(3.0, 5.0))), textures)
     left, right = some_grey(rng, pair.left, pair.right)
     return {
@@ -196,16 +196,16 @@ def relief(rng: np.random.Generator, size: tuple[int, int], strength: float) -> 
 
 
 def misalignment(rng: np.random.Generator, size: tuple[int, int]) -> FloatArray:
-    """Rows by which the right picture is off: every calibration is a little wrong, pixels."""
+    """Rows by which the right image is off: every calibration is a little wrong, pixels."""
     if rng.random() < 0.5:
         return np.zeros(size, np.float32)
     corners = rng.normal(0, 0.4, (2, 2)).astype(np.float32)
     return cv2.resize(corners, size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def motion_example(rng: np.random.Generator, pictures: Pictures) -> Sample:
-    """Older and newest picture, flow_px [2, H, W] on the newest grid and weight [1, H, W]."""
-    scene, filler = pictures.scene(rng, 5)
+def motion_example(rng: np.random.Generator, images: Images) -> Sample:
+    """Older and newest image, flow_px [2, H, W] on the newest grid and weight [1, H, W]."""
+    scene, filler = images.scene(rng, 5)
     flow = scene_motion(rng, scene)
     image = random_appearance(rng, scene.image, 0.6)
     older, seen = other_view(image, flow, scene.rows, random_appearance(rng, filler))
@@ -220,7 +220,7 @@ def motion_example(rng: np.random.Generator, pictures: Pictures) -> Sample:
 def layered_motion_example(
     rng: np.random.Generator, size: tuple[int, int], textures: Path
 ) -> Sample:
-    """A motion_example of textured layers; textures: folder of pictures to take them from."""
+    """A motion_example of textured layers; textures: folder of images to take them from."""
     pair = random_motion_pair(rng, *size, float(np.exp(rng.uniform(1.5, 4.1))), textures)
     older, newest = some_grey(rng, pair.image0, pair.image1)
     return {
@@ -230,12 +230,12 @@ def layered_motion_example(
     }
 
 
-def depth_example(rng: np.random.Generator, pictures: Pictures) -> Sample:
-    """A picture and log_depth [1, H, W]: log of metres for a focal length of FOCAL_PX."""
-    folded = pictures.folded[int(rng.integers(len(pictures.folded)))]
+def depth_example(rng: np.random.Generator, images: Images) -> Sample:
+    """An image and log_depth [1, H, W]: log of metres for a focal length of FOCAL_PX."""
+    folded = images.folded[int(rng.integers(len(images.folded)))]
     for _ in range(12):  # a camera that drives looks about level
-        scene = crop(rng, folded, pictures.size, pictures.scales)
-        if 0.25 < scene.horizon / pictures.size[0] < 0.65:
+        scene = crop(rng, folded, images.size, images.scales)
+        if 0.25 < scene.horizon / images.size[0] < 0.65:
             break
     depth_m = FOCAL_PX * CAMERA_HEIGHT_M / np.maximum(scene.rows, 1e-3)
     (image,) = some_grey(rng, random_appearance(rng, scene.image))

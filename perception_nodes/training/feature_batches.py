@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two views of one picture under known homographies, with the corners that both views show.
+"""Two views of one image under known homographies, with the corners that both views show.
 
 Self-supervision after SuperPoint's homographic adaptation: what a corner detector finds in one
 view and again in the other is a keypoint, whatever light, blur and noise are laid over it then.
@@ -28,11 +28,11 @@ class FeatureBatches:
 
     Attributes
     ----------
-    pictures : uint8 [H, W, 3] to draw from. size : (height, width) of a view, multiples of 16.
-    shapes : share of examples that are drawn shapes instead of a picture.
+    images : uint8 [H, W, 3] to draw from. size : (height, width) of a view, multiples of 16.
+    shapes : share of examples that are drawn shapes instead of an image.
     """
 
-    pictures: list[Array]
+    images: list[Array]
     size: tuple[int, int] = (192, 256)
     batch_size: int = 8
     seed: int = 0
@@ -52,7 +52,7 @@ class FeatureBatches:
 
     def example(self, rng: np.random.Generator) -> dict[str, Array]:
         """One pair of views."""
-        picture = self.pictures[int(rng.integers(len(self.pictures)))]
+        picture = self.images[int(rng.integers(len(self.images)))]
         if rng.random() < self.shapes:
             picture = drawn_shapes(rng, picture.shape[:2])
         homographies = [random_view(rng, picture.shape[:2], self.size) for _ in range(2)]
@@ -74,7 +74,7 @@ class FeatureBatches:
 def random_view(
     rng: np.random.Generator, image_hw: tuple[int, int], size: tuple[int, int]
 ) -> FloatArray:
-    """Homography, view pixel from picture pixel: scale, turn, tilt; mostly inside the picture."""
+    """Homography, view pixel from image pixel: scale, turn, tilt; mostly inside the image."""
     (height, width), (view_h, view_w) = image_hw, size
     scale = np.exp(rng.uniform(np.log(0.7), np.log(1.8)))
     angle, (tilt_x, tilt_y) = rng.normal(0, 0.25), rng.normal(0, 0.25, 2) / view_w
@@ -89,7 +89,7 @@ def random_view(
 
 
 def view(picture: Array, homography: FloatArray, size: tuple[int, int]) -> Array:
-    """Resample a picture, smoothed first where it shrinks."""
+    """Resample an image, smoothed first where it shrinks."""
     shrink = 1 / np.sqrt(abs(np.linalg.det(homography[:2, :2])))
     if shrink > 1.1:
         picture = cv2.GaussianBlur(picture, (0, 0), 0.45 * np.sqrt(shrink**2 - 1) + 0.2)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Street pictures folded up into scenes with exact disparity and motion.
+"""Street images folded up into scenes with exact disparity and motion.
 
-A labelled picture is cut along its classes: the ground is a plane, what stands on it stands where
+A labelled image is cut along its classes: the ground is a plane, what stands on it stands where
 it touches the ground (automatic photo pop-up, Hoiem et al. 2005), the sky is far. The other
-picture of a pair, a second camera's or an earlier moment's, is rendered from that. The scene is
-only roughly the true one, the match between the two pictures is exact: that is what stereo and
+image of a pair, a second camera's or an earlier moment's, is rendered from that. The scene is
+only roughly the true one, the match between the two images is exact: that is what stereo and
 flow learn, from the textures of real roads.
 """
 
@@ -24,7 +24,7 @@ FAR_ROWS = 1.5
 
 @dataclass(frozen=True)
 class Folded:
-    """A picture with its shape.
+    """An image with its shape.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Folded:
 
 
 def fold(image: Array, labels: Array) -> Folded:
-    """Fold a picture uint8 [H, W, 3] with CamVid's 11 class ids uint8 [H, W] (255 = none)."""
+    """Fold an image uint8 [H, W, 3] with CamVid's 11 class ids uint8 [H, W] (255 = none)."""
     labels = _without_gaps(labels)
     height, width = labels.shape
     ground = np.isin(labels, GROUND)
@@ -98,17 +98,17 @@ def _wall_contact(mask: Array, ground: Array, horizon: float) -> FloatArray:
 def other_view(
     image: Array, shift_px: FloatArray, near: FloatArray, filler: Array
 ) -> tuple[Array, Array]:
-    """Render the picture in which every pixel p of this one appears at ``p - shift_px(p)``.
+    """Render the image in which every pixel p of this one appears at ``p - shift_px(p)``.
 
     Parameters
     ----------
     image, filler : uint8 [H, W, 3]; the filler shows where nothing of the image lands.
-    shift_px : float32 [H, W, 2] (x, y). Of a stereo pair's left picture: (disparity, 0).
+    shift_px : float32 [H, W, 2] (x, y). Of a stereo pair's left image: (disparity, 0).
     near : float32 [H, W]; of two pixels that land on one place the larger is seen.
 
     Returns
     -------
-    The other picture, and bool [H, W] on this grid: whether the pixel is seen there.
+    The other image, and bool [H, W] on this grid: whether the pixel is seen there.
     """
     height, width = near.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))

@@ -24,7 +24,7 @@ from perception_nodes.training.checkpoint import (
 )
 from perception_nodes.training.muon import Muon
 from perception_nodes.training.recipe import Batch, Evaluation, Recipe, Task
-from perception_nodes.training.released_weights import begin_with_released
+from perception_nodes.training.released_weights import initialise_from_released
 from perception_nodes.types import PerceptionError
 
 SAVE_SECONDS = 45.0
@@ -78,7 +78,7 @@ def train(
     if new and task.prepare is not None:
         task.prepare(network)
     if released:
-        begin_with_released(warm_start, network, task)
+        initialise_from_released(warm_start, network, task)
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimizer = Muon(parameter_groups(network, recipe.weight_decay))
     state = TrainingState(recipe.name, recipe.network, optimizer=type(optimizer).__name__)
@@ -135,7 +135,8 @@ class _Run:
                     saved = self.state.seconds
                 if self.state.seconds > evaluation_due:
                     evaluated = time.monotonic()
-                    shown = self._evaluate(log_path, self.task.glance or self.task.evaluate)
+                    quick = self.task.quick_evaluate or self.task.evaluate
+                    shown = self._evaluate(log_path, quick)
                     evaluation_due = self.state.seconds + 60 * self.recipe.evaluate_minutes
                     began += time.monotonic() - evaluated
                 if progress is not None:
@@ -223,7 +224,7 @@ def update_average(average: nn.Module, network: nn.Module, decay: float, step: i
 
 
 def to_device(batch: Batch, device: str) -> Batch:
-    """Move a batch; pictures become channels-last."""
+    """Move a batch; images become channels-last."""
     return {
         key: value.to(device, memory_format=torch.channels_last)
         if value.ndim == 4 and value.is_floating_point() else value.to(device)

@@ -13,7 +13,7 @@ from perception_nodes.training.feature_batches import view
 from perception_nodes.training.segmentation_batches import Scene, normalise
 from perception_nodes.types import Array, FloatArray
 
-NEIGHBOURS = 4  # pictures of one drive so near in its order may show one place
+NEIGHBOURS = 4  # images of one drive so near in its order may show one place
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class PlaceBatches:
         }
 
     def _near(self, rng: np.random.Generator, index: int, side: int) -> Array:
-        """Take the picture itself, or for the second view sometimes its neighbour in the drive."""
+        """Take the image itself, or for the second view sometimes its neighbour in the drive."""
         other = index + int(rng.integers(-1, 2)) if side and rng.random() < 0.4 else index
         if not 0 <= other < len(self.scenes):
             other = index
@@ -67,7 +67,7 @@ class PlaceBatches:
 def place_view(
     rng: np.random.Generator, image_hw: tuple[int, int], size: tuple[int, int]
 ) -> FloatArray:
-    """Homography, view pixel from picture pixel: 55 to 100 % of the picture, a little tilted."""
+    """Homography, view pixel from image pixel: 55 to 100 % of the image, a little tilted."""
     height, width = image_hw
     share = rng.uniform(0.55, 1.0)
     seen = share * np.array([width, height]) * np.exp(rng.normal(0, 0.05, 2))

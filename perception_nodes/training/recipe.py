@@ -38,7 +38,7 @@ class Task:
     loss: Loss
     evaluate: Evaluation
     prepare: Callable[[nn.Module], None] | None = None
-    glance: Evaluation | None = None
+    quick_evaluate: Evaluation | None = None
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ MEASURED_BATCHES = 12
 WEIGHTED = ('Conv', 'ConvTranspose', 'Gemm')
 
 
-def begin_with_released(path: Path, network: nn.Module, task: Task) -> list[str]:
+def initialise_from_released(path: Path, network: nn.Module, task: Task) -> list[str]:
     """Put a released model's weights into a new network.
 
     Parameters

@@ -60,7 +60,7 @@ def rendered_views(count: int = VIEWS) -> RenderedViews:
 
 
 def rendered_scenes(count: int = VIEWS) -> list[Scene]:
-    """Left pictures and classes, as people draw them, of the rendered views: one more drive."""
+    """Left images and classes, as people draw them, of the rendered views: one more drive."""
     files = rendered_views(count).cache.files[:count]
     arrays = (read_arrays(file, ('left', 'labels', 'disparity_px')) for file in files)
     return [
@@ -88,7 +88,7 @@ def cut(array: Array, window: FloatArray, size: tuple[int, int], *, smooth: bool
 
 
 def taken_alike(rng: np.random.Generator, *images: Array) -> list[Array]:
-    """Develop all pictures in one random way, then each a little differently."""
+    """Develop all images in one random way, then each a little differently."""
     seed = int(rng.integers(2**31))
     alike = [random_appearance(np.random.default_rng(seed), image, 0.6) for image in images]
     return list(some_grey(rng, *(second_look(rng, image) for image in alike)))

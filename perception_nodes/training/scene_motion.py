@@ -8,7 +8,7 @@ from perception_nodes.types import Array, FloatArray
 
 
 def scene_motion(rng: np.random.Generator, scene: Folded) -> FloatArray:
-    """Draw a motion, float32 [H, W, 2] px: each pixel p was at ``p - flow`` in the older picture.
+    """Draw a motion, float32 [H, W, 2] px: each pixel p was at ``p - flow`` in the older image.
 
     Two thirds of the scenes are driven through, one third is shifted, turned and zoomed like a
     hand-held camera; pieces move by themselves in both. Slow motion is as frequent as fast.
@@ -46,7 +46,7 @@ def _driven(
 
 
 def _turned(rng: np.random.Generator, x: Array, y: Array, reach_px: float) -> FloatArray:
-    """Motion of a camera in the hand: shift, roll, zoom and shear of the whole picture."""
+    """Motion of a camera in the hand: shift, roll, zoom and shear of the whole image."""
     linear = rng.normal(0, 0.02, (2, 2)) * np.minimum(1.0, reach_px / 10)
     shift = rng.normal(0, reach_px, 2)
     return np.stack([x, y], -1) @ linear.T + shift

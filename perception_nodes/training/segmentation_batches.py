@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches for segmentation: pictures with class ids, cropped around rare things, varied, mixed."""
+"""Batches for segmentation: images with class ids, cropped around rare things, varied, mixed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ MEAN, STD = 0.45, 0.25
 
 @dataclass(frozen=True)
 class Scene:
-    """One labelled picture: uint8 [H, W, 3] RGB, uint8 [H, W] ids (255 none), drive it is from."""
+    """One labelled image: uint8 [H, W, 3] RGB, uint8 [H, W] ids (255 none), drive it is from."""
 
     image: Array
     labels: Array
@@ -66,8 +66,8 @@ class SegmentationBatches:
 
     Parameters
     ----------
-    scenes : real pictures; a drive with few of them is drawn from more often than its number.
-    rendered, rendered_share : other pictures, and how much of what is drawn comes from them, 0..1.
+    scenes : real images; a drive with few of them is drawn from more often than its number.
+    rendered, rendered_share : other images, and how much of what is drawn comes from them, 0..1.
     """
 
     def __init__(

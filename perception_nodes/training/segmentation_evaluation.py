@@ -17,24 +17,24 @@ from perception_nodes.types import UNLABELLED
 
 
 class SegmentationEvaluation:
-    """IoU, calibration and uncertainty on whole pictures, made multiples of 32 in size.
+    """IoU, calibration and uncertainty on whole images, made multiples of 32 in size.
 
     Parameters
     ----------
-    sets : pictures by the name of their set, whose metrics begin with it (``val_miou``). Pictures
+    sets : images by the name of their set, whose metrics begin with it (``val_miou``). Images
         without any label give only the uncertainties.
     samples : dropout samples T, of a network that has ``sampled_logits``; 0: one pass without
         dropout, and no epistemic part.
-    every : looks at every n-th picture only.
-    mirror : judges the average with the mirrored picture too, as ``val_mirrored_miou``.
+    every : looks at every n-th image only.
+    flip : evaluates the average with the flipped image too, as ``val_flipped_miou``.
     """
 
     def __init__(
         self, sets: Mapping[str, Sequence[Scene]], samples: int = 0, every: int = 1,
-        mirror: bool = False,
+        flip: bool = False,
     ) -> None:
         self.sets = {name: scenes[::every] for name, scenes in sets.items()}
-        self.samples, self.mirror = samples, mirror
+        self.samples, self.flip = samples, flip
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """Metrics of a network in evaluation mode.
@@ -49,31 +49,31 @@ class SegmentationEvaluation:
         result: dict[str, float] = {}
         for name, scenes in self.sets.items():
             torch.manual_seed(0)
-            plain, mirrored = _Tally(), _Tally()
+            plain, flipped = _Tally(), _Tally()
             for scene in scenes:
                 draws = sampled_logits(network, scene, self.samples)
                 samples = probabilities(draws, scene)
                 plain.add(scene, samples, draws)
-                if self.mirror:
+                if self.flip:
                     other = replace(scene, image=np.ascontiguousarray(scene.image[:, ::-1]))
                     more = probabilities(sampled_logits(network, other, self.samples), other)
-                    mirrored.add(scene, (samples + more.flip(3)) / 2, draws)
+                    flipped.add(scene, (samples + torch.flip(more, (3,))) / 2, draws)
             result |= {f'{name}_{key}': value for key, value in plain.compute().items()}
-            if self.mirror:
-                found = mirrored.compute()
-                result |= {f'{name}_mirrored_{key}': value for key, value in found.items()}
+            if self.flip:
+                found = flipped.compute()
+                result |= {f'{name}_flipped_{key}': value for key, value in found.items()}
         return result
 
 
 class _Tally:
-    """What is judged of one set, picture by picture."""
+    """What is evaluated of one set, image by image."""
 
     def __init__(self) -> None:
         self.metric = SegmentationMetric(CLASSES)
         self.parts: dict[str, list[float]] = {'aleatoric': []}
 
     def add(self, scene: Scene, samples: Tensor, draws: Tensor) -> None:
-        """Count a picture: its probabilities T K H W and logits T K h w."""
+        """Count an image: its probabilities T K H W and logits T K h w."""
         mean = samples.mean(0, keepdim=True)
         total, expected = entropy(mean), entropy(samples).mean(0)
         found = {'aleatoric': expected.mean()}
@@ -110,7 +110,7 @@ def sampled_logits(network: nn.Module, scene: Scene, samples: int) -> Tensor:
 
 
 def probabilities(draws: Tensor, scene: Scene) -> Tensor:
-    """Class probabilities float T K H W of the picture's size, of logits T K h w."""
+    """Class probabilities float T K H W of the image's size, of logits T K h w."""
     return F.interpolate(F.softmax(draws, 1), size=scene.labels.shape, mode='bilinear')
 
 

@@ -16,7 +16,7 @@ from perception_nodes.training.dense_batches import Sample, some_grey
 from perception_nodes.training.rendered_batches import FOLDER
 from perception_nodes.types import Array
 
-MIRROR = np.diag([-1.0, 1.0, 1.0, 1.0])
+FLIP = np.diag([-1.0, 1.0, 1.0, 1.0])
 
 
 def kept_clips(count: int) -> list[Clip]:
@@ -34,12 +34,12 @@ def triplet_example(rng: np.random.Generator, clips: Sequence[Clip], strength: f
     """Image, before, after, k [3, 3]; for the evaluation depth_m [1, H, W] (NaN = sky) and truth.
 
     The truth is float32 [2, 4, 4], from the camera's frame at ``image`` into those at ``before``
-    and ``after``. A pass in four is driven backwards, every other one in the mirror; all three
-    pictures are developed alike, for what they show must stay comparable.
+    and ``after``. A pass in four is driven backwards, every other one in the flip; all three
+    images are developed alike, for what they show must stay comparable.
 
     Parameters
     ----------
-    strength : of the random development, 0 = as they are (then nothing is mirrored either).
+    strength : of the random development, 0 = as they are (then nothing is flipped either).
     """
     clip = clips[int(rng.integers(len(clips)))]
     at = int(rng.integers(1, len(clip.images) - 1))
@@ -58,7 +58,7 @@ def triplet_example(rng: np.random.Generator, clips: Sequence[Clip], strength: f
             images = [np.ascontiguousarray(image[:, ::-1]) for image in images]
             depth_m = depth_m[:, ::-1]
             k[0, 2] = depth_m.shape[1] - 1 - k[0, 2]
-            others_from_image = MIRROR @ others_from_image @ MIRROR
+            others_from_image = FLIP @ others_from_image @ FLIP
     return {
         'image': images[0], 'before': images[1], 'after': images[2],
         'k': k.astype(np.float32), 'depth_m': depth_m[None].astype(np.float32),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results as pictures for eyes: uint8 RGB [H, W, 3]."""
+"""Results as images for eyes: uint8 RGB [H, W, 3]."""
 
 import colorsys
 from functools import lru_cache

@@ -34,7 +34,7 @@ def camera(side: str, **fields: Any) -> Camera:
 
 
 def texture(seed: int = 0) -> np.ndarray:
-    """A picture with corners at all scales, uint8 [H, W + 64]."""
+    """An image with corners at all scales, uint8 [H, W + 64]."""
     rng = np.random.default_rng(seed)
     picture = np.zeros((HEIGHT, WIDTH + 64))
     for cell in (4, 8, 16):

@@ -159,7 +159,7 @@ def test_topics_hold_what_the_pipelines_said(
                 np.testing.assert_array_equal(getattr(found, field), getattr(expected, field))
 
 
-def test_pictures_and_clouds_only_on_demand(
+def test_images_and_clouds_only_on_demand(
     write_bag: Any, stereo: Any, tmp_path: Path, perception: Perception
 ) -> None:
     bag = write_bag(stereo(3))

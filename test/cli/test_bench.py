@@ -31,7 +31,7 @@ def run(*arguments: str) -> str:
     return result.output
 
 
-def test_a_task_is_measured_beside_its_peers_and_what_cannot_run_is_told(tmp_path: Path) -> None:
+def test_a_task_is_measured_beside_its_baselines_and_failures_are_named(tmp_path: Path) -> None:
     path = tmp_path / 'table.json'
     text = run('stereo_depth', '--peers', '--backends', 'tensorrt,openvino', '--size', '192x96',
                '--calls', '3', '--json', str(path))
@@ -109,7 +109,7 @@ def test_memory_is_of_this_process() -> None:
     assert block.any()
 
 
-def test_frames_come_from_pictures_in_the_asked_size(tmp_path: Path) -> None:
+def test_frames_come_from_images_in_the_asked_size(tmp_path: Path) -> None:
     for index in range(3):
         cv2.imwrite(str(tmp_path / f'{index}.png'), np.full((60, 80, 3), 20 * index, np.uint8))
     frames = bench.take_frames(tmp_path, (40, 30))

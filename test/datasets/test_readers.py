@@ -32,10 +32,10 @@ READERS: dict[str, Callable[[Path], object]] = {
 }
 
 
-def write_picture(
+def write_image(
     path: Path, seed: int = 0, size: tuple[int, int] = (HEIGHT, WIDTH)
 ) -> np.ndarray:
-    """Write a random picture and return it as RGB."""
+    """Write a random image and return it as RGB."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = np.random.default_rng(seed).integers(0, 255, (*size, 3), np.uint8)
     cv2.imwrite(str(path), image[..., ::-1])
@@ -54,7 +54,7 @@ def write_pfm(path: Path, values: np.ndarray) -> None:
 
 
 def write_camvid(root: Path) -> None:
-    write_picture(root / 'val' / 'a.png')
+    write_image(root / 'val' / 'a.png')
     labels = np.full((HEIGHT, WIDTH), 3, np.uint8)
     labels[0, :2] = (11, 10)
     write_map(root / 'valannot' / 'a.png', labels)
@@ -63,7 +63,7 @@ def write_camvid(root: Path) -> None:
 
 def write_kitti_stereo(root: Path) -> None:
     for folder, seed in (('image_2', 1), ('image_3', 2)):
-        write_picture(root / 'training' / folder / '000003_10.png', seed)
+        write_image(root / 'training' / folder / '000003_10.png', seed)
     disparity = np.zeros((HEIGHT, WIDTH), np.uint16)
     disparity[2, 3] = int(12.5 * 256)
     write_map(root / 'training' / 'disp_noc_0' / '000003_10.png', disparity)
@@ -71,7 +71,7 @@ def write_kitti_stereo(root: Path) -> None:
 
 
 def write_kitti_depth(root: Path) -> None:
-    write_picture(root / 'image' / '0000000004.png')
+    write_image(root / 'image' / '0000000004.png')
     depth = np.zeros((HEIGHT, WIDTH), np.uint16)
     depth[1, 1] = int(20.25 * 256)
     write_map(root / 'groundtruth_depth' / '0000000004.png', depth)
@@ -80,7 +80,7 @@ def write_kitti_depth(root: Path) -> None:
 
 def write_kitti_flow(root: Path) -> None:
     for frame in (10, 11):
-        write_picture(root / 'training' / 'image_2' / f'000007_{frame}.png', frame)
+        write_image(root / 'training' / 'image_2' / f'000007_{frame}.png', frame)
     coded = np.zeros((HEIGHT, WIDTH, 3), np.uint16)
     coded[2, 5] = (2**15 + int(1.5 * 64), 2**15 - int(2.25 * 64), 1)
     write_map(root / 'training' / 'flow_noc' / '000007_10.png', coded[..., ::-1])
@@ -88,7 +88,7 @@ def write_kitti_flow(root: Path) -> None:
 
 def write_middlebury_stereo(root: Path) -> None:
     for side in (0, 1):
-        write_picture(root / 'cones' / f'im{side}.png', side)
+        write_image(root / 'cones' / f'im{side}.png', side)
     disparity = np.full((HEIGHT, WIDTH), 7.25, np.float32)
     disparity[0, 1] = np.inf
     write_pfm(root / 'cones' / 'disp0.pfm', disparity)
@@ -99,7 +99,7 @@ def write_middlebury_stereo(root: Path) -> None:
 
 def write_middlebury_flow(root: Path) -> None:
     for frame in (10, 11):
-        write_picture(root / 'other-data' / 'Venus' / f'frame{frame}.png', frame)
+        write_image(root / 'other-data' / 'Venus' / f'frame{frame}.png', frame)
     folder = root / 'other-gt-flow' / 'Venus'
     folder.mkdir(parents=True)
     flow = np.zeros((HEIGHT, WIDTH, 2), np.float32)
@@ -109,7 +109,7 @@ def write_middlebury_flow(root: Path) -> None:
 
 
 def write_seven_scenes(root: Path) -> None:
-    write_picture(root / 'frame-000010.color.png')
+    write_image(root / 'frame-000010.color.png')
     depth = np.full((HEIGHT, WIDTH), 1500, np.uint16)
     depth[0, :2] = (0, 65535)
     write_map(root / 'frame-000010.depth.png', depth)
@@ -118,7 +118,7 @@ def write_seven_scenes(root: Path) -> None:
 
 def write_loop_matrix(root: Path) -> None:
     for number in range(3):
-        write_picture(root / 'images' / f'{number:06d}.jpg', number)
+        write_image(root / 'images' / f'{number:06d}.jpg', number)
     truth = np.zeros((3, 3), np.uint8)
     truth[2, 0] = 255
     write_map(root / 'loop_ground_truth.png', truth)
@@ -158,8 +158,8 @@ def test_a_wrong_root_is_named(tmp_path: Path, written: tuple[str, Path]) -> Non
         assert '\n' not in str(caught.value)
 
 
-def test_a_large_jpeg_cut_short_is_not_half_a_picture(tmp_path: Path) -> None:
-    write_picture(tmp_path / 'large.jpg', size=(480, 640))
+def test_a_large_jpeg_cut_short_is_not_half_a_image(tmp_path: Path) -> None:
+    write_image(tmp_path / 'large.jpg', size=(480, 640))
     whole = (tmp_path / 'large.jpg').read_bytes()
     (tmp_path / 'large.jpg').write_bytes(whole[: len(whole) * 3 // 4])
     with pytest.raises(PerceptionError, match='cut short'):
@@ -236,7 +236,7 @@ def test_kitti_stereo_prefers_the_calibration_of_the_frame(tmp_path: Path) -> No
 
 def test_kitti_stereo_refuses_a_right_image_of_another_size(tmp_path: Path) -> None:
     write_kitti_stereo(tmp_path)
-    write_picture(tmp_path / 'training' / 'image_3' / '000003_10.png', size=(5, 8))
+    write_image(tmp_path / 'training' / 'image_3' / '000003_10.png', size=(5, 8))
     with pytest.raises(PerceptionError, match='right image is 8x5 but the image is 8x6'):
         KittiStereo(tmp_path)[0]
 
@@ -322,19 +322,19 @@ def test_loop_matrix_is_symmetric_and_of_the_walks_length(tmp_path: Path) -> Non
     walk = LoopMatrix(tmp_path)
     assert np.argwhere(walk.same_place).tolist() == [[0, 2], [2, 0]]
     assert [sample.image.stamp_ns for sample in walk] == [0, 10**9, 2 * 10**9]
-    write_picture(tmp_path / 'images' / '000003.jpg')
+    write_image(tmp_path / 'images' / '000003.jpg')
     with pytest.raises(PerceptionError, match='3x3 but there are 4 images'):
         LoopMatrix(tmp_path)
 
 
 def test_formats_refuse_each_other(tmp_path: Path) -> None:
-    write_picture(tmp_path / 'picture.png')
+    write_image(tmp_path / 'image.png')
     with pytest.raises(PerceptionError, match=r'not a \.flo file'):
-        read_flo(tmp_path / 'picture.png')
+        read_flo(tmp_path / 'image.png')
     with pytest.raises(PerceptionError, match='PFM'):
-        read_pfm(tmp_path / 'picture.png')
+        read_pfm(tmp_path / 'image.png')
     with pytest.raises(PerceptionError, match='wanted 16-bit with 1'):
-        read_png16(tmp_path / 'picture.png')
+        read_png16(tmp_path / 'image.png')
 
 
 def test_big_endian_pfm(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_kitti(shared: Path) -> None:
 def test_middlebury_truth_explains_the_images(shared: Path) -> None:
     """Warping the other image by the truth must look far more like the first one."""
     names = [pair.name for pair in MiddleburyStereo(shared / 'data' / 'middlebury_stereo')]
-    assert names == ['cones', 'tsukuba']
+    assert {'cones', 'tsukuba'} <= set(names)
     pairs = MiddleburyFlow(shared / 'data' / 'middlebury_flow')
     assert len(pairs) == 4
     for pair in pairs:

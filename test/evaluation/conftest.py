@@ -24,7 +24,7 @@ FRAME_NS = 100_000_000
 
 @dataclass(frozen=True)
 class WallDrive:
-    """Pictures of a wall from a camera that slides to the right by STEP_PX a frame."""
+    """Images of a wall from a camera that slides to the right by STEP_PX a frame."""
 
     texture: np.ndarray
 
@@ -33,7 +33,7 @@ class WallDrive:
         return self.texture[:, offset_px : offset_px + WIDTH]
 
     def pair(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
-        """Left and right picture: what is at u in the left one is at u - DISPARITY_PX right."""
+        """Left and right image: what is at u in the left one is at u - DISPARITY_PX right."""
         offset = 20 + STEP_PX * frame
         return self.view(offset), self.view(offset + DISPARITY_PX)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation on data whose answer is known: conventions, result, peers, command."""
+"""Evaluation on data whose answer is known: conventions, result, baselines, command."""
 
 import json
 import subprocess
@@ -50,7 +50,7 @@ class TrueOdometry:
 
 
 def put_in_place(monkeypatch: pytest.MonkeyPatch, pipeline: Any) -> None:
-    """Let evaluate judge this pipeline instead of the released one."""
+    """Let evaluate evaluate this pipeline instead of the released one."""
     monkeypatch.setattr(evaluation, 'build_pipeline', lambda task, **settings: pipeline)
 
 
@@ -72,18 +72,18 @@ def test_flow_is_scored_in_the_direction_of_the_data_set(
     write_middlebury_flow(tmp_path, wall_drive.texture)
     put_in_place(monkeypatch, DisFlowPipeline())
     result = evaluation.evaluate(
-        'optical_flow', 'middlebury_flow', tmp_path, peers=('dis',)
+        'optical_flow', 'middlebury_flow', tmp_path, baselines=('dis',)
     ).result()
     assert result['peers']['dis']['epe_px'] < 0.3
-    assert result['peers']['dis']['valid_fraction'] == 1.0
+    assert result['peers']['dis']['density'] == 1.0
 
 
 def test_the_result_has_the_form_of_the_contract(
     monkeypatch: pytest.MonkeyPatch, wall_bag: Path
 ) -> None:
     put_in_place(monkeypatch, SgbmPipeline())
-    judged = evaluation.evaluate('stereo_depth', 'bag', wall_bag, peers=('block_matching',))
-    result = json.loads(json.dumps(judged.result(), allow_nan=False))
+    evaluated = evaluation.evaluate('stereo_depth', 'bag', wall_bag, baselines=('block_matching',))
+    result = json.loads(json.dumps(evaluated.result(), allow_nan=False))
     assert list(result) == [
         'task', 'dataset', 'split', 'model', 'backend', 'frames', 'metrics', 'peers',
         'ms_per_frame',
@@ -92,7 +92,7 @@ def test_the_result_has_the_form_of_the_contract(
     assert result['frames'] == 6
     assert list(result['ms_per_frame']) == ['p50', 'p99']
     assert 0.0 < result['ms_per_frame']['p50'] <= result['ms_per_frame']['p99']
-    wanted = {'d1', 'epe_px', 'bad1', 'bad2', 'valid_fraction', 'coverage1'}
+    wanted = {'d1', 'epe_px', 'bad1', 'bad2', 'density', 'coverage1'}
     assert wanted <= set(result['metrics'])
     assert result['metrics']['d1'] < 0.02
     assert result['peers']['block_matching']['epe_px'] < 1.0
@@ -102,10 +102,10 @@ def test_odometry_of_a_bag_is_scored_against_its_truth(
     monkeypatch: pytest.MonkeyPatch, wall_bag: Path
 ) -> None:
     put_in_place(monkeypatch, TrueOdometry())
-    judged = evaluation.evaluate('visual_odometry', 'bag', wall_bag)
-    assert judged.ours.metrics['path_m'] == pytest.approx(5 * 3 * 6.25 / 100.0)
-    assert judged.ours.metrics['end_error_percent'] == pytest.approx(0.0, abs=1e-9)
-    assert judged.ours.metrics['coverage1'] == 1.0
+    evaluated = evaluation.evaluate('visual_odometry', 'bag', wall_bag)
+    assert evaluated.ours.metrics['path_m'] == pytest.approx(5 * 3 * 6.25 / 100.0)
+    assert evaluated.ours.metrics['end_error_percent'] == pytest.approx(0.0, abs=1e-9)
+    assert evaluated.ours.metrics['coverage1'] == 1.0
 
 
 class ConstantDepth:
@@ -124,17 +124,17 @@ def test_mono_depth_with_and_without_median_scaling(
 ) -> None:
     """The wall is at 6.25 m: 12 % too near, three halves of a sigma, right once scaled."""
     put_in_place(monkeypatch, ConstantDepth())
-    judged = evaluation.evaluate('mono_depth', 'bag', wall_bag, details=True)
-    metrics = judged.ours.metrics
+    evaluated = evaluation.evaluate('mono_depth', 'bag', wall_bag, details=True)
+    metrics = evaluated.ours.metrics
     assert metrics['abs_rel'] == pytest.approx(0.12, abs=1e-6)
     assert metrics['abs_rel_median_scaled'] == pytest.approx(0.0, abs=1e-6)
     assert (metrics['coverage1'], metrics['coverage2']) == (0.0, 1.0)
-    assert '<svg' in render_report(evaluation_report(judged))
+    assert '<svg' in render_report(evaluation_report(evaluated))
 
 
-def test_an_unknown_peer_is_named(wall_bag: Path) -> None:
-    with pytest.raises(PerceptionError, match="no peer 'magic' of stereo_depth; there are: sgbm"):
-        evaluation.evaluate('stereo_depth', 'bag', wall_bag, peers=('magic',))
+def test_an_unknown_baseline_is_named(wall_bag: Path) -> None:
+    with pytest.raises(PerceptionError, match="no baseline 'magic' of stereo_depth; there"):
+        evaluation.evaluate('stereo_depth', 'bag', wall_bag, baselines=('magic',))
 
 
 def test_predictions_come_back_and_go_away() -> None:
@@ -151,14 +151,14 @@ def test_the_report_shows_frames_plots_and_numbers(
     monkeypatch: pytest.MonkeyPatch, wall_bag: Path
 ) -> None:
     put_in_place(monkeypatch, SgbmPipeline())
-    judged = evaluation.evaluate(
-        'stereo_depth', 'bag', wall_bag, peers=('block_matching',), details=True
+    evaluated = evaluation.evaluate(
+        'stereo_depth', 'bag', wall_bag, baselines=('block_matching',), details=True
     )
-    page = render_report(evaluation_report(judged))
+    page = render_report(evaluation_report(evaluated))
     assert page.count('<img ') == 4 * 4
     assert page.count('<svg') == 4
     assert 'block_matching' in page
-    assert len(judged.ours.frame_values) == 6
+    assert len(evaluated.ours.frame_values) == 6
 
 
 def test_a_parameter_is_changed_and_told(
@@ -172,10 +172,10 @@ def test_a_parameter_is_changed_and_told(
 
     monkeypatch.setattr(evaluation, 'build_pipeline', build)
     texts = {'min_depth_m': '2'}
-    judged = evaluation.evaluate('stereo_depth', 'bag', wall_bag, parameters=texts)
+    evaluated = evaluation.evaluate('stereo_depth', 'bag', wall_bag, parameters=texts)
     assert built['config'] == StereoDepthConfig(min_depth_m=2.0)
-    assert judged.result()['parameters'] == texts
-    assert ', min_depth_m 2' in evaluation_report(judged).subtitle
+    assert evaluated.result()['parameters'] == texts
+    assert ', min_depth_m 2' in evaluation_report(evaluated).subtitle
     with pytest.raises(PerceptionError, match='no parameter depth; there are'):
         evaluation.evaluate('stereo_depth', 'bag', wall_bag, parameters={'depth': '2'})
 
@@ -187,9 +187,9 @@ def test_times_are_those_of_the_call(monkeypatch: pytest.MonkeyPatch, wall_bag: 
     monkeypatch.setattr(
         'perception_nodes.evaluation.scorers.timing.time.perf_counter_ns', lambda: next(ticks)
     )
-    judged = evaluation.evaluate('stereo_depth', 'bag', wall_bag)
-    assert judged.ours.call_ms == (5.0,) * 6
-    assert replace(judged.ours, call_ms=(1.0, 3.0)).ms_per_frame['p50'] == 2.0
+    evaluated = evaluation.evaluate('stereo_depth', 'bag', wall_bag)
+    assert evaluated.ours.call_ms == (5.0,) * 6
+    assert replace(evaluated.ours, call_ms=(1.0, 3.0)).ms_per_frame['p50'] == 2.0
 
 
 def run_command(*words: str) -> subprocess.CompletedProcess[str]:
@@ -211,7 +211,7 @@ def test_the_command_ends_in_one_line_and_leaves_nothing(tmp_path: Path) -> None
 
 
 def test_the_command_writes_result_and_report(tmp_path: Path, wall_bag: Path) -> None:
-    """The released model on the wall, beside both peers."""
+    """The released model on the wall, beside both baselines."""
     out, page = tmp_path / 'out.json', tmp_path / 'report.html'
     words = ['stereo_depth', '--dataset', 'bag', '--root', str(wall_bag), '--json', str(out),
              '--report', str(page), '--peers', '--backend', 'onnxruntime', '--threads', '1']
@@ -220,7 +220,7 @@ def test_the_command_writes_result_and_report(tmp_path: Path, wall_bag: Path) ->
     result = json.loads(out.read_text())
     assert result['model'] == 'stereo_depth'
     assert set(result['peers']) == {'sgbm', 'block_matching'}
-    assert result['metrics']['valid_fraction'] > 0.9
+    assert result['metrics']['density'] > 0.9
     for name, value in result['metrics'].items():
         assert f'{name} ' in done.output
         assert np.isfinite(value)

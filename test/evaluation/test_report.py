@@ -19,8 +19,8 @@ from perception_nodes.evaluation.report_parts import (
     Details,
     Gallery,
     Legend,
-    Picture,
     Report,
+    ReportImage,
     Section,
     Table,
     Text,
@@ -77,15 +77,15 @@ def make_report() -> Report:
         'Depth <of> "walls" & floors',
         (
             Section('Numbers', (
-                Table(('metric', 'ours', 'peer'), (('d1', 0.07, 0.09), ('n', 3, None)),
+                Table(('metric', 'ours', 'baseline'), (('d1', 0.07, 0.09), ('n', 3, None)),
                       better=('low', 'high')),
-                Bars('D1', (('ours', 0.07), ('peer', 0.09), ('none', None)), '%', True),
+                Bars('D1', (('ours', 0.07), ('baseline', 0.09), ('none', None)), '%', True),
                 Text('<b>plain</b>'),
             )),
             Section('Plots', all_plots(), 'Drawn.'),
-            Section('Pictures', (
-                Picture(image, 'colour'), Picture(image[..., 0], 'mono', exact=True),
-                Gallery([Picture(image, 'left'), Picture(image, 'right')], 2),
+            Section('Images', (
+                ReportImage(image, 'colour'), ReportImage(image[..., 0], 'mono', exact=True),
+                Gallery([ReportImage(image, 'left'), ReportImage(image, 'right')], 2),
                 Legend([('Sky', (1, 2, 3))]),
                 Details('JSON', '{"a": "<script>"}'),
             )),
@@ -108,18 +108,18 @@ def test_the_page_is_well_formed_and_loads_nothing() -> None:
     assert 'background:rgb(1,2,3)' in page
 
 
-def test_pictures_come_out_as_they_went_in() -> None:
+def test_images_come_out_as_they_went_in() -> None:
     image = np.random.default_rng(2).integers(0, 255, (7, 9, 3), np.uint8)
-    page = render_report(Report('t', (Section('s', (Picture(image, exact=True),)),)))
+    page = render_report(Report('t', (Section('s', (ReportImage(image, exact=True),)),)))
     coded = re.search(r'data:image/png;base64,([^"]+)"', page)
     assert coded
     data = np.frombuffer(base64.b64decode(coded.group(1)), np.uint8)
     assert np.array_equal(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], image)
 
 
-def test_wide_pictures_are_scaled_down() -> None:
+def test_wide_images_are_scaled_down() -> None:
     image = np.zeros((100, 2000, 3), np.uint8)
-    page = render_report(Report('t', (Section('s', (Picture(image, max_width_px=500),)),)))
+    page = render_report(Report('t', (Section('s', (ReportImage(image, max_width_px=500),)),)))
     coded = re.search(r'base64,([^"]+)"', page)
     assert coded
     data = np.frombuffer(base64.b64decode(coded.group(1)), np.uint8)
@@ -170,7 +170,7 @@ def test_neighbouring_tables_stand_in_columns() -> None:
     ('metric', 'direction'),
     [('miou', 'high'), ('iou_sky', 'high'), ('d1', 'low'), ('delta1', 'high'), ('coverage1', ''),
      ('auroc_error', 'high'), ('ause', 'low'), ('recall1', 'high'), ('ap', 'high'),
-     ('abs_rel_median_scaled', 'low'), ('valid_fraction', 'high'), ('ms_p50', 'low')],
+     ('abs_rel_median_scaled', 'low'), ('density', 'high'), ('ms_p50', 'low')],
 )  # fmt: skip
 def test_direction_of_metrics(metric: str, direction: str) -> None:
     assert better_direction(metric) == direction
@@ -193,7 +193,7 @@ def test_a_report_is_whole_or_not_there(tmp_path: Path) -> None:
         write_report(tmp_path / 'file' / 'report.html', make_report())
 
 
-def test_pictures_must_be_uint8() -> None:
-    report = Report('t', (Section('s', (Picture(np.zeros((3, 3), np.float32)),)),))
+def test_images_must_be_uint8() -> None:
+    report = Report('t', (Section('s', (ReportImage(np.zeros((3, 3), np.float32)),)),))
     with pytest.raises(PerceptionError, match='uint8'):
         render_report(report)

@@ -20,7 +20,7 @@ from perception_nodes.types import Camera, Image, Odometry, PerceptionError
 
 
 def write_poses(path: Path, places_m: list[int]) -> None:
-    """A mono drive along x, a frame a second, blank pictures."""
+    """A mono drive along x, a frame a second, blank images."""
     factory = BagFactory()
     camera = Camera.pinhole(16, 12, 16.0, 16.0, 7.5, 5.5, frame_id='camera')
     with BagWriter(path) as writer:
@@ -93,7 +93,7 @@ def test_a_drive_that_comes_back_has_places(tmp_path: Path) -> None:
 
 
 def test_sources_name_what_cannot_be(tmp_path: Path) -> None:
-    with pytest.raises(PerceptionError, match='camvid cannot judge stereo_depth; these can'):
+    with pytest.raises(PerceptionError, match='camvid cannot evaluate stereo_depth; these can'):
         open_source('stereo_depth', 'camvid', tmp_path, None)
     with pytest.raises(PerceptionError, match='no task'):
         open_source('cooking', 'camvid', tmp_path, None)

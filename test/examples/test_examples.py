@@ -34,8 +34,8 @@ def write(path: Path, rgb: np.ndarray) -> Path:
     return path
 
 
-def test_label_a_picture(street, tmp_path):
-    said = run('label_a_picture.py', write(tmp_path / 'a.png', street.left.data),
+def test_label_a_image(street, tmp_path):
+    said = run('label_an_image.py', write(tmp_path / 'a.png', street.left.data),
                tmp_path / 'overlay.png')
     assert 'Road' in said or 'road' in said
     assert cv2.imread(str(tmp_path / 'overlay.png')).shape == street.left.data.shape

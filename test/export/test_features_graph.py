@@ -13,15 +13,15 @@ from perception_nodes.export.graphs.features import (
     side_by_side,
 )
 from perception_nodes.export.graphs.place_recognition import PlaceGraph
-from perception_nodes.networks.keypoint_net import CELL, Fold, StreetFeatures
-from perception_nodes.networks.place_descriptor import NetVlad, StreetPlace
+from perception_nodes.networks.keypoint_net import CELL, Fold, KeypointNet
+from perception_nodes.networks.place_descriptor import NetVlad, PlaceDescriptor
 
 
 @pytest.fixture(scope='module')
-def features() -> StreetFeatures:
+def features() -> KeypointNet:
     """An untrained network."""
     torch.manual_seed(0)
-    return StreetFeatures().eval()
+    return KeypointNet().eval()
 
 
 def test_keypoints_stand_where_the_score_peaks(features) -> None:
@@ -53,7 +53,7 @@ def test_fold_equals_its_two_steps() -> None:
     torch.testing.assert_close(fold(x), expected)
 
 
-def test_outputs_fit_the_card_and_lie_in_the_picture(features) -> None:
+def test_outputs_fit_the_card_and_lie_in_the_image(features) -> None:
     image = torch.randint(0, 256, (1, 75, 161, 3), dtype=torch.uint8)
     points, scores, descriptors = FeaturesGraph(features)(image)
     for array, spec in zip((points, scores, descriptors), FEATURES.outputs, strict=True):
@@ -94,7 +94,7 @@ def test_net_vlad_of_two_centres() -> None:
 
 def test_a_place_looks_like_itself_in_other_sizes() -> None:
     torch.manual_seed(0)
-    graph = PlaceGraph(StreetPlace().eval())
+    graph = PlaceGraph(PlaceDescriptor().eval())
     coarse = torch.randint(0, 256, (1, 3, 12, 16)).float()
     picture = torch.nn.functional.interpolate(coarse, size=(384, 512), mode='bicubic')
     image = picture.clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()

@@ -100,7 +100,7 @@ def stereo_match_share(model: Path, shared: Path) -> float:
 
 
 class KeypointGraph:
-    """The features model as the function of tensors that ``measure_keypoints`` judges."""
+    """The features model as the function of tensors that ``measure_keypoints`` evaluates."""
 
     def __init__(self, model: Path) -> None:
         self.runner = open_runner(model, backend='onnxruntime', threads=1)

@@ -47,7 +47,7 @@ RELEASE = Release(
     name='brightness', task='segmentation', summary='how bright it is',
     graph=lambda network, calibration: BrightnessGraph(network), network_pixels=64 * 96,
     calibrate=lambda network, root: {'offset': 0.5},
-    inputs=(TensorSpec('image', 'uint8', (1, ANY, ANY, 3), '1', 'picture'),),
+    inputs=(TensorSpec('image', 'uint8', (1, ANY, ANY, 3), '1', 'image'),),
     outputs=(TensorSpec('brightness', 'float32', (1, ANY, ANY), '1', 'mixed'),
              TensorSpec('bright', 'uint8', (1, ANY, ANY), 'class id', 'positive')),
 )
@@ -116,7 +116,7 @@ def test_differences() -> None:
     assert difference_of(np.array([0.5]), np.array([0.25])) == 0.25
 
 
-def test_of_two_pictures_the_second_shows_the_first_moved() -> None:
+def test_of_two_images_the_second_shows_the_first_moved() -> None:
     pair = replace(RELEASE, inputs=tuple(replace(RELEASE.inputs[0], name=n) for n in 'ab'))
     for size, inputs in zip(((64, 96), (33, 40)), examples(pair, ((64, 96), (33, 40))),
                             strict=True):
@@ -144,7 +144,7 @@ def test_the_size_a_network_works_at(
     assert tuple(size.tolist()) == expected
 
 
-def test_pictures_are_normalised_as_in_training() -> None:
+def test_images_are_normalised_as_in_training() -> None:
     from perception_nodes.training.segmentation_batches import normalise
 
     image = np.random.default_rng(0).integers(0, 256, (1, 32, 64, 3), np.uint8)

@@ -75,30 +75,30 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Six pairs of smooth pictures, the right one shifted."""
+def images(tmp_path: Path) -> Path:
+    """Six pairs of smooth images, the right one shifted."""
     rng = np.random.default_rng(1)
     for index in range(6):
         wide = cv2.resize(rng.integers(0, 256, (6, 10, 3), np.uint8), (72, 40))
         for side, window in (('left', slice(8, 72)), ('right', slice(0, 64))):
-            path = tmp_path / 'pictures' / side / f'{index:03d}.png'
+            path = tmp_path / 'images' / side / f'{index:03d}.png'
             path.parent.mkdir(parents=True, exist_ok=True)
             assert cv2.imwrite(str(path), wide[:, window])
-    return tmp_path / 'pictures'
+    return tmp_path / 'images'
 
 
-def answers(model: Path, pictures: Path) -> np.ndarray:
+def answers(model: Path, images: Path) -> np.ndarray:
     runner = open_runner(model, backend='onnxruntime')
-    frames = list(read_input_frames(pictures))
+    frames = list(read_input_frames(images))
     return np.stack([runner.run(inputs)['disparity_px']
                      for inputs in model_inputs(runner.card, frames)])
 
 
 @pytest.mark.parametrize(('precision', 'tolerance_px'), [('fp16', 0.001), ('int8', 0.05)])
 def test_another_precision_answers_nearly_the_same(
-    model: Path, pictures: Path, tmp_path: Path, precision: str, tolerance_px: float
+    model: Path, images: Path, tmp_path: Path, precision: str, tolerance_px: float
 ) -> None:
-    path = export_precision(model, precision, tmp_path / 'out', pictures)
+    path = export_precision(model, precision, tmp_path / 'out', images)
     assert path == tmp_path / 'out' / f'toy_{precision}.onnx'
     card, source = check_model(path), check_model(model)
     assert (card.name, card.precision, card.inputs) == (f'toy_{precision}', precision,
@@ -106,14 +106,14 @@ def test_another_precision_answers_nearly_the_same(
     assert card.training['made_from'] == source.sha256
     assert card.training['recipe'] == 'toy'
     assert not card.results, 'measured with the other file'
-    exact, near = answers(model, pictures), answers(path, pictures)
+    exact, near = answers(model, images), answers(path, images)
     assert exact.std() > 0.1
     error = np.abs(exact - near)
     assert 0 < error.mean() < tolerance_px
 
 
-def test_int8_quantises_the_middle_only(model: Path, pictures: Path, tmp_path: Path) -> None:
-    proto = onnx.load(export_precision(model, 'int8', tmp_path, pictures))
+def test_int8_quantises_the_middle_only(model: Path, images: Path, tmp_path: Path) -> None:
+    proto = onnx.load(export_precision(model, 'int8', tmp_path, images))
     integers = {t.name for t in proto.graph.initializer if t.data_type == TensorProto.INT8}
     assert any(name.startswith('w1') for name in integers)
     assert not any(name.startswith(('w3', 'candidates')) for name in integers)
@@ -126,13 +126,13 @@ def test_int8_quantises_the_middle_only(model: Path, pictures: Path, tmp_path: P
 
 @pytest.mark.parametrize('precision', ['fp32', 'fp16', 'int8'])
 def test_each_precision_builds_an_engine(
-    model: Path, pictures: Path, tmp_path: Path, precision: str
+    model: Path, images: Path, tmp_path: Path, precision: str
 ) -> None:
     rtx: ModuleType = pytest.importorskip('tensorrt_rtx', reason='pip install tensorrt-rtx-cu13')
     assert rtx.__version__
     file = model
     if precision == 'int8':
-        file = export_precision(model, precision, tmp_path, pictures)
+        file = export_precision(model, precision, tmp_path, images)
     request = EngineRequest(
         str(file), {'left': (1, 40, 64, 3), 'right': (1, 40, 64, 3)}, precision, target='sm89',
         folder=str(tmp_path / 'engines'),
@@ -167,13 +167,13 @@ def test_calibration_on_a_real_drive(model: Path, shared: Path) -> None:
     ('fp8', "'fp8' is neither"),
 ])
 def test_what_cannot_be_done_is_one_line_and_writes_nothing(
-    model: Path, pictures: Path, tmp_path: Path, case: str, told: str
+    model: Path, images: Path, tmp_path: Path, case: str, told: str
 ) -> None:
     out = tmp_path / 'out'
-    source = {'no frames named': None, 'one camera': pictures / 'left',
-              'nothing there': tmp_path / 'no_such'}.get(case, pictures)
+    source = {'no frames named': None, 'one camera': images / 'left',
+              'nothing there': tmp_path / 'no_such'}.get(case, images)
     if case == 'already int8':
-        model = export_precision(model, 'int8', tmp_path / 'first', pictures)
+        model = export_precision(model, 'int8', tmp_path / 'first', images)
     with pytest.raises(PerceptionError, match=told) as error:
         export_precision(model, 'fp8' if case == 'fp8' else 'int8', out, source)
     assert '\n' not in str(error.value)

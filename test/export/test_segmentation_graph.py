@@ -16,25 +16,25 @@ from perception_nodes.export.graphs.segmentation import (
     softmax,
 )
 from perception_nodes.export.temperature import fit_temperature
-from perception_nodes.networks.bayesian_context_net import StreetSegmentation, refine
+from perception_nodes.networks.bayesian_context_net import BayesianContextNet, refine
 
 
 @pytest.fixture(scope='module')
-def network() -> StreetSegmentation:
+def network() -> BayesianContextNet:
     """An untrained network whose classes differ."""
     torch.manual_seed(0)
-    network = StreetSegmentation().eval()
+    network = BayesianContextNet().eval()
     network.head_out.weight.data *= 20
     return network
 
 
 @pytest.fixture(scope='module')
 def image() -> torch.Tensor:
-    """A picture of odd size."""
+    """An image of odd size."""
     return torch.randint(0, 256, (1, 75, 101, 3), dtype=torch.uint8)
 
 
-def test_maps_have_the_size_of_the_picture_and_fit_the_card(network, image) -> None:
+def test_maps_have_the_size_of_the_image_and_fit_the_card(network, image) -> None:
     ones = torch.ones(1, network.mask_channels)
     out = SegmentationGraph(network, 1.0, 64 * 96)(image, ones)
     for array, spec in zip(out, SEGMENTATION.outputs, strict=True):
@@ -86,7 +86,7 @@ def test_mutual_information_is_entropy_of_the_mean_less_mean_of_entropies(networ
 def test_what_the_finer_features_settle_is_not_doubted(image) -> None:
     """Every pixel is corrected to one class: samples that differ below it agree after all."""
     torch.manual_seed(0)
-    network = StreetSegmentation().eval()
+    network = BayesianContextNet().eval()
     network.head_out.weight.data *= 20
     masks = 2 * (torch.rand(8, network.mask_channels) > 0.5).float()
     graph = SegmentationGraph(network, 1.0, 64 * 96)
@@ -126,7 +126,7 @@ def test_predicted_variance_and_temperature_flatten(network, image) -> None:
     bias[-1] = before
 
 
-def drawn_pictures(spread: float) -> tuple[list[torch.Tensor], list[np.ndarray]]:
+def drawn_images(spread: float) -> tuple[list[torch.Tensor], list[np.ndarray]]:
     """Logits 1 4 60 60, labels that are drawn from their softmax; the top is not labelled."""
     rng = np.random.default_rng(0)
     scores, labels = [], []
@@ -145,14 +145,14 @@ def as_it_is(planes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def test_temperature_is_found_again() -> None:
-    scores, labels = drawn_pictures(2)
+    scores, labels = drawn_images(2)
     found = fit_temperature([score * 2.5 for score in scores], labels, as_it_is)
     assert found == pytest.approx(2.5, rel=0.05)
 
 
 def test_a_few_that_are_surely_wrong_do_not_flatten_the_rest() -> None:
     """Two labels of a hundred are anything: the likelihood would have 1.39 of the sure rest."""
-    scores, labels = drawn_pictures(6)
+    scores, labels = drawn_images(6)
     rng = np.random.default_rng(1)
     for truth in labels:
         wrong = (rng.random(truth.shape) < 0.02) & (truth != 255)

@@ -95,13 +95,13 @@ def test_umeyama_finds_the_transform_and_the_scale(
 
 
 def test_umeyama_never_mirrors() -> None:
-    """Of a mirrored cloud the best proper rotation is taken (the sign matrix of the paper)."""
+    """Of a flipped cloud the best proper rotation is taken (the sign matrix of the paper)."""
     source = np.random.default_rng(3).normal(size=(20, 3))
     fit, _ = se3.umeyama(source, source * [1.0, 1.0, -1.0])
     assert np.linalg.det(fit[:3, :3]) == pytest.approx(1.0)
 
 
-def test_umeyama_of_a_mirrored_triangle_turns_it_over() -> None:
+def test_umeyama_of_a_flipped_triangle_turns_it_over() -> None:
     """The triangles of Umeyama 1991, section IV: in space a half turn about y maps them."""
     source = np.array([[0.0, 0, 0], [1, 0, 0], [0, 2, 0]])
     fit, scale = se3.umeyama(source, source * [-1.0, 1.0, 1.0], with_scale=True)

@@ -117,7 +117,7 @@ def test_sampling_spreads_nan_only_where_it_has_weight() -> None:
 
 
 def test_warp_by_flow_brings_the_older_image_to_the_newest_grid() -> None:
-    """A picture that moved 3 px to the right and 1 px down since the older image."""
+    """An image that moved 3 px to the right and 1 px down since the older image."""
     older = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
     newer = np.roll(older, (1, 3), axis=(0, 1))
     flow = np.full((20, 30, 2), (3.0, 1.0), np.float32)

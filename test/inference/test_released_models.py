@@ -25,7 +25,7 @@ each_model = pytest.mark.parametrize('path', MODELS, ids=lambda path: path.stem)
 
 
 def inputs_of(card: ModelCard, height: int, width: int) -> dict[str, np.ndarray]:
-    """Smooth pictures that move a little from input to input; other numbers are ones."""
+    """Smooth images that move a little from input to input; other numbers are ones."""
     rng = np.random.default_rng(0)
     wide = cv2.resize(rng.integers(0, 256, (9, 12, 3), np.uint8), (width + 8, height))
     inputs = {}

@@ -23,7 +23,7 @@ from perception_nodes.losses.stereo_depth import (
 )
 
 
-def test_ssim_of_flat_pictures_compares_their_brightness():
+def test_ssim_of_flat_images_compares_their_brightness():
     one, two = torch.full((1, 1, 4, 4), 0.2), torch.full((1, 1, 4, 4), 0.6)
     expected = (2 * 0.12 + SSIM_C1) / (0.04 + 0.36 + SSIM_C1)
     assert torch.allclose(structural_similarity(one, two), torch.tensor(expected), atol=1e-3)

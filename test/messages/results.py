@@ -21,7 +21,7 @@ HEIGHT, WIDTH = 6, 8
 STAMP_NS = 1_700_000_000_123_456_789
 
 
-def picture() -> Image:
+def image() -> Image:
     """RGB noise of the results' size."""
     data = np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     return Image(data, STAMP_NS, 'cam')

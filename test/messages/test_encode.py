@@ -41,7 +41,7 @@ def published(factory: BagFactory, wire: Wire) -> dict[str, dict[str, Any]]:
             **{entry.name: getattr(tracked, entry.name) for entry in fields(tracked)},
             'tracking': True, 'stamp_ns': STAMP_NS + index,
         }))
-    context = Context(made.picture(), (), trajectory)
+    context = Context(made.image(), (), trajectory)
     topics = {}
     for task, result in results.items():
         wanted = {topic.name for topic in TOPICS[task]}
@@ -98,11 +98,11 @@ def test_results_come_back(published: dict[str, dict[str, Any]], task: str) -> N
 
 def test_only_what_is_wanted_is_made(factory: BagFactory) -> None:
     for task, result in made.results().items():
-        assert ENCODERS[task](result, factory, (), Context(made.picture())) == {}
+        assert ENCODERS[task](result, factory, (), Context(made.image())) == {}
         for topic in TOPICS[task]:
             only = ENCODERS[task](
                 result, factory, {topic.name},
-                Context(made.picture(), (), Trajectory(factory)),
+                Context(made.image(), (), Trajectory(factory)),
             )
             assert set(only) <= {topic.name}
 
@@ -128,7 +128,7 @@ def test_disparity_image_says_how_to_get_depth(published: dict[str, dict[str, An
 
 
 def test_points_lift_the_depth(published: dict[str, dict[str, Any]]) -> None:
-    depth, image = made.results()['stereo_depth'], made.picture()
+    depth, image = made.results()['stereo_depth'], made.image()
     for task in ('stereo_depth', 'mono_depth'):
         message = published[task]['points']
         cloud = decode_cloud(message)
@@ -218,7 +218,7 @@ def test_without_vision_msgs_there_is_no_label_info(factory: BagFactory) -> None
     assert set(latched_messages('segmentation', {}, Bare(), 0)) == {'model_info'}
 
 
-def test_pictures_are_for_eyes(published: dict[str, dict[str, Any]]) -> None:
+def test_images_are_for_eyes(published: dict[str, dict[str, Any]]) -> None:
     for task, name in (('segmentation', 'overlay'), ('optical_flow', 'flow/color')):
         assert published[task][name].encoding == 'rgb8'
         assert decode_image(published[task][name]).data.shape == (6, 8, 3)

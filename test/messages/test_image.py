@@ -130,7 +130,7 @@ def test_rows_may_be_padded(raw_image: Maker) -> None:
         ({'encoding': 'nv21'}, "'nv21' is not known"),
         ({'encoding': ''}, "'' is not known"),
         ({'encoding': '32FC3', 'step': 24, 'height': 1, 'data': np.zeros(24, np.uint8)},
-         'measurements, not a picture'),
+         'measurements, not an image'),
         ({'encoding': 'bayer_rggb8', 'width': 5}, 'odd size 5x2'),
         ({'encoding': 'yuv422', 'width': 3}, 'odd size 3x2'),
         ({'data': np.zeros(0, np.uint8)}, 'image data is 0 bytes'),
@@ -146,7 +146,7 @@ def test_malformed_images_are_refused(
         decode_image(message)
 
 
-def test_depth_is_not_taken_for_a_picture(raw_image: Maker) -> None:
+def test_depth_is_not_taken_for_a_image(raw_image: Maker) -> None:
     with pytest.raises(PerceptionError, match='depth image'):
         decode_image(raw_image('32FC1', np.full((2, 2), 3.5, '<f4'), width=2))
 
@@ -212,7 +212,7 @@ def test_malformed_compressed_images_are_refused(
 
 
 @pytest.mark.parametrize('pixels', [RGB, MONO])
-def test_pictures_go_out_and_come_back(
+def test_images_go_out_and_come_back(
     factory: BagFactory, wire: Maker, pixels: np.ndarray
 ) -> None:
     back = decode_image(wire(image_message(Image(pixels, 3, 'left'), factory)))

@@ -71,7 +71,7 @@ def test_disparity_by_hand() -> None:
     assert result['epe_px'] == pytest.approx(10.0 / 4)
     assert result['bad1'] == pytest.approx(4 / 5)
     assert result['bad2'] == pytest.approx(3 / 5)
-    assert result['valid_fraction'] == pytest.approx(4 / 5)
+    assert result['density'] == pytest.approx(4 / 5)
     assert result['coverage1'] == pytest.approx(1 / 4)
     assert result['coverage2'] == pytest.approx(2 / 4)
 
@@ -96,7 +96,7 @@ def test_flow_by_hand() -> None:
     assert result['epe_px'] == pytest.approx(2.5)
     assert result['epe_image_px'] == pytest.approx(2.5)
     assert result['fl'] == pytest.approx(2 / 3)
-    assert result['valid_fraction'] == pytest.approx(2 / 3)
+    assert result['density'] == pytest.approx(2 / 3)
     # Components 3 and 4 against sigma 3.5, 0 and 0 against 1.
     assert result['coverage1'] == pytest.approx(3 / 4)
     assert result['coverage2'] == 1.0
@@ -115,7 +115,7 @@ def test_depth_by_hand() -> None:
     assert result['rmse_log'] == pytest.approx(np.log(1.5) / np.sqrt(2))
     assert result['delta1'] == pytest.approx(0.5)
     assert result['delta2'] == 1.0
-    assert result['valid_fraction'] == pytest.approx(2 / 3)
+    assert result['density'] == pytest.approx(2 / 3)
     assert result['coverage1'] == 1.0
 
 

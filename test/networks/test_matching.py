@@ -4,7 +4,7 @@
 import torch
 from torch.nn import functional as F
 
-from perception_nodes.networks.correlation_stereo import StreetStereo, soft_argmin
+from perception_nodes.networks.correlation_stereo import CorrelationStereo, soft_argmin
 from perception_nodes.networks.matching import (
     convex_upsample,
     local_correlation,
@@ -91,7 +91,7 @@ def test_soft_argmin_is_the_mean_level_and_its_deviation():
 
 def test_the_correlation_of_an_untrained_encoder_matches_already():
     torch.manual_seed(0)
-    network = StreetStereo().eval()
+    network = CorrelationStereo().eval()
     picture = torch.rand(1, 3, 64, 192)
     left, right = picture[..., :160], picture[..., 16:176]
     with torch.inference_mode():
@@ -118,7 +118,7 @@ def test_window_mean_is_the_mean_place_x_first():
 
 
 def test_a_flow_level_adds_where_the_window_matches():
-    """The newest picture is the older one 2 px further right: flow +2 on every level's grid."""
+    """The newest image is the older one 2 px further right: flow +2 on every level's grid."""
     torch.manual_seed(0)
     level = FlowLevel(16, 0, 24, 3).eval()
     with torch.no_grad():

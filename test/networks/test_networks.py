@@ -13,7 +13,7 @@ LARGE = ('gc_net', 'flownet_s', 'flownet_c', 'monodepth', 'sfm_learner')
 
 
 def arguments(network: nn.Module, height: int = 96, width: int = 128) -> list[Tensor]:
-    """Two made-up pictures (pairs, ...) of the smallest useful size for forward's inputs."""
+    """Two made-up images (pairs, ...) of the smallest useful size for forward's inputs."""
     generator = torch.Generator().manual_seed(1)
     wanted = [
         name for name, parameter in inspect.signature(network.forward).parameters.items()

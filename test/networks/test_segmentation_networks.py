@@ -8,7 +8,7 @@ import torch
 
 from perception_nodes.networks.bayesian_context_net import (
     LEAST_LOG_VARIANCE,
-    StreetSegmentation,
+    BayesianContextNet,
     flattened,
     refine,
 )
@@ -18,12 +18,12 @@ from perception_nodes.networks.segnet import SegNet, monte_carlo
 SMALL = ((4, 4), (6,))
 
 
-def test_light_is_taken_from_half_of_the_channels_of_each_picture() -> None:
+def test_light_is_taken_from_half_of_the_channels_of_each_image() -> None:
     torch.manual_seed(0)
-    norm, pictures = HalfInstanceNorm(6), torch.randn(2, 6, 8, 8)
-    darker = pictures.clone()
+    norm, images = HalfInstanceNorm(6), torch.randn(2, 6, 8, 8)
+    darker = images.clone()
     darker[1] = 0.3 * darker[1] - 2
-    first, second = norm(pictures), norm(darker)
+    first, second = norm(images), norm(darker)
     torch.testing.assert_close(second[:, :3], first[:, :3], atol=1e-3, rtol=0)
     torch.testing.assert_close(second[:, 3:], darker[:, 3:])
     torch.testing.assert_close(first[:, :3].mean((2, 3)), torch.zeros(2, 3), atol=1e-5, rtol=0)
@@ -31,7 +31,7 @@ def test_light_is_taken_from_half_of_the_channels_of_each_picture() -> None:
 
 def test_ones_are_no_dropout_and_rows_of_masks_are_samples_of_one_image() -> None:
     torch.manual_seed(0)
-    network = StreetSegmentation().eval()
+    network = BayesianContextNet().eval()
     image = torch.randn(1, 3, 64, 96)
     plain = network(image)['logits']
     masks = torch.cat([torch.ones(1, network.mask_channels), network.draw_masks(2, image)])
@@ -43,7 +43,7 @@ def test_ones_are_no_dropout_and_rows_of_masks_are_samples_of_one_image() -> Non
 
 def test_masks_drop_with_their_probability_and_keep_the_mean() -> None:
     torch.manual_seed(0)
-    network = StreetSegmentation(dropout=0.25)
+    network = BayesianContextNet(dropout=0.25)
     masks = network.draw_masks(2000, torch.zeros(1))
     torch.testing.assert_close(masks.unique(), torch.tensor([0.0, 1 / 0.75]))
     assert abs(masks.mean().item() - 1) < 0.01
@@ -51,7 +51,7 @@ def test_masks_drop_with_their_probability_and_keep_the_mean() -> None:
 
 def test_relaxed_masks_are_nearly_masks_and_let_the_probability_learn() -> None:
     torch.manual_seed(0)
-    network = StreetSegmentation(dropout=0.25)
+    network = BayesianContextNet(dropout=0.25)
     assert network.dropout == pytest.approx(0.25)
     masks = network.relaxed_masks(2000)
     assert ((masks < 0.5).float().mean() - 0.25).abs() < 0.02
@@ -62,14 +62,14 @@ def test_relaxed_masks_are_nearly_masks_and_let_the_probability_learn() -> None:
 
 
 def test_the_entropy_of_a_row_of_masks_is_that_of_its_coins() -> None:
-    network = StreetSegmentation(dropout=0.2)
+    network = BayesianContextNet(dropout=0.2)
     by_hand = -(0.2 * math.log(0.2) + 0.8 * math.log(0.8))
     assert network.mask_entropy().item() == pytest.approx(96 * by_hand, rel=1e-5)
-    assert StreetSegmentation(dropout=0.0).mask_entropy().item() == 0
+    assert BayesianContextNet(dropout=0.0).mask_entropy().item() == 0
 
 
 def test_the_log_variance_has_a_soft_floor() -> None:
-    network = StreetSegmentation().eval()
+    network = BayesianContextNet().eval()
     network.head_out.bias.data[-1] = -50.0
     out = network(torch.randn(1, 3, 32, 32))['log_variance']
     torch.testing.assert_close(out, torch.full_like(out, LEAST_LOG_VARIANCE))
@@ -96,7 +96,7 @@ def test_flattened_logits_have_nearly_the_mean_softmax_of_noisy_ones() -> None:
 
 
 def test_without_aleatoric_the_variance_stays_at_its_floor() -> None:
-    network = StreetSegmentation(dropout=0.0, aleatoric=False).eval()
+    network = BayesianContextNet(dropout=0.0, aleatoric=False).eval()
     out = network(torch.randn(1, 3, 32, 32))
     assert (out['log_variance'] == LEAST_LOG_VARIANCE).all()
     assert torch.equal(network.draw_masks(2, out['logits']), torch.ones(2, 96))

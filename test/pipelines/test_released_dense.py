@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The released stereo, flow and mono models behind their pipelines: known and real pictures."""
+"""The released stereo, flow and mono models behind their pipelines: known and real images."""
 
 import cv2
 import numpy as np
@@ -54,7 +54,7 @@ def test_stereo_measures_ground_and_wall_and_knows_its_error():
     assert 0.6 < inside[np.isfinite(error)].mean() <= 1
 
 
-def test_disparity_scales_with_the_picture():
+def test_disparity_scales_with_the_image():
     """The same pair at another size has another disparity, whatever size the net works at."""
     pipeline = released('stereo_depth')
     left, right, truth = ground_pair()

@@ -52,14 +52,14 @@ def test_without_sampling_one_row_of_ones_goes_in_and_no_epistemic_part_comes_ou
     assert (result.classes, result.stamp_ns) == (CLASSES, 5)
 
 
-def test_the_mirrored_image_is_looked_at_too_and_laid_back(build, image):
+def test_the_flipped_image_is_looked_at_too_and_laid_back(build, image):
     first = np.stack([np.full((4, 6), 0.6), np.full((4, 6), 0.3), np.full((4, 6), 0.1)])
     other = np.stack([np.full((4, 6), 0.2), np.full((4, 6), 0.3), np.full((4, 6), 0.5)])
-    other[:, :, 3:] = first[:, :, 3:]  # on the right of the mirrored image: the left
-    pipeline = build([first, other], mirror=True, mc_samples=2)
+    other[:, :, 3:] = first[:, :, 3:]  # on the right of the flipped image: the left
+    pipeline = build([first, other], flip=True, mc_samples=2)
     result = pipeline(image(5))
-    plain, mirrored = (inputs['image'] for inputs in pipeline.runner.inputs)
-    assert (mirrored == plain[:, :, ::-1]).all() and mirrored.flags.c_contiguous
+    plain, flipped = (inputs['image'] for inputs in pipeline.runner.inputs)
+    assert (flipped == plain[:, :, ::-1]).all() and flipped.flags.c_contiguous
     assert 'labels' not in pipeline.runner.outputs[1]
     np.testing.assert_allclose(result.confidence[:, :8], 0.6, atol=1e-6)
     np.testing.assert_allclose(result.confidence[:, -8:], 0.4, atol=1e-6)

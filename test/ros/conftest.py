@@ -34,17 +34,17 @@ START_NS, PERIOD_NS = 1_700_000_000_000_000_000, 100_000_000
 
 @dataclass(frozen=True)
 class Pair:
-    """Two pictures of a wall 2.5 m away; the camera moves 5 cm to the right each time."""
+    """Two images of a wall 2.5 m away; the camera moves 5 cm to the right each time."""
 
     left: Image
     right: Image
     rig: StereoRig
 
 
-def wall_pictures(count: int, stamps_ns: list[int] | None = None) -> list[Pair]:
-    """Make pictures of a wall by cutting them out of one texture: every pixel's motion is known.
+def wall_images(count: int, stamps_ns: list[int] | None = None) -> list[Pair]:
+    """Make images of a wall by cutting them out of one texture: every pixel's motion is known.
 
-    The disparity is DISPARITY_PX everywhere, and the picture moves STEP_PX to the left each time.
+    The disparity is DISPARITY_PX everywhere, and the image moves STEP_PX to the left each time.
     """
     rng = np.random.default_rng(7)
     wide = WIDTH + DISPARITY_PX + STEP_PX * count
@@ -73,7 +73,7 @@ def wall_pictures(count: int, stamps_ns: list[int] | None = None) -> list[Pair]:
 @pytest.fixture
 def wall() -> Callable[..., list[Pair]]:
     """See wall_pictures."""
-    return wall_pictures
+    return wall_images
 
 
 class Bench:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from perception_nodes.ros.assembler import LEFT, RIGHT, Assembler, Companion
+from perception_nodes.ros.assembler import LEFT, RIGHT, Assembler, AuxiliaryInput
 from perception_nodes.types import PerceptionError
 
 MS = 1_000_000
@@ -65,34 +65,34 @@ def test_time_that_goes_back_is_told_before_the_frame():
     assert made.stamps_ms() == [0, 100, 100, 200, 50, 150]
 
 
-DEPTH = Companion('stereo_depth', ('depth', 'sigma'))
+DEPTH = AuxiliaryInput('stereo_depth', ('depth', 'sigma'))
 
 
-def test_frame_waits_for_an_expected_companion():
+def test_frame_waits_for_an_expected_auxiliary_input():
     """Both topics of that very stamp, then it goes on with them."""
-    made = Made(companions=(DEPTH,), wait_s=10.0)
+    made = Made(auxiliaries=(DEPTH,), wait_s=10.0)
     made.it.expected = {'stereo_depth'}
     made.it.image(LEFT, message(0))
-    made.it.companion('stereo_depth', 'depth', message(0, 'd'))
-    made.it.companion('stereo_depth', 'sigma', message(100, 's'))
+    made.it.auxiliary('stereo_depth', 'depth', message(0, 'd'))
+    made.it.auxiliary('stereo_depth', 'sigma', message(100, 's'))
     assert made.frames == []
-    made.it.companion('stereo_depth', 'sigma', message(0, 's'))
+    made.it.auxiliary('stereo_depth', 'sigma', message(0, 's'))
     frame, = made.frames
-    assert {name: m.name for name, m in frame.companions['stereo_depth'].items()} == {
+    assert {name: m.name for name, m in frame.auxiliaries['stereo_depth'].items()} == {
         'depth': 'd', 'sigma': 's'
     }
 
 
 def test_frame_does_not_wait_for_what_nobody_publishes():
     """It goes on at once, and takes what is there."""
-    made = Made(companions=(DEPTH,), wait_s=10.0)
+    made = Made(auxiliaries=(DEPTH,), wait_s=10.0)
     made.it.image(LEFT, message(0))
-    assert made.stamps_ms() == [0] and made.frames[0].companions == {}
+    assert made.stamps_ms() == [0] and made.frames[0].auxiliaries == {}
 
 
 def test_frame_goes_on_when_its_time_is_up():
-    """Without its companion, when the timer looks."""
-    made = Made(companions=(DEPTH,), wait_s=0.05)
+    """Without its auxiliary input, when the timer looks."""
+    made = Made(auxiliaries=(DEPTH,), wait_s=0.05)
     made.it.expected = {'stereo_depth'}
     made.it.image(LEFT, message(0))
     assert made.frames == []
@@ -101,41 +101,41 @@ def test_frame_goes_on_when_its_time_is_up():
     assert made.stamps_ms() == [0]
 
 
-def test_order_is_kept_when_a_later_companion_comes_first():
-    """The companion of an earlier frame was dropped by its node: do not wait for it."""
-    made = Made(companions=(DEPTH,), wait_s=10.0)
+def test_order_is_kept_when_a_later_auxiliary_input_comes_first():
+    """The auxiliary input of an earlier frame was dropped by its node: do not wait for it."""
+    made = Made(auxiliaries=(DEPTH,), wait_s=10.0)
     made.it.expected = {'stereo_depth'}
     for stamp in (0, 100, 200):
         made.it.image(LEFT, message(stamp))
     for topic in DEPTH.topics:
-        made.it.companion('stereo_depth', topic, message(100))
+        made.it.auxiliary('stereo_depth', topic, message(100))
     assert made.stamps_ms() == [0, 100]
-    assert [bool(frame.companions) for frame in made.frames] == [False, True]
+    assert [bool(frame.auxiliaries) for frame in made.frames] == [False, True]
 
 
 def test_odometry_comes_by_time():
     """Messages around the image's stamp; it waits for one that is not older."""
-    made = Made(companions=(Companion('visual_odometry', ('odometry',), by_time=True),),
+    made = Made(auxiliaries=(AuxiliaryInput('visual_odometry', ('odometry',), by_time=True),),
                 wait_s=10.0)
     made.it.expected = {'visual_odometry'}
     for stamp in (60, 80):
-        made.it.companion('visual_odometry', 'odometry', message(stamp, stamp))
+        made.it.auxiliary('visual_odometry', 'odometry', message(stamp, stamp))
     made.it.image(LEFT, message(95))
     assert made.frames == []
-    made.it.companion('visual_odometry', 'odometry', message(110, 110))
-    around = made.frames[0].companions['visual_odometry']
+    made.it.auxiliary('visual_odometry', 'odometry', message(110, 110))
+    around = made.frames[0].auxiliaries['visual_odometry']
     assert {side: m.name for side, m in around.items()} == {'before': 80, 'after': 110}
 
 
 def test_looped_bag_forgets_what_was_to_come():
-    """A frame of the earlier time does not take companions of the later one."""
-    made = Made(companions=(Companion('visual_odometry', ('odometry',), by_time=True),),
+    """A frame of the earlier time does not take auxiliary inputs of the later one."""
+    made = Made(auxiliaries=(AuxiliaryInput('visual_odometry', ('odometry',), by_time=True),),
                 wait_s=10.0)
     made.it.expected = {'visual_odometry'}
-    made.it.companion('visual_odometry', 'odometry', message(1000, 'later'))
+    made.it.auxiliary('visual_odometry', 'odometry', message(1000, 'later'))
     made.it.image(LEFT, message(990))
     made.it.image(LEFT, message(0))
     assert made.stamps_ms() == [990]
-    made.it.companion('visual_odometry', 'odometry', message(0, 'now'))
+    made.it.auxiliary('visual_odometry', 'odometry', message(0, 'now'))
     assert made.stamps_ms() == [990, 0] and made.went_back == 1
-    assert made.frames[1].companions['visual_odometry']['before'].name == 'now'
+    assert made.frames[1].auxiliaries['visual_odometry']['before'].name == 'now'

@@ -12,7 +12,7 @@ from perception_nodes.messages.depth import depth_messages
 from perception_nodes.messages.image import decode_array, encode_image
 from perception_nodes.messages.odometry import odometry_message
 from perception_nodes.ros.assembler import RawFrame
-from perception_nodes.ros.frames import FrameDecoder, decode_companions
+from perception_nodes.ros.frames import FrameDecoder, decode_auxiliaries
 from perception_nodes.ros.nodes.perception_node import PerceptionNode
 from perception_nodes.ros.nodes.segmentation_node import SegmentationNode
 from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
@@ -24,7 +24,7 @@ from perception_nodes.types import Odometry as Result
 @pytest.fixture
 def spied(bench):
     """A visual odometry node, and what its pipeline was given besides the images."""
-    node = bench.add(VisualOdometryNode, {'mount': 'parameter', 'companions_wait_s': 5.0})
+    node = bench.add(VisualOdometryNode, {'mount': 'parameter', 'auxiliary_wait_s': 5.0})
     bench.active(node)
     given = []
     loaded = node.configured.loaded
@@ -98,10 +98,10 @@ def odometry_at(stamp_ns, x_m):
 def test_odometry_is_interpolated_to_the_image(bench):
     """Between two messages on the screw between them; alone only if it is near."""
     def given(stamp_ns, **messages):
-        raw = RawFrame(stamp_ns, None, companions={'visual_odometry': {
+        raw = RawFrame(stamp_ns, None, auxiliaries={'visual_odometry': {
             side: odometry_message(result, bench.factory) for side, result in messages.items()
         }})
-        return decode_companions(raw, lambda *_: None).visual_odometry
+        return decode_auxiliaries(raw, lambda *_: None).visual_odometry
 
     first, second = odometry_at(0, 0.0), odometry_at(100_000_000, 1.0)
     middle = given(25_000_000, before=first, after=second)

@@ -81,7 +81,7 @@ def test_a_frame_on_which_every_task_fails_is_not_counted_as_answered(bench, wal
 
 def test_a_bad_message_of_another_node_does_not_cost_the_frame(bench, wall, diagnosis):
     """Odometry goes on without a depth that cannot be read, and says whose it was."""
-    node = bench.add(VisualOdometryNode, {'mount': 'parameter', 'companions_wait_s': 5.0})
+    node = bench.add(VisualOdometryNode, {'mount': 'parameter', 'auxiliary_wait_s': 5.0})
     bench.active(node)
     poses = bench.listen(Odometry, '/visual_odometry_node/odometry')
     kinds = {'depth/image_rect': Image, 'depth/stddev': Image, 'depth/camera_info': CameraInfo}

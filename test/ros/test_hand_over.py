@@ -26,7 +26,7 @@ from perception_nodes.ros.processes import NodeProcess
 START_LIMIT_S, BARE_STARTS = 2.0, 4.0
 
 
-class PlayedEngine(OnnxRunner):
+class FakeEngine(OnnxRunner):
     """What an engine answers, until the device is lost."""
 
     lost = False
@@ -44,7 +44,7 @@ def test_every_frame_is_answered_while_the_engine_comes_and_goes(
     """Diagnostics tell of building, then of the engine, then an ERROR; each frame has a mask."""
     pytest.importorskip('tensorrt_rtx', reason='pip install tensorrt-rtx-cu13')
     path = model_path('segmentation')
-    engine = PlayedEngine(path, threads=1)
+    engine = FakeEngine(path, threads=1)
     engine.backend = 'played engine'
 
     def open_engine(plan, content):

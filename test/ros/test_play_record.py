@@ -130,7 +130,7 @@ def test_compressed_transport(bench, wall):
 
 
 def test_topics_of_the_nodes():
-    """All but the pictures for eyes, or those that are named."""
+    """All but the images for eyes, or those that are named."""
     assert node_topics(['visual_odometry']) == {
         full_name('visual_odometry', 'odometry'): 'nav_msgs/msg/Odometry',
         full_name('visual_odometry', 'status'): 'diagnostic_msgs/msg/DiagnosticStatus',

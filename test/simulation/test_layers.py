@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The motion of layers is exact: warped by it, one picture is the other where it is seen."""
+"""The motion of layers is exact: warped by it, one image is the other where it is seen."""
 
 import cv2
 import numpy as np
@@ -28,7 +28,7 @@ def difference(older, newest, flow_px, kept):
 
 
 @pytest.mark.parametrize('seed', range(6))
-def test_older_picture_warped_by_the_flow_is_the_newest(seed):
+def test_older_image_warped_by_the_flow_is_the_newest(seed):
     pair = random_motion_pair(np.random.default_rng(seed), HEIGHT, WIDTH, 20.0, photometric=0.0)
     kept = away_from_edges(pair.flow_px, pair.occluded)
     assert kept.mean() > 0.2
@@ -40,7 +40,7 @@ def test_older_picture_warped_by_the_flow_is_the_newest(seed):
 
 
 @pytest.mark.parametrize('seed', range(6))
-def test_right_picture_warped_by_the_disparity_is_the_left(seed):
+def test_right_image_warped_by_the_disparity_is_the_left(seed):
     pair = random_stereo_pair(np.random.default_rng(seed), HEIGHT, WIDTH, 30.0, photometric=0.0)
     flow = np.stack([pair.disparity_px, np.zeros_like(pair.disparity_px)], -1)
     kept = away_from_edges(flow, pair.occluded)
@@ -58,7 +58,7 @@ def test_limits_hold():
         assert stereo.disparity_px.max() <= 24.001
 
 
-def test_what_leaves_the_picture_is_occluded():
+def test_what_leaves_the_image_is_occluded():
     pair = random_motion_pair(np.random.default_rng(3), HEIGHT, WIDTH, 40.0)
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     at = np.stack([x, y], -1) - pair.flow_px
@@ -79,8 +79,8 @@ def test_same_seed_same_bytes():
 
 def test_textures_from_a_folder(tmp_path):
     colours = np.random.default_rng(0).integers(0, 255, (9, 12, 3), np.uint8)
-    picture = cv2.resize(colours, (320, 240), interpolation=cv2.INTER_NEAREST)
-    cv2.imwrite(str(tmp_path / 'one.png'), picture)
+    image = cv2.resize(colours, (320, 240), interpolation=cv2.INTER_NEAREST)
+    cv2.imwrite(str(tmp_path / 'one.png'), image)
     with_it = random_motion_pair(np.random.default_rng(2), HEIGHT, WIDTH, 20, tmp_path)
     without = random_motion_pair(np.random.default_rng(2), HEIGHT, WIDTH, 20)
     assert not np.array_equal(with_it.image1, without.image1)
@@ -88,10 +88,10 @@ def test_textures_from_a_folder(tmp_path):
 
 def test_mistakes_are_told(tmp_path):
     rng = np.random.default_rng(0)
-    with pytest.raises(PerceptionError, match='holds no picture'):
+    with pytest.raises(PerceptionError, match='holds no image'):
         for _ in range(20):
             random_motion_pair(rng, HEIGHT, WIDTH, 20, tmp_path)
-    (tmp_path / 'broken.png').write_bytes(b'not a picture')
+    (tmp_path / 'broken.png').write_bytes(b'not an image')
     with pytest.raises(PerceptionError, match='broken'):
         for _ in range(20):
             random_stereo_pair(rng, HEIGHT, WIDTH, 20, tmp_path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training batches: shapes, repetition, and the match between pictures that they promise."""
+"""Training batches: shapes, repetition, and the match between images that they promise."""
 
 from itertools import islice
 

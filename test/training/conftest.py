@@ -37,7 +37,7 @@ class NoiseBatches:
     steps: list[int] = field(default_factory=list)
 
     def batch(self, step: int) -> Batch:
-        """Pictures and what is to be estimated from them: their mean over the channels."""
+        """Images and what is to be estimated from them: their mean over the channels."""
         self.before(step)
         self.steps.append(step)
         generator = torch.Generator().manual_seed(1000 * self.seed + step)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes of pictures keep what they must keep."""
+"""Changes of images keep what they must keep."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_image_and_labels_move_together(seed: int) -> None:
     assert differing[known].mean() < 0.06, 'only at the edges'
 
 
-def test_outside_of_the_picture_is_unlabelled() -> None:
+def test_outside_of_the_image_is_unlabelled() -> None:
     rng = np.random.default_rng(0)
     transform = random_crop_transform(rng, (40, 40), (80, 80), (1.0, 1.0))
     moved = warp_labels(np.zeros((40, 40), np.uint8), transform, (80, 80))

@@ -47,7 +47,7 @@ def flat(value: float, channels: int = 1, scale: int = 1) -> torch.Tensor:
 
 @pytest.fixture(scope='module')
 def pair() -> dict[str, torch.Tensor]:
-    """Give two pictures, the right one SHIFT px further left."""
+    """Give two images, the right one SHIFT px further left."""
     noise = np.random.default_rng(0).normal(0.5, 0.3, (HEIGHT, WIDTH + SHIFT, 3))
     wide = cv2.GaussianBlur(noise.astype(np.float32), (0, 0), 1.5).clip(0, 1)
     planes = torch.from_numpy(wide).permute(2, 0, 1)[None].expand(2, -1, -1, -1)
@@ -123,7 +123,7 @@ def test_published_losses_are_least_at_the_truth(pair):
     assert right < 1e-4 and wrong == pytest.approx(0.435 * 2**0.5, rel=1e-4)
 
 
-def test_monodepth_explains_each_picture_by_the_other_without_the_truth(pair):
+def test_monodepth_explains_each_image_by_the_other_without_the_truth(pair):
     """Both disparities right costs less than none, too much, or the sides exchanged in sign."""
     def cost(left: float, right: float) -> float:
         both = torch.cat([flat(left / WIDTH), flat(right / WIDTH)], 1)

@@ -21,18 +21,18 @@ from perception_nodes.training.segmentation_batches import Scene
 
 
 @pytest.fixture(scope='module')
-def pictures() -> list[np.ndarray]:
-    """Three drawn pictures."""
+def images() -> list[np.ndarray]:
+    """Three drawn images."""
     rng = np.random.default_rng(0)
     return [drawn_shapes(rng, (150, 200)) for _ in range(3)]
 
 
-def test_points_of_a_pair_show_the_same_colour(pictures) -> None:
+def test_points_of_a_pair_show_the_same_colour(images) -> None:
     rng = np.random.default_rng(1)
-    picture = cv2.GaussianBlur(pictures[0], (0, 0), 3)
+    image = cv2.GaussianBlur(images[0], (0, 0), 3)
     size = (96, 128)
-    zero, one = (random_view(rng, picture.shape[:2], size) for _ in range(2))
-    seen = [view(picture, homography, size).astype(float) for homography in (zero, one)]
+    zero, one = (random_view(rng, image.shape[:2], size) for _ in range(2))
+    seen = [view(image, homography, size).astype(float) for homography in (zero, one)]
     points = rng.uniform(10, [118, 86], (200, 2))
     there = moved(points, one @ np.linalg.inv(zero))
     inside = ((there > 8) & (there < [120, 88])).all(1)
@@ -57,8 +57,8 @@ def test_corners_count_only_if_found_again() -> None:
     assert found_again(points, np.zeros((0, 2)), shift).shape == (0, 2)
 
 
-def test_a_feature_batch_depends_on_seed_and_step_alone(pictures) -> None:
-    first, again = (FeatureBatches(pictures, (64, 96), 2, seed=3) for _ in range(2))
+def test_a_feature_batch_depends_on_seed_and_step_alone(images) -> None:
+    first, again = (FeatureBatches(images, (64, 96), 2, seed=3) for _ in range(2))
     again.batch(0)
     one, two = first.batch(5), again.batch(5)
     assert one.keys() == two.keys()
@@ -78,5 +78,5 @@ def test_place_batches_bar_neighbours_as_negatives() -> None:
     assert batch['anchor'].shape == batch['positive'].shape == (12, 3, 32, 48)
     excluded = batch['excluded']
     assert not excluded.diagonal().any() and torch.equal(excluded, excluded.T)
-    # Of 12 pictures in a row, each has between 4 and 8 within four places.
+    # Of 12 images in a row, each has between 4 and 8 within four places.
     assert excluded.sum(1).min() == 4 and excluded.sum(1).max() == 8

@@ -7,7 +7,7 @@ import pytest
 
 from perception_nodes.training.dense_batches import (
     DenseBatches,
-    Pictures,
+    Images,
     add_blobs,
     crop,
     depth_example,
@@ -45,14 +45,14 @@ def test_the_ground_is_a_plane_and_things_stand_where_they_touch_it(street):
     assert (folded.piece[75:91, 80:110] == 1).all() and (folded.piece[:70] == 0).all()
 
 
-def test_a_picture_without_ground_or_labels_folds_too(street):
+def test_a_image_without_ground_or_labels_folds_too(street):
     image, labels = street
     for other in (np.zeros_like(labels), np.full_like(labels, 255), np.full_like(labels, 8)):
         assert np.isfinite(fold(image, other).rows).all()
 
 
 def test_the_other_view_shows_every_seen_pixel_where_it_was_sent(street):
-    """Sampling the other view at ``p - shift(p)`` gives the picture back, where it is seen."""
+    """Sampling the other view at ``p - shift(p)`` gives the image back, where it is seen."""
     folded = fold(*street)
     image = cv2.GaussianBlur(folded.image, (0, 0), 2)
     shift = np.stack([folded.rows * 0.31, 0.02 * folded.rows], -1)
@@ -77,7 +77,7 @@ def test_nothing_moves_without_a_shift(street):
 
 
 def test_crops_of_any_scale_keep_the_ground_a_plane_under_the_horizon(street):
-    folded, judged = fold(*street), 0
+    folded, evaluated = fold(*street), 0
     for seed in range(12):
         part = crop(np.random.default_rng(seed), folded, (64, 96), (1.0, 2.5))
         under = np.arange(64)[:, None] - part.horizon
@@ -85,8 +85,8 @@ def test_crops_of_any_scale_keep_the_ground_a_plane_under_the_horizon(street):
         if part.horizon < 30:
             assert ground[-16:].mean() > 0.5
             assert abs(np.median((part.rows - under)[-16:])) < 9
-            judged += 1
-    assert judged >= 3
+            evaluated += 1
+    assert evaluated >= 3
 
 
 def test_blobs_are_pieces_of_their_own(street):
@@ -109,10 +109,10 @@ def test_far_things_of_a_driven_scene_move_least(street):
 
 
 def test_batches_repeat_and_differ(street):
-    pictures = Pictures([fold(*street)], (64, 96))
+    images = Images([fold(*street)], (64, 96))
 
     def stereo(rng):
-        return stereo_example(rng, pictures)
+        return stereo_example(rng, images)
 
     batches = DenseBatches(stereo, 2, seed=5)
     one, again, other = batches.batch(3), batches.batch(3), batches.batch(4)
@@ -124,10 +124,10 @@ def test_batches_repeat_and_differ(street):
 
 
 def test_every_example_has_what_its_loss_takes(street):
-    pictures, rng = Pictures([fold(*street)], (64, 96)), np.random.default_rng(0)
-    motion = motion_example(rng, pictures)
+    images, rng = Images([fold(*street)], (64, 96)), np.random.default_rng(0)
+    motion = motion_example(rng, images)
     assert motion['flow_px'].shape == (2, 64, 96) and motion['flow_px'].dtype == np.float32
-    depth = depth_example(rng, pictures)
+    depth = depth_example(rng, images)
     assert depth['log_depth'].shape == (1, 64, 96) and np.isfinite(depth['log_depth']).all()
     assert depth['log_depth'].max() <= np.log(150) + 1e-5
 

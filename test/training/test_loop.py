@@ -89,7 +89,7 @@ def test_killed_outright_the_checkpoint_is_whole(tmp_path: Path, shared: Path) -
         process.wait()
         process.stderr.close()
     state, tensors = read_checkpoint(tmp_path / FILE_NAME)
-    assert state.network == 'street_segmentation'
+    assert state.network == 'bayesian_context_net'
     assert tensors['network.head_out.weight'].shape[0] == 12
 
 
@@ -174,8 +174,8 @@ def test_on_the_way_it_only_glances_and_the_budget_is_of_training_alone(
     def build(root: Path, seed: int) -> Task:
         task = recipe.build(root, seed)
 
-        def glance(network: torch.nn.Module) -> dict[str, float]:
-            looks.append('glance')
+        def quick_evaluate(network: torch.nn.Module) -> dict[str, float]:
+            looks.append('quick_evaluate')
             time.sleep(2.0)
             return {'square': 0.0}
 
@@ -183,10 +183,10 @@ def test_on_the_way_it_only_glances_and_the_budget_is_of_training_alone(
             looks.append('evaluate')
             return task.evaluate(network)
 
-        return replace(task, evaluate=evaluate, glance=glance)
+        return replace(task, evaluate=evaluate, quick_evaluate=quick_evaluate)
 
     train(replace(recipe, build=build, steps=3), tmp_path, tmp_path / 'run')
-    assert looks == ['glance', 'evaluate']
+    assert looks == ['quick_evaluate', 'evaluate']
     state, _ = read_checkpoint(tmp_path / 'run' / FILE_NAME)
     assert state.seconds < 2.0
 

@@ -29,7 +29,7 @@ from perception_nodes.training.recipes.segmentation_comparison import COMPARISON
 from perception_nodes.training.rendered_batches import RenderedViews
 
 HEIGHT, WIDTH = 60, 80
-PICTURES = {'train': 16, 'val': 48}
+IMAGES = {'train': 16, 'val': 48}
 TRIED_ELSEWHERE = {recipe.name for recipe in (*SEGMENTATION_RECIPES, *COMPARISON_RECIPES)}
 
 
@@ -52,7 +52,7 @@ class OneView:
 
 
 def clip(number: int) -> Clip:
-    """Three pictures on a straight way."""
+    """Three images on a straight way."""
     images = np.stack([picture(number, 64, 96)] * 3)
     poses = np.stack([np.eye(4)] * 3)
     poses[:, 2, 3] = range(3)
@@ -72,7 +72,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small CamVid, and trainings that others begin with."""
     folder = tmp_path_factory.mktemp('data')
     camvid = folder / 'camvid'
-    for split, count in PICTURES.items():
+    for split, count in IMAGES.items():
         lines = []
         for kind in (split, f'{split}annot'):
             (camvid / kind).mkdir(parents=True)
@@ -83,8 +83,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             cv2.imwrite(str(camvid / f'{split}annot' / f'{number}.png'), labels)
             lines.append(f'{split}/{number}.png {split}annot/{number}.png')
         (camvid / f'{split}.txt').write_text('\n'.join(lines))
-    save_untrained('street_features', folder / 'runs' / 'features')
-    save_untrained('street_segmentation', folder / 'runs' / 'segmentation')
+    save_untrained('keypoint_net', folder / 'runs' / 'features')
+    save_untrained('bayesian_context_net', folder / 'runs' / 'segmentation')
     return folder
 
 
@@ -103,7 +103,7 @@ def data(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def corner_of(batch: Batch, height: int = 64, width: int = 64) -> Batch:
-    """Cut every map of the pictures' size to its top left corner."""
+    """Cut every map of the images' size to its top left corner."""
     size = next(value.shape[2:] for value in batch.values() if value.ndim == 4)
 
     def cut(value: Tensor) -> Tensor:

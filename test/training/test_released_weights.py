@@ -13,19 +13,19 @@ from perception_nodes.export.onnx_export import to_onnx
 from perception_nodes.export.releases import RELEASES
 from perception_nodes.inference.model_card import ModelCard, write_card
 from perception_nodes.networks import NETWORKS
-from perception_nodes.networks.bayesian_context_net import StreetSegmentation
+from perception_nodes.networks.bayesian_context_net import BayesianContextNet
 from perception_nodes.onnx_graph.weight_storage import store_half
 from perception_nodes.training.checkpoint import FILE_NAME, load_weights
 from perception_nodes.training.loop import train
 from perception_nodes.training.recipe import Batch, Recipe, Task
 from perception_nodes.training.recipes import RECIPES
 from perception_nodes.training.recipes.segmentation import SegmentationLoss
-from perception_nodes.training.released_weights import begin_with_released, module_name
+from perception_nodes.training.released_weights import initialise_from_released, module_name
 from perception_nodes.types import PerceptionError
 
 
 class Noise:
-    """Pictures of noise, all road."""
+    """Images of noise, all road."""
 
     def batch(self, step: int) -> Batch:
         """Four of 64 x 64."""
@@ -39,10 +39,10 @@ def task() -> Task:
     return Task(Noise(), SegmentationLoss(torch.ones(11), 1), lambda network: {})
 
 
-def varied(seed: int) -> StreetSegmentation:
+def varied(seed: int) -> BayesianContextNet:
     """A network whose norms have seen something, and scale and shift."""
     torch.manual_seed(seed)
-    network = StreetSegmentation()
+    network = BayesianContextNet()
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -55,7 +55,7 @@ def varied(seed: int) -> StreetSegmentation:
 
 
 @pytest.fixture(scope='module')
-def released(tmp_path_factory: pytest.TempPathFactory) -> tuple[StreetSegmentation, Path]:
+def released(tmp_path_factory: pytest.TempPathFactory) -> tuple[BayesianContextNet, Path]:
     """A network and its released file."""
     network = varied(0)
     path = tmp_path_factory.mktemp('released') / 'segmentation.onnx'
@@ -70,10 +70,10 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> tuple[StreetSegmentati
     return network, path
 
 
-def test_it_computes_what_the_file_computes(released: tuple[StreetSegmentation, Path]) -> None:
+def test_it_computes_what_the_file_computes(released: tuple[BayesianContextNet, Path]) -> None:
     network, path = released
-    again = StreetSegmentation()
-    assert begin_with_released(path, again, task()) == ['auxiliary']
+    again = BayesianContextNet()
+    assert initialise_from_released(path, again, task()) == ['auxiliary']
     image = Noise().batch(99)['image']
     with torch.inference_mode():
         wanted, given = network(image), again.eval()(image)
@@ -83,11 +83,11 @@ def test_it_computes_what_the_file_computes(released: tuple[StreetSegmentation, 
 
 
 def test_the_norms_know_the_statistics_so_that_training_goes_on_from_there(
-    released: tuple[StreetSegmentation, Path]
+    released: tuple[BayesianContextNet, Path]
 ) -> None:
     _, path = released
-    again = StreetSegmentation(dropout=0.0)
-    begin_with_released(path, again, task())
+    again = BayesianContextNet(dropout=0.0)
+    initialise_from_released(path, again, task())
     image = torch.cat([Noise().batch(step)['image'] for step in range(100, 104)])
     with torch.inference_mode():
         resting = again.eval()(image)['coarse_logits']
@@ -96,28 +96,28 @@ def test_the_norms_know_the_statistics_so_that_training_goes_on_from_there(
 
 
 def test_a_file_of_another_network_is_refused(
-    released: tuple[StreetSegmentation, Path], tmp_path: Path
+    released: tuple[BayesianContextNet, Path], tmp_path: Path
 ) -> None:
     _, path = released
     with pytest.raises(PerceptionError, match='that the network has not'):
-        begin_with_released(path, nn.Sequential(nn.Conv2d(3, 4, 3)), task())
+        initialise_from_released(path, nn.Sequential(nn.Conv2d(3, 4, 3)), task())
     with pytest.raises(PerceptionError, match=r'layer detail\.0 is'):
-        begin_with_released(path, StreetSegmentation(head=48), task())
+        initialise_from_released(path, BayesianContextNet(head=48), task())
     with pytest.raises(PerceptionError, match='missing'):
-        begin_with_released(tmp_path / 'none.onnx', StreetSegmentation(), task())
+        initialise_from_released(tmp_path / 'none.onnx', BayesianContextNet(), task())
 
 
 def test_a_training_begins_with_it(
-    released: tuple[StreetSegmentation, Path], tmp_path: Path
+    released: tuple[BayesianContextNet, Path], tmp_path: Path
 ) -> None:
     network, path = released
     recipe = Recipe(
-        'made', 'street_segmentation', lambda root, seed: task(), steps=1, learning_rate=0.0,
+        'made', 'bayesian_context_net', lambda root, seed: task(), steps=1, learning_rate=0.0,
         weight_decay=0.0,
     )
     train(recipe, tmp_path, tmp_path / 'run', warm_start=path)
-    again = StreetSegmentation()
-    load_weights(tmp_path / 'run' / FILE_NAME, again, 'street_segmentation')
+    again = BayesianContextNet()
+    load_weights(tmp_path / 'run' / FILE_NAME, again, 'bayesian_context_net')
     torch.testing.assert_close(
         again.head_out.weight, network.head_out.weight, atol=0.001, rtol=0.001
     )
@@ -158,16 +158,16 @@ def test_what_is_no_plain_layer_comes_along(name: str, tmp_path: Path) -> None:
     ), path.with_suffix('.json'))
     inputs = [Noise().batch(99)['image']] * len(release.inputs)
     looking = Task(Noise(), lambda network, batch: (network(*inputs), {}), lambda network: {})
-    assert begin_with_released(path, again, looking) == []
+    assert initialise_from_released(path, again, looking) == []
     with torch.inference_mode():
         wanted, given = network(*inputs), again.eval()(*inputs)
     for key, value in wanted.items():
         torch.testing.assert_close(given[key], value, atol=2e-3, rtol=2e-3)
 
 
-def test_cards_are_needed(released: tuple[StreetSegmentation, Path], tmp_path: Path) -> None:
+def test_cards_are_needed(released: tuple[BayesianContextNet, Path], tmp_path: Path) -> None:
     _, path = released
     bare = tmp_path / 'bare.onnx'
     bare.write_bytes(path.read_bytes())
     with pytest.raises(PerceptionError):
-        begin_with_released(bare, StreetSegmentation(), task())
+        initialise_from_released(bare, BayesianContextNet(), task())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Examples cut out of rendered views: targets scale with the pictures and stay on them."""
+"""Examples cut out of rendered views: targets scale with the images and stay on them."""
 
 import cv2
 import numpy as np
@@ -55,7 +55,7 @@ def test_windows_fit_and_stay_inside():
         assert (back > -1e-6).all() and (back[:, 1] <= [WIDTH + 1e-6, HEIGHT + 1e-6]).all()
 
 
-def test_disparity_grows_with_the_picture_and_the_left_edge_is_hidden(views):
+def test_disparity_grows_with_the_image_and_the_left_edge_is_hidden(views):
     for seed in range(5):
         example = rendered_stereo_example(np.random.default_rng(seed), views, SIZE)
         disparity = example['disparity_px'][0]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from perception_nodes.networks.bayesian_context_net import StreetSegmentation
+from perception_nodes.networks.bayesian_context_net import BayesianContextNet
 from perception_nodes.networks.segnet import SegNet
 from perception_nodes.training.segmentation_batches import Scene
 from perception_nodes.training.segmentation_evaluation import (
@@ -61,13 +61,13 @@ def test_figures_of_a_known_network() -> None:
     assert not any(key.startswith('kitchen_iou') or 'epistemic' in key for key in result)
 
 
-def test_every_nth_picture_only() -> None:
+def test_every_nth_image_only() -> None:
     evaluation = SegmentationEvaluation({'val': [half_and_half()] * 5}, every=4)
     assert len(evaluation.sets['val']) == 2
 
 
 @pytest.mark.parametrize('network', [
-    StreetSegmentation(dropout=0.5),
+    BayesianContextNet(dropout=0.5),
     SegNet(groups=((4,), (4,)), dropout=0.5, dropout_groups=1),
 ], ids=['masks', 'dropout layers'])
 def test_samples_differ_and_epistemic_is_what_they_disagree_about(network: nn.Module) -> None:
@@ -87,9 +87,9 @@ def test_samples_differ_and_epistemic_is_what_they_disagree_about(network: nn.Mo
     assert again == result, 'the draws repeat'
 
 
-def test_the_mirrored_picture_is_judged_together_with_the_plain_one() -> None:
+def test_the_flipped_image_is_evaluated_together_with_the_plain_one() -> None:
     class SkyOnTheLeft(nn.Module):
-        """Sure of it, whatever the picture shows."""
+        """Sure of it, whatever the image shows."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -105,6 +105,6 @@ def test_the_mirrored_picture_is_judged_together_with_the_plain_one() -> None:
     labels[:, 48:] = 8
     scene = Scene(np.zeros((64, 96, 3), np.uint8), labels, 'made')
     with torch.inference_mode():
-        result = SegmentationEvaluation({'val': [scene]}, mirror=True)(SkyOnTheLeft())
+        result = SegmentationEvaluation({'val': [scene]}, flip=True)(SkyOnTheLeft())
     assert result['val_nll'] == pytest.approx(-math.log(0.9), rel=1e-4)
-    assert result['val_mirrored_nll'] == pytest.approx(-math.log((0.9 + 0.01) / 2), rel=1e-4)
+    assert result['val_flipped_nll'] == pytest.approx(-math.log((0.9 + 0.01) / 2), rel=1e-4)

@@ -86,7 +86,7 @@ def test_a_batch_depends_on_seed_and_step_alone(data: Path) -> None:
     assert set(one['labels'].unique().tolist()) <= {0, 2, 3, 4, 255}
 
 
-def test_the_share_of_rendered_pictures_is_kept(data: Path, rendered: list[Scene]) -> None:
+def test_the_share_of_rendered_images_is_kept(data: Path, rendered: list[Scene]) -> None:
     real = build_camvid(data, 0, rendered_share=0).batches.scenes
     assert {scene.drive for scene in real} == {'0001TP', '0006R0', '0016E5'}
     batches = SegmentationBatches(real, 50, 0, None, rendered, 0.25)
@@ -95,12 +95,12 @@ def test_the_share_of_rendered_pictures_is_kept(data: Path, rendered: list[Scene
     assert share == pytest.approx(0.25, abs=0.1)
 
 
-def test_the_unseen_drive_is_judged_and_not_learned(data: Path) -> None:
+def test_the_unseen_drive_is_evaluated_and_not_learned(data: Path) -> None:
     task = build_comparison(data, 0, rendered_share=0, samples=2)
     assert {scene.drive for scene in task.batches.scenes} == {'0006R0', '0016E5'}
     assert {scene.drive for scene in task.evaluate.sets['unseen']} == {'0001TP'}
     assert {scene.drive for scene in task.evaluate.sets['val']} == {'0016E5'}
-    assert task.evaluate.samples == 2 and task.glance.samples == 0
+    assert task.evaluate.samples == 2 and task.quick_evaluate.samples == 0
     half = build_comparison(data, 0, rendered_share=0, share=0.5)
     assert [scene.drive for scene in half.batches.scenes] == ['0006R0']
 
@@ -145,14 +145,14 @@ def test_coarse_logits_learn_with_noise_of_their_own_variance() -> None:
     assert logged['log_variance'].item() == pytest.approx(1.0)
 
 
-def test_the_entropy_of_dropout_counts_less_the_more_pictures_there_are() -> None:
+def test_the_entropy_of_dropout_counts_less_the_more_images_there_are() -> None:
     class Dropping(torch.nn.Module):
         def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
             return {'logits': torch.zeros(1, 2, 4, 4), 'mask_entropy': torch.tensor(60.0)}
 
     batch = {'image': torch.zeros(1, 3, 8, 8), 'labels': torch.zeros(1, 8, 8, dtype=torch.int64)}
     few, many = (SegmentationLoss(torch.ones(2), n)(Dropping(), batch)[0] for n in (10, 30))
-    # Two independent observations a picture.
+    # Two independent observations an image.
     assert (many - few).item() == pytest.approx(60 / 20 - 60 / 60, rel=1e-4)
 
 

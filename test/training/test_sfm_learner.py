@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SfMLearner's frames, loss and evaluation: truth explains the picture, errors cost."""
+"""SfMLearner's frames, loss and evaluation: truth explains the image, errors cost."""
 
 from dataclasses import replace
 
@@ -80,12 +80,12 @@ def test_a_clip_comes_back_from_the_disk(clip: Clip, tmp_path) -> None:
         read_clip(tmp_path / 'broken.npz')
 
 
-def test_depth_and_pose_of_a_triplet_explain_its_picture(clip: Clip) -> None:
-    """Also mirrored, driven backwards and in other colours: some of twelve draws are."""
+def test_depth_and_pose_of_a_triplet_explain_its_image(clip: Clip) -> None:
+    """Also flipped, driven backwards and in other colours: some of twelve draws are."""
     k = clip.k - [[0, 0, 10], [0, 0, 0], [0, 0, 0]]
     aside = replace(clip, images=clip.images[:, :, 10:], depth_m=clip.depth_m[:, :, 10:], k=k)
     batch = DenseBatches(lambda rng: triplet_example(rng, [aside], 0.6), 12, 3).batch(0)
-    assert len(batch['k'][:, 0, 2].unique()) == 2, 'some are mirrored'
+    assert len(batch['k'][:, 0, 2].unique()) == 2, 'some are flipped'
     assert (batch['others_from_image'][:, 0, 2, 3] < 0).any(), 'some are driven backwards'
     depth = batch['depth_m'].nan_to_num(1e4)
     for side, name in enumerate(('before', 'after')):

@@ -33,8 +33,8 @@ def test_the_wheel_has_the_hues_of_the_paper() -> None:
 
 def test_directions_have_their_hues() -> None:
     """Red to the right; downwards yellow, left blue-cyan, upwards magenta-blue as in the paper."""
-    picture = flow_color(_flow((9, 0), (0, 9), (-9, 0), (0, -9)), longest_px=9.0)
-    right, down, left, up = (tuple(int(c) for c in colour) for colour in picture[0])
+    image = flow_color(_flow((9, 0), (0, 9), (-9, 0), (0, -9)), longest_px=9.0)
+    right, down, left, up = (tuple(int(c) for c in colour) for colour in image[0])
     assert right == (255, 0, 0)
     assert down[0] > 200 and down[1] > 200 and down[2] == 0
     assert left[0] == 0 and left[2] == 255 and left[1] > 100
@@ -42,9 +42,9 @@ def test_directions_have_their_hues() -> None:
 
 
 def test_length_is_saturation() -> None:
-    picture = flow_color(_flow((0, 0), (2, 0), (4, 0), (8, 0)), longest_px=4.0)[0]
+    image = flow_color(_flow((0, 0), (2, 0), (4, 0), (8, 0)), longest_px=4.0)[0]
     np.testing.assert_allclose(
-        picture, [[255, 255, 255], [255, 128, 128], [255, 0, 0], [191, 0, 0]], atol=1
+        image, [[255, 255, 255], [255, 128, 128], [255, 0, 0], [191, 0, 0]], atol=1
     )
 
 
@@ -84,5 +84,5 @@ def test_overlay_mixes_and_leaves_the_unlabelled(mono: bool) -> None:
     base = np.full((1, 2) if mono else (1, 2, 3), 100, np.uint8)
     one = np.ones((1, 2), np.float32)
     mask = Segmentation(0, '', np.array([[0, 255]], np.uint8), one, one)
-    picture = overlay(Image(base), mask, ((200, 0, 50),))
-    np.testing.assert_array_equal(picture, [[[150, 50, 75], [100, 100, 100]]])
+    image = overlay(Image(base), mask, ((200, 0, 50),))
+    np.testing.assert_array_equal(image, [[[150, 50, 75], [100, 100, 100]]])

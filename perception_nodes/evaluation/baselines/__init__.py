@@ -12,7 +12,7 @@ from perception_nodes.evaluation.baselines.orb_odometry import OrbOdometryPipeli
 from perception_nodes.evaluation.baselines.sgbm import SgbmPipeline
 from perception_nodes.evaluation.baselines.vlad_orb import VladOrbPipeline
 
-PEERS: dict[str, dict[str, Callable[[], Any]]] = {
+BASELINES: dict[str, dict[str, Callable[[], Any]]] = {
     'stereo_depth': {'sgbm': SgbmPipeline, 'block_matching': BlockMatchingPipeline},
     'mono_depth': {'flat_ground': FlatGroundPipeline},
     'optical_flow': {'dis': DisFlowPipeline, 'farneback': FarnebackFlowPipeline},

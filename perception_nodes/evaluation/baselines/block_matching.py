@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Block matching on prefiltered pictures, OpenCV's StereoBM: the fastest there is."""
+"""Block matching on prefiltered images, OpenCV's StereoBM: the fastest there is."""
 
 from dataclasses import dataclass, field
 

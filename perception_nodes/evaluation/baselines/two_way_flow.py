@@ -11,7 +11,7 @@ from perception_nodes.pipelines.optical_flow import OpticalFlowConfig, Previous,
 from perception_nodes.types import Array, FloatArray, Flow, Image
 
 Estimate = Callable[[Array, Array], FloatArray]
-"""Two pictures uint8 [H, W] -> float32 [H, W, 2], from the first to the second on the first's."""
+"""Two images uint8 [H, W] -> float32 [H, W, 2], from the first to the second on the first's."""
 
 
 class TwoWayFlowPipeline:
@@ -60,7 +60,7 @@ def there_and_back(flow_px: FloatArray, forward_px: FloatArray) -> FloatArray:
 
     Returns
     -------
-    The miss; where the way leads out of the picture, the length of the flow (but 1 px at least).
+    The miss; where the way leads out of the image, the length of the flow (but 1 px at least).
     """
     height, width = flow_px.shape[:2]
     forth = sample_bilinear(forward_px, pixel_grid(height, width) - flow_px)

@@ -196,7 +196,7 @@ class VisualOdometryScore:
 def frame_scores(
     images: TruthImages, path: TruePath, classes: Sequence[str]
 ) -> dict[str, FrameScore]:
-    """Make an empty score for every task that a bag's truth can judge."""
+    """Make an empty score for every task that a bag's truth can evaluate."""
     return {
         'segmentation': SegmentationScore(images, classes),
         'stereo_depth': StereoDepthScore(images),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report of a bag of results: pictures of every output, errors, paths, times."""
+"""The report of a bag of results: images of every output, errors, paths, times."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 
 from perception_nodes.evaluation.metrics_table import metric_label, metrics_table
 from perception_nodes.evaluation.plots import lines, place_matches, trajectory
-from perception_nodes.evaluation.recordings.frame_images import frame_pictures, legend
+from perception_nodes.evaluation.recordings.frame_images import frame_images, legend
 from perception_nodes.evaluation.recordings.ground_truth import FLOW
 from perception_nodes.evaluation.recordings.scores import Scores
 from perception_nodes.evaluation.report import format_number
@@ -57,7 +57,7 @@ def recording_report(
             Section(
                 f'Frame at {_seconds(stamp, frames)} s',
                 [
-                    *frame_pictures(
+                    *frame_images(
                         results, images.get(stamp), _truth(stamp, truths or {}, scores), model
                     ),
                     *(legend(model) if 'segmentation' in results else ()),

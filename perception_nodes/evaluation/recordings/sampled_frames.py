@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A few frames' results kept for pictures while all of them go by."""
+"""A few frames' results kept for images while all of them go by."""
 
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ from perception_nodes.messages.image import decode_image
 from perception_nodes.messages.primitives import stamp_ns
 from perception_nodes.types import Array, Image
 
-__all__ = ['Keepsakes', 'images_at', 'truth_at']
+__all__ = ['SampledFrames', 'images_at', 'truth_at']
 
 
-class Keepsakes:
+class SampledFrames:
     """Keeps the results of frames spread evenly over a stream of unknown length.
 
     Every ``stride``-th new stamp is kept; when too many are, every second one goes and the stride

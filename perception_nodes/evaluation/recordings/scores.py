@@ -66,7 +66,7 @@ def score_outputs(
     ----------
     outputs : bag with the nodes' topics, recorded live or by a replay.
     truth : bag with /ground_truth/ topics, matched by stamp; may be without any.
-    keep : called with every task and result, for pictures.
+    keep : called with every task and result, for images.
 
     Raises
     ------

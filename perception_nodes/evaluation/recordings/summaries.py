@@ -50,13 +50,13 @@ class Summary:
             }
         if isinstance(result, Depth):
             return {
-                'valid_fraction': float(np.isfinite(result.depth_m).mean()),
+                'density': float(np.isfinite(result.depth_m).mean()),
                 'median_depth_m': _median(result.depth_m),
                 'median_sigma_m': _median(result.sigma_m),
             }
         if isinstance(result, Flow):
             return {
-                'valid_fraction': float(np.isfinite(result.flow_px[..., 0]).mean()),
+                'density': float(np.isfinite(result.flow_px[..., 0]).mean()),
                 'median_flow_px': _median(np.linalg.norm(result.flow_px[_STEP], axis=-1)),
                 'median_sigma_px': _median(result.sigma_px),
             }

@@ -18,7 +18,11 @@ from perception_nodes.bags.reader import BagReader
 from perception_nodes.bags.replay import Replayed, replay
 from perception_nodes.bags.writer import BagWriter
 from perception_nodes.evaluation.recordings.recording_report import recording_report
-from perception_nodes.evaluation.recordings.sampled_frames import Keepsakes, images_at, truth_at
+from perception_nodes.evaluation.recordings.sampled_frames import (
+    SampledFrames,
+    images_at,
+    truth_at,
+)
 from perception_nodes.evaluation.recordings.scores import Scores, score_outputs
 from perception_nodes.evaluation.replay.tasks import choose_tasks, make_perception, model_info_of
 from perception_nodes.evaluation.replay.whole_folder import whole_folder
@@ -44,13 +48,13 @@ class ReplaySettings:
     tasks : by name; empty = all that the bag's cameras allow.
     left_topic, right_topic, image_topic : cameras by name; empty = found.
     models : other models than the tasks' own, by task.
-    parameters : to change, as perception_node names them (``segmentation.mirror``): YAML texts.
+    parameters : to change, as perception_node names them (``segmentation.flip``): YAML texts.
     backend, precision, threads : as ``inference.open_runner`` takes them.
     max_frames : stop after so many; 0 = all.
     tolerance_ms : how far the stamps of a pair may be apart, milliseconds.
     on_demand : also write overlay, points, colours and path.
     compression : of the output bag, 'zstd' or 'none'.
-    pictures : frames shown in the report.
+    images : frames shown in the report.
     overwrite : replace an output folder that holds something.
     """
 
@@ -67,13 +71,13 @@ class ReplaySettings:
     tolerance_ms: float = 5.0
     on_demand: bool = False
     compression: str = 'zstd'
-    pictures: int = 3
+    sample_frames: int = 3
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if self.max_frames < 0 or self.pictures < 0 or not 0.0 <= self.tolerance_ms < 1e4:
+        if self.max_frames < 0 or self.sample_frames < 0 or not 0.0 <= self.tolerance_ms < 1e4:
             raise PerceptionError(
-                'max_frames and pictures are >= 0, tolerance_ms is between 0 and 10000'
+                'max_frames and images are >= 0, tolerance_ms is between 0 and 10000'
             )
 
 
@@ -148,20 +152,20 @@ def _score(
     done: Replayed, notes: tuple[str, ...], settings: ReplaySettings, progress: Progress,
 ) -> ReplayResult:
     """Score what was written, and write the report."""
-    keepsakes, read = Keepsakes(settings.pictures), count(1)
+    sampled_frames, read = SampledFrames(settings.sample_frames), count(1)
     total = sum(
         done.messages[full_name(task, topics[0])] for task, topics in REQUIRED.items()
     )
 
     def keep(task: str, result: Any) -> None:
-        keepsakes.keep(task, result)
+        sampled_frames.keep(task, result)
         progress('score', next(read), total)
 
     scores = score_outputs(folder / 'outputs', bag_path, keep=keep)
     result = ReplayResult(
         _metrics(bag_path, cameras, done, scores, notes, settings), _timings(done), notes
     )
-    frames = keepsakes.frames() if settings.pictures else []
+    frames = sampled_frames.frames() if settings.sample_frames else []
     stamps = [stamp for stamp, _ in frames]
     images, truths = images_at(bag_path, stamps, cameras), truth_at(bag_path, stamps)
     write_report(folder / 'report.html', recording_report(

@@ -60,7 +60,7 @@ def make_perception(
 
     Parameters
     ----------
-    parameters : to change, as perception_node names them (``segmentation.mirror``): YAML texts.
+    parameters : to change, as perception_node names them (``segmentation.flip``): YAML texts.
 
     Returns
     -------

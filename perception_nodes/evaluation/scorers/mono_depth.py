@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from perception_nodes.datasets.samples import DepthImage
-from perception_nodes.evaluation.report_parts import Picture, Plot
+from perception_nodes.evaluation.report_parts import Plot, ReportImage
 from perception_nodes.evaluation.samples import Source
 from perception_nodes.evaluation.scorers.scorer import Headline
 from perception_nodes.evaluation.scorers.sigma_plots import sigma_plots
@@ -49,17 +49,17 @@ class MonoDepthScorer:
         """Add one frame."""
         metric.update(arrays['depth_m'], sample.depth_m, arrays['sigma_m'])
 
-    def pictures(self, sample: DepthImage, arrays: dict[str, Any]) -> tuple[Picture, ...]:
+    def images(self, sample: DepthImage, arrays: dict[str, Any]) -> tuple[ReportImage, ...]:
         """Show the image, depth, truth and relative sigma."""
         far = self.settings.get('max_depth_m', 80.0)
         near = far / 40.0
         relative = arrays['sigma_m'] / np.where(arrays['depth_m'] > 0, arrays['depth_m'], np.nan)
         scale = f'{near:g} m (red) to {far:g} m (blue)'
         return (
-            Picture(sample.image.data, f'{sample.name}: image'),
-            Picture(depth_color(arrays['depth_m'], near, far), f'depth, {scale}'),
-            Picture(depth_color(sample.depth_m, near, far), f'truth, {scale}', exact=True),
-            Picture(sigma_color(relative, 0.5), 'sigma over depth, 0 to 0.5'),
+            ReportImage(sample.image.data, f'{sample.name}: image'),
+            ReportImage(depth_color(arrays['depth_m'], near, far), f'depth, {scale}'),
+            ReportImage(depth_color(sample.depth_m, near, far), f'truth, {scale}', exact=True),
+            ReportImage(sigma_color(relative, 0.5), 'sigma over depth, 0 to 0.5'),
         )
 
     def plots(self, metrics: Mapping[str, DepthMetric]) -> tuple[Plot, ...]:

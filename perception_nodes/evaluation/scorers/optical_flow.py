@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from perception_nodes.evaluation.report_parts import Picture, Plot
+from perception_nodes.evaluation.report_parts import Plot, ReportImage
 from perception_nodes.evaluation.samples import FlowStep, Source, flow_of
 from perception_nodes.evaluation.scorers.scorer import Headline
 from perception_nodes.evaluation.scorers.sigma_plots import sigma_plots
@@ -47,17 +47,17 @@ class OpticalFlowScorer:
         """Add one step."""
         metric.update(arrays['flow_px'], sample.truth_px, arrays['sigma_px'])
 
-    def pictures(self, sample: FlowStep, arrays: dict[str, Any]) -> tuple[Picture, ...]:
+    def images(self, sample: FlowStep, arrays: dict[str, Any]) -> tuple[ReportImage, ...]:
         """Show the image, both flows in one scale, and the error."""
         error = np.hypot(*np.moveaxis(arrays['flow_px'] - sample.truth_px, -1, 0))
         length = np.hypot(*np.moveaxis(sample.truth_px, -1, 0))
         known = length[np.isfinite(length)]
         longest = max(float(np.percentile(known, 99.0)), 0.5) if known.size else None
         return (
-            Picture(sample.newer.data, f'{sample.name}: newer image'),
-            Picture(flow_color(arrays['flow_px'], longest), 'flow'),
-            Picture(flow_color(sample.truth_px, longest), 'truth', exact=True),
-            Picture(sigma_color(error, 3.0), 'error, 0 to 3 px', exact=True),
+            ReportImage(sample.newer.data, f'{sample.name}: newer image'),
+            ReportImage(flow_color(arrays['flow_px'], longest), 'flow'),
+            ReportImage(flow_color(sample.truth_px, longest), 'truth', exact=True),
+            ReportImage(sigma_color(error, 3.0), 'error, 0 to 3 px', exact=True),
         )
 
     def plots(self, metrics: Mapping[str, FlowMetric]) -> tuple[Plot, ...]:

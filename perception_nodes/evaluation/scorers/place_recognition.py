@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from perception_nodes.evaluation.plots import precision_recall
-from perception_nodes.evaluation.report_parts import Picture, Plot
+from perception_nodes.evaluation.report_parts import Plot, ReportImage
 from perception_nodes.evaluation.samples import PlaceQuery, Source
 from perception_nodes.evaluation.scorers.scorer import Headline
 from perception_nodes.evaluation.scorers.timing import timed
@@ -57,15 +57,15 @@ class PlaceRecognitionScorer:
         ]
         metric.update([number for number, _ in kept], [score for _, score in kept], sample.same)
 
-    def pictures(self, sample: PlaceQuery, arrays: dict[str, Any]) -> tuple[Picture, ...]:
+    def images(self, sample: PlaceQuery, arrays: dict[str, Any]) -> tuple[ReportImage, ...]:
         """Show a query and the best place that was not just seen."""
         kept = [int(number) for number in arrays['numbers'] if int(number) not in sample.ignored]
-        query = Picture(sample.image.data, f'query {sample.number}')
+        query = ReportImage(sample.image.data, f'query {sample.number}')
         if not kept or self.source.samples is None:
             return (query,)
         best = self.source.samples[kept[0]]
         verdict = 'same place' if kept[0] in sample.same else 'another place'
-        return query, Picture(best.image.data, f'best: {kept[0]}, {verdict}')
+        return query, ReportImage(best.image.data, f'best: {kept[0]}, {verdict}')
 
     def plots(self, metrics: Mapping[str, PlaceMetric]) -> tuple[Plot, ...]:
         """Draw precision over recall."""

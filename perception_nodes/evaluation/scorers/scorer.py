@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from perception_nodes.evaluation.report_parts import Picture, Plot
+from perception_nodes.evaluation.report_parts import Plot, ReportImage
 from perception_nodes.types import Array
 
 __all__ = ['Headline', 'Metric', 'Scorer']
@@ -52,7 +52,7 @@ class Scorer(Protocol):
         """Add one frame to the metric."""
         ...
 
-    def pictures(self, sample: Any, arrays: dict[str, Array]) -> tuple[Picture, ...]:
+    def images(self, sample: Any, arrays: dict[str, Array]) -> tuple[ReportImage, ...]:
         """Show one frame."""
         ...
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from perception_nodes.datasets.samples import LabelledImage
 from perception_nodes.evaluation.plots import reliability, sparsification
-from perception_nodes.evaluation.report_parts import Picture, Plot
+from perception_nodes.evaluation.report_parts import Plot, ReportImage
 from perception_nodes.evaluation.samples import Source
 from perception_nodes.evaluation.scorers.scorer import Headline
 from perception_nodes.evaluation.scorers.timing import timed
@@ -77,7 +77,7 @@ class SegmentationScorer:
             truth_probability=arrays.get('truth_probability'),
         )
 
-    def pictures(self, sample: LabelledImage, arrays: dict[str, Any]) -> tuple[Picture, ...]:
+    def images(self, sample: LabelledImage, arrays: dict[str, Any]) -> tuple[ReportImage, ...]:
         """Show prediction, truth, entropy and errors."""
         mask = Segmentation(
             0, '', arrays['labels'], arrays['confidence'], arrays['entropy'], classes=self.classes
@@ -85,10 +85,10 @@ class SegmentationScorer:
         wrong = (arrays['labels'] != sample.labels) & (sample.labels != UNLABELLED)
         errors = np.where(wrong[..., None], np.uint8([235, 64, 52]), np.uint8([28, 36, 46]))
         return (
-            Picture(overlay(sample.image, mask, self.palette), f'{sample.name}: prediction'),
-            Picture(class_color(sample.labels, self.palette), 'truth', exact=True),
-            Picture(sigma_color(arrays['entropy'], 1.0), 'entropy, 0 to 1'),
-            Picture(errors.astype(np.uint8), 'wrong pixels', exact=True),
+            ReportImage(overlay(sample.image, mask, self.palette), f'{sample.name}: prediction'),
+            ReportImage(class_color(sample.labels, self.palette), 'truth', exact=True),
+            ReportImage(sigma_color(arrays['entropy'], 1.0), 'entropy, 0 to 1'),
+            ReportImage(errors.astype(np.uint8), 'wrong pixels', exact=True),
         )
 
     def _take_palette(self, pipeline: Any, table: Array) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from perception_nodes.datasets.samples import StereoPair
-from perception_nodes.evaluation.report_parts import Picture, Plot
+from perception_nodes.evaluation.report_parts import Plot, ReportImage
 from perception_nodes.evaluation.samples import Source
 from perception_nodes.evaluation.scorers.scorer import Headline
 from perception_nodes.evaluation.scorers.sigma_plots import sigma_plots
@@ -49,17 +49,17 @@ class StereoDepthScorer:
         truth = np.where(sample.visible, sample.disparity_px, np.nan)
         metric.update(arrays['disparity_px'], truth, arrays.get('sigma_px'))
 
-    def pictures(self, sample: StereoPair, arrays: dict[str, Any]) -> tuple[Picture, ...]:
+    def images(self, sample: StereoPair, arrays: dict[str, Any]) -> tuple[ReportImage, ...]:
         """Show the image, inverse depth, sigma and error."""
         error = np.abs(arrays['disparity_px'] - sample.disparity_px)
-        pictures = [
-            Picture(sample.left.data, f'{sample.name}: left image'),
-            Picture(_disparity_color(arrays['disparity_px']), 'disparity, red is near'),
+        images = [
+            ReportImage(sample.left.data, f'{sample.name}: left image'),
+            ReportImage(_disparity_color(arrays['disparity_px']), 'disparity, red is near'),
         ]
         if 'sigma_px' in arrays:
-            pictures.append(Picture(sigma_color(arrays['sigma_px'], 3.0), 'sigma, 0 to 3 px'))
-        pictures.append(Picture(sigma_color(error, 5.0), 'error, 0 to 5 px', exact=True))
-        return tuple(pictures)
+            images.append(ReportImage(sigma_color(arrays['sigma_px'], 3.0), 'sigma, 0 to 3 px'))
+        images.append(ReportImage(sigma_color(error, 5.0), 'error, 0 to 5 px', exact=True))
+        return tuple(images)
 
     def plots(self, metrics: Mapping[str, DisparityMetric]) -> tuple[Plot, ...]:
         """Draw the worth of sigma."""

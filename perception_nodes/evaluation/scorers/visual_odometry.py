@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from perception_nodes.evaluation.plots import lines, trajectory
-from perception_nodes.evaluation.report_parts import Picture, Plot
+from perception_nodes.evaluation.report_parts import Plot, ReportImage
 from perception_nodes.evaluation.samples import OdometryFrame, Source
 from perception_nodes.evaluation.scorers.scorer import Headline
 from perception_nodes.evaluation.scorers.timing import timed
@@ -54,10 +54,10 @@ class VisualOdometryScorer:
             tracking=bool(arrays['tracking']),
         )
 
-    def pictures(self, sample: OdometryFrame, arrays: dict[str, Any]) -> tuple[Picture, ...]:
+    def images(self, sample: OdometryFrame, arrays: dict[str, Any]) -> tuple[ReportImage, ...]:
         """Show the left image and where it was taken."""
         x, y, z = (float(metres) for metres in arrays['odom_from_base'][:3, 3])
-        return (Picture(sample.left.data, f'{sample.name}: at {x:.1f}, {y:.1f}, {z:.1f} m'),)
+        return (ReportImage(sample.left.data, f'{sample.name}: at {x:.1f}, {y:.1f}, {z:.1f} m'),)
 
     def plots(self, metrics: Mapping[str, OdometryMetric]) -> tuple[Plot, ...]:
         """Draw all paths from above and how the errors grow."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception_nodes.export.graphs.images import unit_picture
+from perception_nodes.export.graphs.images import unit_image
 from perception_nodes.export.keypoint_error import measure_keypoints
 from perception_nodes.export.network_input import MEAN, STD, camera_size, network_size
 from perception_nodes.export.release import Calibration, Release
@@ -25,7 +25,7 @@ REACH = 2  # pixels of the network around a peak that its sub-pixel place is the
 
 
 class FeaturesGraph(nn.Module):
-    """Picture in; always 1024 keypoints out, best first, those beyond the last with score 0.
+    """Image in; always 1024 keypoints out, best first, those beyond the last with score 0.
 
     Peaks are pixels that no neighbour within 4 pixels beats; a keypoint is the mean place of the
     probability around its peak.
@@ -42,7 +42,7 @@ class FeaturesGraph(nn.Module):
         """Arrays as in the card."""
         size, full = network_size(image, NETWORK_PIXELS), camera_size(image)
         grey = image.float().mean(3, keepdim=True)
-        out = self.network((unit_picture(grey, size) - MEAN) / STD)
+        out = self.network((unit_image(grey, size) - MEAN) / STD)
         points, scores = self.keypoints(score_map(out['logits']))
         network = torch.stack([size[1], size[0]]).float()
         grid = (points + 0.5) * (2 / network) - 1
@@ -107,7 +107,7 @@ FEATURES = Release(
     summary='1024 keypoints with sub-pixel positions and 64 numbers each to match them by',
     network_pixels=NETWORK_PIXELS, side_by_side=side_by_side,
     licence='CC-BY-NC-4.0', non_commercial=True,
-    inputs=(TensorSpec('image', 'uint8', (1, ANY, ANY, 3), '1', 'RGB picture; colour unused'),),
+    inputs=(TensorSpec('image', 'uint8', (1, ANY, ANY, 3), '1', 'RGB image; colour unused'),),
     outputs=(
         TensorSpec('keypoints_px', 'float32', (1, KEYPOINTS, 2), 'px',
                    '(x, y), best first; 0 where the score is 0: no keypoint'),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How dense networks get their pictures: 0..1, made smaller without aliasing."""
+"""How dense networks get their images: 0..1, made smaller without aliasing."""
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -7,11 +7,11 @@ from torch.nn import functional as F
 from perception_nodes.export.network_input import resize
 
 
-def unit_picture(image: Tensor, size: Tensor) -> Tensor:
-    """Bring a picture to the network's size.
+def unit_image(image: Tensor, size: Tensor) -> Tensor:
+    """Bring an image to the network's size.
 
     TensorRT has no antialiased resize, and matching suffers from aliasing that differs between
-    two pictures: so resize to twice the size, then average 2x2.
+    two images: so resize to twice the size, then average 2x2.
 
     Parameters
     ----------

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perception_nodes.export.graphs.images import unit_picture
+from perception_nodes.export.graphs.images import unit_image
 from perception_nodes.export.network_input import camera_size, network_size, resize
 from perception_nodes.export.release import Calibration, Release
 from perception_nodes.export.sigma_scale import fit_sigma_scale
 from perception_nodes.inference.model_card import ANY, TensorSpec
 from perception_nodes.training.dense_batches import (
     DenseBatches,
-    Pictures,
+    Images,
     motion_example,
     read_folded,
 )
@@ -28,7 +28,7 @@ HELD_OUT = 32
 
 
 class FlowGraph(nn.Module):
-    """Two pictures in; flow and its sigma at the camera's size out, pixels of the camera.
+    """Two images in; flow and its sigma at the camera's size out, pixels of the camera.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class FlowGraph(nn.Module):
     def forward(self, image0: Tensor, image1: Tensor) -> tuple[Tensor, Tensor]:
         """Arrays as in the card."""
         size, full = network_size(image1, NETWORK_PIXELS), camera_size(image1)
-        out = self.network(unit_picture(image0, size), unit_picture(image1, size))
+        out = self.network(unit_image(image0, size), unit_image(image1, size))
         sigma = out['log_scale'].exp() * (math.sqrt(2) * self.sigma_scale)
         maps = resize(torch.cat([out['flow_px'], sigma], 1), full)
         stretch = full.float() / size.float()
@@ -54,8 +54,8 @@ def held_out_errors(
     network: nn.Module, data_root: Path
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Errors of both components and sigmas, px, on motion folded from CamVid val, where seen."""
-    pictures = Pictures(read_folded(data_root, 'val'), (192, 384))
-    batches = DenseBatches(partial(motion_example, pictures=pictures), 2, 7)
+    images = Images(read_folded(data_root, 'val'), (192, 384))
+    batches = DenseBatches(partial(motion_example, images=images), 2, 7)
     for step in range(HELD_OUT):
         batch = batches.batch(step)
         out = network(batch['image0'], batch['image1'])
@@ -79,10 +79,10 @@ OPTICAL_FLOW = Release(
     name='optical_flow', task='optical_flow', graph=build_graph, calibrate=calibrate,
     summary='motion in the image since the one before, with its one-sigma',
     network_pixels=NETWORK_PIXELS, licence='CC-BY-NC-4.0', non_commercial=True,
-    judged_on=(('middlebury_flow', 'middlebury_flow', None),),
+    evaluated_on=(('middlebury_flow', 'middlebury_flow', None),),
     inputs=(
-        TensorSpec('image0', 'uint8', (1, ANY, ANY, 3), '1', 'RGB picture, the older'),
-        TensorSpec('image1', 'uint8', (1, ANY, ANY, 3), '1', 'RGB picture, the newest'),
+        TensorSpec('image0', 'uint8', (1, ANY, ANY, 3), '1', 'RGB image, the older'),
+        TensorSpec('image1', 'uint8', (1, ANY, ANY, 3), '1', 'RGB image, the newest'),
     ),
     outputs=(
         TensorSpec('flow_px', 'float32', (1, ANY, ANY, 2), 'px',

@@ -14,7 +14,7 @@ from perception_nodes.export.network_input import camera_size, network_size, res
 from perception_nodes.export.release import Calibration, Release
 from perception_nodes.export.temperature import fit_temperature
 from perception_nodes.inference.model_card import ANY, TensorSpec
-from perception_nodes.networks.bayesian_context_net import StreetSegmentation, flattened, refine
+from perception_nodes.networks.bayesian_context_net import BayesianContextNet, flattened, refine
 from perception_nodes.training.recipes.segmentation_comparison import COMPARISON_RECIPES
 
 NETWORK_PIXELS = 480 * 384
@@ -41,7 +41,7 @@ class SegmentationGraph(nn.Module):
     """
 
     def __init__(
-        self, network: StreetSegmentation, temperature: float, network_pixels: int
+        self, network: BayesianContextNet, temperature: float, network_pixels: int
     ) -> None:
         super().__init__()
         self.network, self.network_pixels = network, network_pixels
@@ -112,10 +112,10 @@ SEGMENTATION = Release(
     name='segmentation', task='segmentation', graph=build_graph, calibrate=calibrate,
     summary='11 classes of road scenes with calibrated confidence and Bayesian uncertainty',
     network_pixels=NETWORK_PIXELS, classes=CLASSES, palette=PALETTE, licence='CC-BY-NC-4.0',
-    non_commercial=True, judged_on=(('camvid', 'camvid', 'val'),),
+    non_commercial=True, evaluated_on=(('camvid', 'camvid', 'val'),),
     compared_with=tuple(recipe.name for recipe in COMPARISON_RECIPES),
     inputs=(
-        TensorSpec('image', 'uint8', (1, ANY, ANY, 3), '1', 'RGB picture'),
+        TensorSpec('image', 'uint8', (1, ANY, ANY, 3), '1', 'RGB image'),
         TensorSpec('dropout_masks', 'float32', (ANY, 96), '1',
                    'a row a sample: 0 or 1 / (1 - p) per channel; ones: no dropout'),
     ),

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from perception_nodes.export.graphs.images import unit_picture
+from perception_nodes.export.graphs.images import unit_image
 from perception_nodes.export.network_input import camera_size, network_size, resize
 from perception_nodes.export.release import Calibration, Release
 from perception_nodes.export.sigma_scale import fit_sigma_scale
 from perception_nodes.inference.model_card import ANY, TensorSpec
 from perception_nodes.training.dense_batches import (
     DenseBatches,
-    Pictures,
+    Images,
     read_folded,
     stereo_example,
 )
@@ -42,7 +42,7 @@ class StereoGraph(nn.Module):
     def forward(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         """Arrays as in the card."""
         size, full = network_size(left, NETWORK_PIXELS), camera_size(left)
-        out = self.network(unit_picture(left, size), unit_picture(right, size))
+        out = self.network(unit_image(left, size), unit_image(right, size))
         sigma = out['log_scale'].exp() * (math.sqrt(2) * self.sigma_scale)
         maps = resize(torch.cat([out['disparity_px'], sigma], 1), full)
         maps = maps * (full[1].float() / size[1].float())
@@ -53,8 +53,8 @@ def held_out_errors(
     network: nn.Module, data_root: Path
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Errors and sigmas, px, on pairs folded from CamVid val, where both cameras see."""
-    pictures = Pictures(read_folded(data_root, 'val'), (192, 448))
-    batches = DenseBatches(partial(stereo_example, pictures=pictures), 2, 7)
+    images = Images(read_folded(data_root, 'val'), (192, 448))
+    batches = DenseBatches(partial(stereo_example, images=images), 2, 7)
     for step in range(HELD_OUT):
         batch = batches.batch(step)
         out = network(batch['left'], batch['right'])
@@ -78,13 +78,13 @@ STEREO_DEPTH = Release(
     name='stereo_depth', task='stereo_depth', graph=build_graph, calibrate=calibrate,
     summary='disparity of a rectified pair with its one-sigma',
     network_pixels=NETWORK_PIXELS, licence='CC-BY-NC-4.0', non_commercial=True,
-    judged_on=(
+    evaluated_on=(
         ('kitti_stereo', 'kitti_stereo_2015', None),
         ('middlebury_stereo', 'middlebury_stereo', None),
     ),
     inputs=(
-        TensorSpec('left', 'uint8', (1, ANY, ANY, 3), '1', 'RGB picture, rectified'),
-        TensorSpec('right', 'uint8', (1, ANY, ANY, 3), '1', 'RGB picture, rectified'),
+        TensorSpec('left', 'uint8', (1, ANY, ANY, 3), '1', 'RGB image, rectified'),
+        TensorSpec('right', 'uint8', (1, ANY, ANY, 3), '1', 'RGB image, rectified'),
     ),
     outputs=(
         TensorSpec('disparity_px', 'float32', (1, ANY, ANY), 'px', 'on the left grid, >= 0'),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All tasks in one process: each image is received and decoded once, each result handed on."""
+"""All tasks in one process: each image is received and decoded once, each result passed on."""
 
 from rclpy.context import Context
 from rclpy.node import Node

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of house fronts, roofs and gables at 32 pixels a metre."""
+"""Images of house fronts, roofs and gables at 32 pixels a metre."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,8 @@ from perception_nodes.simulation.content.materials import (
 from perception_nodes.simulation.content.textures import colour
 from perception_nodes.types import Array, FloatArray
 
-__all__ = ['PX_PER_M', 'HouseStyle', 'draw_house_style', 'front_picture', 'plain_picture',
-           'roof_picture', 'shop_sign']  # fmt: skip
+__all__ = ['PX_PER_M', 'HouseStyle', 'draw_house_style', 'front_image', 'plain_image',
+           'roof_image', 'shop_sign']  # fmt: skip
 
 PX_PER_M = 32
 
@@ -65,7 +65,7 @@ def draw_house_style(rng: np.random.Generator) -> HouseStyle:
     )
 
 
-def plain_picture(
+def plain_image(
     rng: np.random.Generator, style: HouseStyle, width_m: float, height_m: float
 ) -> Array:
     """Paint a wall without windows, uint8 [H, W, 3]; row 0 is the top."""
@@ -78,34 +78,34 @@ def plain_picture(
     return textured(style.wall, tone.astype(np.float32))
 
 
-def front_picture(
+def front_image(
     rng: np.random.Generator, style: HouseStyle, width_m: float, height_m: float
 ) -> Array:
     """Paint a front: windows by floors, doors or a shop below, ledges, pipes."""
-    picture = plain_picture(rng, style, width_m, height_m)
-    height, width = picture.shape[:2]
+    image = plain_image(rng, style, width_m, height_m)
+    height, width = image.shape[:2]
     floors = max(1, int(height_m / style.floor_m))
     for floor in range(1 if style.shop else 0, floors):
         base = height - _pixels(floor * style.floor_m)
         sill = base - _pixels(0.85)
         if style.band:
-            _window_band(rng, picture, style, sill)
+            _window_band(rng, image, style, sill)
         else:
-            _window_row(rng, picture, style, sill)
+            _window_row(rng, image, style, sill)
         if rng.random() < 0.3:
-            _ledge(picture, base, 0.15, style.trim)
+            _ledge(image, base, 0.15, style.trim)
     if style.shop:
-        _shop(rng, picture, style)
+        _shop(rng, image, style)
     else:
-        _door(rng, picture, style)
-    _clutter(rng, picture)
-    _ledge(picture, _pixels(0.3), 0.3, style.trim)
+        _door(rng, image, style)
+    _clutter(rng, image)
+    _ledge(image, _pixels(0.3), 0.3, style.trim)
     for x in rng.integers(0, width, int(rng.integers(0, 3))):
-        cv2.rectangle(picture, (int(x), 0), (int(x) + 3, height), (style.wall * 0.4).tolist(), -1)
-    return picture
+        cv2.rectangle(image, (int(x), 0), (int(x) + 3, height), (style.wall * 0.4).tolist(), -1)
+    return image
 
 
-def roof_picture(
+def roof_image(
     rng: np.random.Generator, style: HouseStyle, width_m: float, height_m: float
 ) -> Array:
     """Paint rows of tiles."""
@@ -160,50 +160,50 @@ def _window(rng: np.random.Generator, style: HouseStyle, height: int, width: int
 
 
 def _window_row(
-    rng: np.random.Generator, picture: Array, style: HouseStyle, sill: int
+    rng: np.random.Generator, image: Array, style: HouseStyle, sill: int
 ) -> None:
     width, height = _pixels(style.window_m[0]), _pixels(style.window_m[1])
     top = sill - height
     if top < 4:
         return
-    count = int((picture.shape[1] / PX_PER_M - 0.4) / style.spacing_m)
-    start = (picture.shape[1] - count * _pixels(style.spacing_m)) // 2
+    count = int((image.shape[1] / PX_PER_M - 0.4) / style.spacing_m)
+    start = (image.shape[1] - count * _pixels(style.spacing_m)) // 2
     gap = (_pixels(style.spacing_m) - width) // 2
     edge = 3
     for index in range(count):
         x = start + index * _pixels(style.spacing_m) + gap
-        if x < edge or x + width + edge > picture.shape[1]:
+        if x < edge or x + width + edge > image.shape[1]:
             continue
-        surround = picture[top - edge : sill + edge, x - edge : x + width + edge]
+        surround = image[top - edge : sill + edge, x - edge : x + width + edge]
         surround[:] = style.trim if rng.random() < 0.9 else style.wall * 0.8
-        picture[top:sill, x : x + width] = _window(rng, style, height, width)
-        picture[top : top + 3, x : x + width] //= 2
-        below = picture[sill + 3 : sill + 9, x - edge : x + width + edge]
+        image[top:sill, x : x + width] = _window(rng, style, height, width)
+        image[top : top + 3, x : x + width] //= 2
+        below = image[sill + 3 : sill + 9, x - edge : x + width + edge]
         below[:] = cv2.convertScaleAbs(below, alpha=0.6) if below.size else below
 
 
 def _window_band(
-    rng: np.random.Generator, picture: Array, style: HouseStyle, sill: int
+    rng: np.random.Generator, image: Array, style: HouseStyle, sill: int
 ) -> None:
     """Glass from edge to edge, as offices have it."""
     top = sill - _pixels(style.window_m[1])
     if top < 4:
         return
-    picture[top:sill] = _glass(rng, sill - top, picture.shape[1])
-    for x in range(0, picture.shape[1], _pixels(style.window_m[0])):
-        cv2.line(picture, (x, top), (x, sill), style.frame.tolist(), 2)
+    image[top:sill] = _glass(rng, sill - top, image.shape[1])
+    for x in range(0, image.shape[1], _pixels(style.window_m[0])):
+        cv2.line(image, (x, top), (x, sill), style.frame.tolist(), 2)
 
 
-def _ledge(picture: Array, row: int, thick_m: float, shade: FloatArray) -> None:
+def _ledge(image: Array, row: int, thick_m: float, shade: FloatArray) -> None:
     top = max(0, row - _pixels(thick_m))
-    picture[top:row] = shade.clip(0, 255)
-    under = picture[row : row + 5]
+    image[top:row] = shade.clip(0, 255)
+    under = image[row : row + 5]
     under[:] = cv2.convertScaleAbs(under, alpha=0.6) if under.size else under
 
 
-def _shop(rng: np.random.Generator, picture: Array, style: HouseStyle) -> None:
+def _shop(rng: np.random.Generator, image: Array, style: HouseStyle) -> None:
     """Ground floor of glass with a board over it."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     top = height - _pixels(min(style.floor_m, 2.9))
     if top < 8:
         return
@@ -212,34 +212,34 @@ def _shop(rng: np.random.Generator, picture: Array, style: HouseStyle) -> None:
         low = rng.integers(0, [width, height - top])
         high = low + rng.integers(4, 40, 2)
         cv2.rectangle(glass, low.tolist(), high.tolist(), (colour(rng) * 0.6).tolist(), -1)
-    picture[top:] = cv2.addWeighted(picture[top:], 0.1, glass, 0.9, 0)
+    image[top:] = cv2.addWeighted(image[top:], 0.1, glass, 0.9, 0)
     for x in range(0, width, _pixels(rng.uniform(1.2, 3.0))):
-        cv2.line(picture, (x, top), (x, height), style.frame.tolist(), 4)
-    picture[height - _pixels(0.4) :] = style.wall * 0.55
+        cv2.line(image, (x, top), (x, height), style.frame.tolist(), 4)
+    image[height - _pixels(0.4) :] = style.wall * 0.55
     board = min(_pixels(0.65), top)
-    picture[top - board : top] = shop_sign(rng, width, board)
+    image[top - board : top] = shop_sign(rng, width, board)
 
 
-def _clutter(rng: np.random.Generator, picture: Array) -> None:
+def _clutter(rng: np.random.Generator, image: Array) -> None:
     """Boxes, small signs, awnings, wires: whatever is screwed to a house."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     for _ in range(int(rng.poisson(width / 60))):
         size = np.rint(np.exp(rng.uniform(np.log(4), np.log(40), 2))).astype(int)
         x, y = int(rng.integers(0, width)), height - int(rng.integers(10, max(11, height // 2)))
-        part = picture[max(0, y - size[1]) : y, x : x + size[0]]
+        part = image[max(0, y - size[1]) : y, x : x + size[0]]
         part[:] = colour(rng) * rng.uniform(0.3, 1.1)
-        under = picture[y : y + 3, x : x + size[0]]
+        under = image[y : y + 3, x : x + size[0]]
         under //= 2
     if rng.random() < 0.2:
         ends = rng.integers(0, [width, height], (2, 2)).tolist()
-        cv2.line(picture, ends[0], ends[1], (30, 30, 30), 1, cv2.LINE_AA)
+        cv2.line(image, ends[0], ends[1], (30, 30, 30), 1, cv2.LINE_AA)
 
 
-def _door(rng: np.random.Generator, picture: Array, style: HouseStyle) -> None:
-    height, width = picture.shape[:2]
+def _door(rng: np.random.Generator, image: Array, style: HouseStyle) -> None:
+    height, width = image.shape[:2]
     wide, tall = _pixels(1.0), _pixels(2.1)
     x = int(rng.integers(0, max(1, width - wide)))
-    door = picture[max(0, height - tall) :, x : x + wide]
+    door = image[max(0, height - tall) :, x : x + wide]
     door[:] = style.trim
     inner = door[4:, 4:-4]
     inner[:] = colour(rng) * 0.6

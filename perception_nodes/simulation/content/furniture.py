@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of signs, signals, fences and poles, rgba."""
+"""Images of signs, signals, fences and poles, rgba."""
 
 import cv2
 import numpy as np
@@ -9,13 +9,13 @@ from perception_nodes.simulation.content.materials import grain, opaque, texture
 from perception_nodes.simulation.content.textures import colour
 from perception_nodes.types import Array, FloatArray
 
-__all__ = ['board_picture', 'fence_picture', 'pole_picture', 'railing_picture', 'sign_back',
-           'sign_picture', 'signal_picture']  # fmt: skip
+__all__ = ['board_image', 'fence_image', 'pole_image', 'railing_image', 'sign_back',
+           'sign_image', 'signal_image']  # fmt: skip
 
 _RED, _BLUE, _WHITE, _BLACK = (190, 25, 30), (25, 70, 160), (235, 235, 232), (22, 22, 22)
 
 
-def sign_picture(rng: np.random.Generator) -> Array:
+def sign_image(rng: np.random.Generator) -> Array:
     """Draw a traffic sign, uint8 [64, 64, 4]: disc, triangle, octagon or board."""
     size, scale = 64, 16
     rgb, alpha = np.zeros((size, size, 3), np.uint8), np.zeros((size, size), np.uint8)
@@ -62,25 +62,25 @@ def sign_back(sign: Array) -> Array:
     return back
 
 
-def signal_picture(rng: np.random.Generator) -> Array:
+def signal_image(rng: np.random.Generator) -> Array:
     """Draw a traffic light, uint8 [72, 28, 4]."""
-    picture = np.empty((72, 28, 4), np.uint8)
-    picture[:] = (24, 26, 26, 255)
+    image = np.empty((72, 28, 4), np.uint8)
+    image[:] = (24, 26, 26, 255)
     lit = int(rng.integers(0, 3))
     for index, shade in enumerate([(255, 40, 30), (255, 180, 30), (60, 255, 140)]):
         on = shade if index == lit else tuple(int(0.22 * c) for c in shade)
-        cv2.circle(picture, (14, 12 + 24 * index), 9, (*on, 255), -1, cv2.LINE_AA)
-    return picture
+        cv2.circle(image, (14, 12 + 24 * index), 9, (*on, 255), -1, cv2.LINE_AA)
+    return image
 
 
-def pole_picture(rng: np.random.Generator, shade: FloatArray) -> Array:
+def pole_image(rng: np.random.Generator, shade: FloatArray) -> Array:
     """Draw a round post, uint8 [128, 8, 4]: lighter on one side."""
     round_tone = np.interp(np.arange(8), [0, 2, 7], [*rng.permutation([0.0, 0.25]).tolist(), -0.3])
     tone = round_tone[None, :] + 0.06 * grain(rng, 128, 8, 'rough')
     return opaque(textured(shade, tone.astype(np.float32)))
 
 
-def fence_picture(rng: np.random.Generator, width_m: float, height_m: float) -> Array:
+def fence_image(rng: np.random.Generator, width_m: float, height_m: float) -> Array:
     """Draw a fence at 64 px a metre: railings, mesh or boards."""
     height, width = round(height_m * 64), round(width_m * 64)
     kind = str(rng.choice(['railings', 'boards', 'rails', 'mesh']))
@@ -105,11 +105,11 @@ def fence_picture(rng: np.random.Generator, width_m: float, height_m: float) -> 
         lines = (columns[None, :] + rows[:, None]) % 7 == 0
         alpha[lines | ((columns[None, :] - rows[:, None]) % 7 == 0)] = 255
         alpha[:, columns % 150 < 5] = 255
-    picture = textured(shade, tone.astype(np.float32))
-    return np.dstack([picture, alpha])
+    image = textured(shade, tone.astype(np.float32))
+    return np.dstack([image, alpha])
 
 
-def railing_picture(rng: np.random.Generator, width_m: float, height_m: float) -> Array:
+def railing_image(rng: np.random.Generator, width_m: float, height_m: float) -> Array:
     """Draw a guard rail at 64 px a metre: thin bars in frames of two metres."""
     height, width = round(height_m * 64), round(width_m * 64)
     alpha = np.zeros((height, width), np.uint8)
@@ -124,7 +124,7 @@ def railing_picture(rng: np.random.Generator, width_m: float, height_m: float) -
     return np.dstack([textured(shade, tone.astype(np.float32)), alpha])
 
 
-def board_picture(rng: np.random.Generator, width_m: float, height_m: float) -> Array:
+def board_image(rng: np.random.Generator, width_m: float, height_m: float) -> Array:
     """Paint a board for a shop or a pub, opaque, at 64 px a metre."""
     height, width = round(height_m * 64), round(width_m * 64)
     board = np.empty((height, width, 3), np.uint8)

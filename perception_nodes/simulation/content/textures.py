@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Procedural textures with the statistics of pictures: power-law spectra, edges at every scale.
+"""Procedural textures with the statistics of images: power-law spectra, edges at every scale.
 
 The base is the dead-leaves model (A. Lee, D. Mumford, J. Huang, "Occlusion models for natural
 images", IJCV 2001): shapes that hide each other, sizes by a power law; fractal noise, stripes,
@@ -16,13 +16,19 @@ import numpy as np
 from perception_nodes.types import Array, FloatArray, PerceptionError
 
 __all__ = [
-    'KINDS', 'cloud', 'colour', 'draw_texture', 'fractal_noise', 'palette', 'picture_texture',
+    'KINDS',
+    'cloud',
+    'colour',
+    'draw_texture',
+    'fractal_noise',
+    'image_texture',
+    'palette',
     'texture',
 ]  # fmt: skip
 
 SIZE_PX = 512
 VARIANTS = 16
-_PICTURE_ENDINGS = ('.png', '.jpg', '.jpeg', '.ppm', '.bmp')
+_IMAGE_ENDINGS = ('.png', '.jpg', '.jpeg', '.ppm', '.bmp')
 
 
 def fractal_noise(
@@ -185,34 +191,34 @@ def texture(kind: str, index: int) -> Array:
     return image
 
 
-def picture_texture(rng: np.random.Generator, folder: Path) -> Array:
-    """Take a picture of a folder, uint8 [H, W, 3] RGB.
+def image_texture(rng: np.random.Generator, folder: Path) -> Array:
+    """Take an image of a folder, uint8 [H, W, 3] RGB.
 
     Raises
     ------
     PerceptionError
-        If the folder holds no picture or the drawn one cannot be read.
+        If the folder holds no image or the drawn one cannot be read.
     """
-    names = _pictures(Path(folder))
-    return _read_picture(names[int(rng.integers(len(names)))])
+    names = _images(Path(folder))
+    return _read_image(names[int(rng.integers(len(names)))])
 
 
 def draw_texture(
     rng: np.random.Generator, height: int, width: int, folder: Path | None = None,
-    picture_share: float = 0.6,
+    image_share: float = 0.6,
 ) -> Array:
     """Cut a random part out of a random texture, scaled, turned and recoloured.
 
     Parameters
     ----------
-    folder : pictures to take textures from too. picture_share : how often, 0..1.
+    folder : images to take textures from too. picture_share : how often, 0..1.
 
     Returns
     -------
     uint8 [height, width, 3] RGB.
     """
-    if folder is not None and rng.random() < picture_share:
-        source = picture_texture(rng, folder)
+    if folder is not None and rng.random() < image_share:
+        source = image_texture(rng, folder)
     else:
         kinds = list(KINDS)
         source = texture(kinds[rng.integers(len(kinds))], int(rng.integers(VARIANTS)))
@@ -229,18 +235,18 @@ def draw_texture(
 
 
 @lru_cache(maxsize=8)
-def _pictures(folder: Path) -> tuple[Path, ...]:
-    names = sorted(p for p in folder.rglob('*') if p.suffix.lower() in _PICTURE_ENDINGS)
+def _images(folder: Path) -> tuple[Path, ...]:
+    names = sorted(p for p in folder.rglob('*') if p.suffix.lower() in _IMAGE_ENDINGS)
     if not names:
-        raise PerceptionError(f'{folder} holds no picture (png, jpg, ppm, bmp) for textures')
+        raise PerceptionError(f'{folder} holds no image (png, jpg, ppm, bmp) for textures')
     return tuple(names)
 
 
 @lru_cache(maxsize=128)
-def _read_picture(path: Path) -> Array:
+def _read_image(path: Path) -> Array:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
-        raise PerceptionError(f'{path} is not a picture that can be read')
+        raise PerceptionError(f'{path} is not an image that can be read')
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

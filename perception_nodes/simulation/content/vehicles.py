@@ -66,10 +66,10 @@ def draw_vehicle(rng: np.random.Generator, kind: str | None = None) -> Vehicle:
     faces = []
     for left in (1.0, -1.0):
         start = -middle if left < 0 else middle
-        picture = side if left < 0 else np.ascontiguousarray(side[:, ::-1])
+        image = side if left < 0 else np.ascontiguousarray(side[:, ::-1])
         faces.append((
             np.array([start, left * half, height]), np.array([-np.sign(start) * length, 0, 0]),
-            np.array([0, 0, -height]), picture, np.array([0, left, 0.0]),
+            np.array([0, 0, -height]), image, np.array([0, left, 0.0]),
         ))
     outline = _cut_at_belt(profile, 0.6 * height)
     for first, second in itertools.pairwise(outline):
@@ -97,7 +97,7 @@ def _strip(
     slope = np.array([x1 - x0, 0, z1 - z0])
     normal = np.array([-(z1 - z0), 0, x1 - x0]) / max(float(np.hypot(x1 - x0, z1 - z0)), 1e-6)
     at_rear = x0 < 1.0 and z1 > z0
-    # The picture's top is the upper edge as seen from outside: there +y is left from behind only.
+    # The image's top is the upper edge as seen from outside: there +y is left from behind only.
     if at_rear:
         origin, across, down = np.array([x1 - middle, half, z1]), [0, -2 * half, 0], -slope
     else:
@@ -107,19 +107,19 @@ def _strip(
     steep = abs(z1 - z0) > 0.25 * (1 if abs(z1 - z0) > 0.6 * abs(x1 - x0) else 1.4)
     high = min(z0, z1) >= 0.54 * top_m and max(z0, z1) > 0.7 * top_m
     tone = 1 + 0.02 * grain(rng, rows, columns, 'soft')
-    picture = cv2.merge([cv2.convertScaleAbs(tone, alpha=float(c)) for c in paint])
+    image = cv2.merge([cv2.convertScaleAbs(tone, alpha=float(c)) for c in paint])
     box = kind == 'truck' and at_rear
     if steep and high and not box:
-        _windscreen(rng, picture)
+        _windscreen(rng, image)
     elif steep and at_rear and not (box and high):
-        _rear(rng, picture, paint)
+        _rear(rng, image, paint)
     elif steep and not high:
-        _nose(rng, picture)
-    return origin, np.asarray(across, float), np.asarray(down, float), opaque(picture), normal
+        _nose(rng, image)
+    return origin, np.asarray(across, float), np.asarray(down, float), opaque(image), normal
 
 
-def _windscreen(rng: np.random.Generator, picture: Array) -> None:
-    rows, columns = picture.shape[:2]
+def _windscreen(rng: np.random.Generator, image: Array) -> None:
+    rows, columns = image.shape[:2]
     light = rng.uniform(35, 170)
     ramp = np.linspace(light, rng.uniform(0.3, 0.7) * light, rows)[:, None]
     tone = ramp * (1 + 0.15 * grain(rng, rows, columns, 'soft'))
@@ -128,35 +128,35 @@ def _windscreen(rng: np.random.Generator, picture: Array) -> None:
         seat = (max(2, columns // 14), max(2, rows // 3))
         cv2.ellipse(glass, (x, rows), seat, 0, 0, 360, (0.4 * tone.mean(),) * 3, -1, cv2.LINE_AA)
     edge = max(2, columns // 16)
-    picture[1:-1, edge:-edge] = glass[1:-1, edge:-edge]
+    image[1:-1, edge:-edge] = glass[1:-1, edge:-edge]
 
 
-def _rear(rng: np.random.Generator, picture: Array, paint: FloatArray) -> None:
-    rows, columns = picture.shape[:2]
+def _rear(rng: np.random.Generator, image: Array, paint: FloatArray) -> None:
+    rows, columns = image.shape[:2]
     lamp = (max(4, columns // 8), max(3, rows // 3))
     for x in (0, columns - lamp[0]):
-        picture[2 : 2 + lamp[1], x : x + lamp[0]] = (170, 25, 22)
+        image[2 : 2 + lamp[1], x : x + lamp[0]] = (170, 25, 22)
     plate_width, plate_top = columns // 4, rows // 2
-    plate = picture[plate_top : plate_top + max(3, rows // 5),
+    plate = image[plate_top : plate_top + max(3, rows // 5),
                     columns // 2 - plate_width // 2 : columns // 2 + plate_width // 2]
     plate[:] = (220, 190, 60) if rng.random() < 0.5 else (225, 225, 222)
     plate[1:-1, 2:-2:3] = 40
-    picture[-max(2, rows // 5) :] = paint * 0.45
+    image[-max(2, rows // 5) :] = paint * 0.45
 
 
-def _nose(rng: np.random.Generator, picture: Array) -> None:
-    rows, columns = picture.shape[:2]
-    grille = picture[rows // 4 : rows * 3 // 4, columns // 4 : -columns // 4]
+def _nose(rng: np.random.Generator, image: Array) -> None:
+    rows, columns = image.shape[:2]
+    grille = image[rows // 4 : rows * 3 // 4, columns // 4 : -columns // 4]
     grille[:] = 30
     grille[::3] = 75
     lamp = max(5, columns // 6)
     for x in (1, columns - lamp - 1):
-        picture[1 : max(3, rows * 2 // 3), x : x + lamp] = (215, 218, 222)
-    plate = picture[rows * 2 // 3 : rows * 2 // 3 + max(3, rows // 5),
+        image[1 : max(3, rows * 2 // 3), x : x + lamp] = (215, 218, 222)
+    plate = image[rows * 2 // 3 : rows * 2 // 3 + max(3, rows // 5),
                     columns // 2 - columns // 8 : columns // 2 + columns // 8]
     plate[:] = (222, 222, 218)
     plate[1:-1, 2:-2:3] = 40
-    picture[-max(2, rows // 8) :] = 28
+    image[-max(2, rows // 8) :] = 28
 
 
 def _side(
@@ -173,7 +173,7 @@ def _side(
     light = np.interp(np.linspace(height, 0, rows), [0.2, 0.55, 0.85, 0.95, height],
                       [0.5, 0.85, 1.0, 1.16, 1.0])
     tone = (light[:, None] + 0.03 * grain(rng, rows, columns, 'soft')).astype(np.float32)
-    picture = cv2.merge([cv2.convertScaleAbs(tone, alpha=float(c)) for c in paint])
+    image = cv2.merge([cv2.convertScaleAbs(tone, alpha=float(c)) for c in paint])
     alpha = np.zeros((rows, columns), np.uint8)
     cv2.fillPoly(alpha, [pixel(profile)], 255, cv2.LINE_AA, 4)
     belt = 0.66 * height if height < 1.9 else 0.55 * height
@@ -182,32 +182,32 @@ def _side(
     if len(glass) >= 2:
         window = np.vstack([[glass[0, 0] - 0.12, belt], glass, [glass[-1, 0] + 0.3, belt]])
         centre = window.mean(0)
-        _side_windows(rng, picture, pixel(centre + (window - centre) * [0.9, 0.8]))
+        _side_windows(rng, image, pixel(centre + (window - centre) * [0.9, 0.8]))
     for x in np.linspace(0.33, 0.62, 2) * length:
         column = round(x * PX_PER_M)
-        cv2.line(picture, (column, round((height - belt) * PX_PER_M * 0.4)),
+        cv2.line(image, (column, round((height - belt) * PX_PER_M * 0.4)),
                  (column, round((height - 0.35) * PX_PER_M)), (paint * 0.6).tolist(), 1)
     radius = (0.31 if height < 2.5 else 0.46) * PX_PER_M
     for x in (0.19 * length, 0.81 * length):
-        _wheel(picture, alpha, (round(x * PX_PER_M), round(rows - radius)), radius)
-    return np.dstack([picture, alpha])
+        _wheel(image, alpha, (round(x * PX_PER_M), round(rows - radius)), radius)
+    return np.dstack([image, alpha])
 
 
-def _side_windows(rng: np.random.Generator, picture: Array, outline: Array) -> None:
+def _side_windows(rng: np.random.Generator, image: Array, outline: Array) -> None:
     dark = rng.uniform(18, 70)
-    cv2.fillPoly(picture, [outline], (dark, dark * 1.04, dark * 1.08), cv2.LINE_AA, 4)
+    cv2.fillPoly(image, [outline], (dark, dark * 1.04, dark * 1.08), cv2.LINE_AA, 4)
     low, high = outline.min(0) / 16, outline.max(0) / 16
     for share in (0.36, 0.68):
         x = round(float(low[0] + share * (high[0] - low[0])))
-        cv2.line(picture, (x, int(low[1])), (x, int(high[1])), (25, 25, 28), 3)
+        cv2.line(image, (x, int(low[1])), (x, int(high[1])), (25, 25, 28), 3)
 
 
-def _wheel(picture: Array, alpha: Array, centre: tuple[int, int], radius: float) -> None:
-    cv2.circle(picture, centre, round(radius * 1.2), (14, 14, 15), -1, cv2.LINE_AA)
-    cv2.circle(picture, centre, round(radius), (26, 26, 28), -1, cv2.LINE_AA)
+def _wheel(image: Array, alpha: Array, centre: tuple[int, int], radius: float) -> None:
+    cv2.circle(image, centre, round(radius * 1.2), (14, 14, 15), -1, cv2.LINE_AA)
+    cv2.circle(image, centre, round(radius), (26, 26, 28), -1, cv2.LINE_AA)
     cv2.circle(alpha, centre, round(radius), 255, -1, cv2.LINE_AA)
-    cv2.circle(picture, centre, round(radius * 0.62), (150, 152, 156), -1, cv2.LINE_AA)
+    cv2.circle(image, centre, round(radius * 0.62), (150, 152, 156), -1, cv2.LINE_AA)
     for angle in np.arange(5) * 2 * np.pi / 5:
         end = (round(centre[0] + radius * 0.6 * np.cos(angle)),
                round(centre[1] + radius * 0.6 * np.sin(angle)))
-        cv2.line(picture, centre, end, (70, 72, 76), max(1, round(radius / 6)), cv2.LINE_AA)
+        cv2.line(image, centre, end, (70, 72, 76), max(1, round(radius / 6)), cv2.LINE_AA)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bends ideal pictures as a lens would, for cameras whose images are not rectified yet."""
+"""Bends ideal images as a lens would, for cameras whose images are not rectified yet."""
 
 import cv2
 import numpy as np
@@ -11,28 +11,28 @@ from perception_nodes.types import Array, Camera, PerceptionError
 __all__ = ['through_lens']
 
 
-def through_lens(picture: Array, camera: Camera) -> Array:
-    """Give the raw image that a distorted camera takes of what an ideal picture shows.
+def through_lens(image: Array, camera: Camera) -> Array:
+    """Give the raw image that a distorted camera takes of what an ideal image shows.
 
     Parameters
     ----------
-    picture : uint8 [H, W] or [H, W, 3] of the rectified camera (``camera.p``), any scene.
-    camera : with distortion and rectification; of the picture's size.
+    image : uint8 [H, W] or [H, W, 3] of the rectified camera (``camera.p``), any scene.
+    camera : with distortion and rectification; of the image's size.
 
     Returns
     -------
-    uint8 of the same shape; black where the ideal picture does not reach.
+    uint8 of the same shape; black where the ideal image does not reach.
 
     Raises
     ------
     PerceptionError
         If the sizes differ.
     """
-    if picture.shape[:2] != (camera.height, camera.width):
+    if image.shape[:2] != (camera.height, camera.width):
         raise PerceptionError(
-            f'the picture is {picture.shape[1]}x{picture.shape[0]} but the camera '
+            f'the image is {image.shape[1]}x{image.shape[0]} but the camera '
             f'{camera.width}x{camera.height}'
         )
     raw = pixel_grid(camera.height, camera.width)
     ideal = np.nan_to_num(undistort_points(camera, raw), nan=-1e4).astype(np.float32)
-    return cv2.remap(picture, ideal, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return cv2.remap(image, ideal, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a camera and the light do to a picture: two cameras never see one colour."""
+"""What a camera and the light do to an image: two cameras never see one colour."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +14,7 @@ __all__ = ['Appearance', 'develop', 'exposure_for', 'random_appearance']
 
 @dataclass(frozen=True)
 class Appearance:
-    """How a picture is taken.
+    """How an image is taken.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Appearance:
 
 
 def random_appearance(rng: np.random.Generator, strength: float = 1.0) -> Appearance:
-    """Draw an appearance; strength 0 leaves a picture as it is, 1 is a bad day."""
+    """Draw an appearance; strength 0 leaves an image as it is, 1 is a bad day."""
     exposure = np.exp(rng.normal(0, 0.25) * strength)
     gain = exposure * np.exp(rng.normal(0, 0.06, 3) * strength)
     return Appearance(
@@ -67,7 +67,7 @@ def random_appearance(rng: np.random.Generator, strength: float = 1.0) -> Appear
 
 
 def develop(rng: np.random.Generator, image: Array, appearance: Appearance) -> Array:
-    """Take the picture.
+    """Take the image.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def develop(rng: np.random.Generator, image: Array, appearance: Appearance) -> A
 
 
 def exposure_for(image: Array, target: float = 95.0) -> float:
-    """Gain with which a picture's lower two thirds get a mean brightness, as a camera sets it."""
+    """Gain with which an image's lower two thirds get a mean brightness, as a camera sets it."""
     lower = image[image.shape[0] // 3 :: 4, ::4]
     return float(np.clip(target / max(float(lower.mean()), 1.0), 0.5, 3.0))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws quads into a picture with exact depth: homographies and a buffer of inverse depth.
+"""Draws quads into an image with exact depth: homographies and a buffer of inverse depth.
 
 For a parallelogram with corner o and edges a, d in the camera's frame, the pixel (x, y) shows
 ``(K [a d o])^-1 (x, y, 1) = (u, v, 1) / z``: one matrix gives the place on the texture and the
@@ -101,7 +101,7 @@ def _limits_of(
 def _visible(
     quads: list[Quad], seen: FloatArray, k: FloatArray, height: int, width: int
 ) -> list[int]:
-    """Indices of the quads that reach into the picture, in the order of drawing."""
+    """Indices of the quads that reach into the image, in the order of drawing."""
     x, y, z = np.moveaxis(seen, -1, 0)
     inside = (z > NEAR_M).any(1)
     left, right = -k[0, 2] - 0.5, width - 0.5 - k[0, 2]
@@ -145,18 +145,18 @@ def _draw(
         nearer = inverse_depth > behind
     if not nearer.any():
         return
-    picture = _textured(quad, place_from_pixel, outline, (x0, y0, x1, y1))
+    image = _textured(quad, place_from_pixel, outline, (x0, y0, x1, y1))
     coverage = np.zeros(nearer.shape, np.uint8)
     fixed = np.rint((outline - [x0, y0]) * (1 << _SHIFT)).astype(np.int32)
     cv2.fillConvexPoly(coverage, fixed, 255, cv2.LINE_AA, _SHIFT)
     if not quad.surface.opaque:
-        coverage = cv2.multiply(coverage, cv2.extractChannel(picture, 3), scale=1 / 255)
+        coverage = cv2.multiply(coverage, cv2.extractChannel(image, 3), scale=1 / 255)
     coverage *= nearer
     weight = coverage * np.float32(1 / 255)
     if quad.order == GROUND:
         # Ground meets ground: the sky must not shine through where two pieces share a pixel.
         weight[(coverage > 0) & (behind == 0)] = 1
-    colour = cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
+    colour = cv2.cvtColor(image, cv2.COLOR_RGBA2RGB)
     below = buffers.rgb[here]
     below[:] = cv2.blendLinear(colour, np.ascontiguousarray(below), weight, 1 - weight)
     if quad.order != DECAL:
@@ -169,9 +169,9 @@ def _textured(
     quad: Quad, place_from_pixel: _Rows, outline: FloatArray,
     window: tuple[int, int, int, int],
 ) -> Array:
-    """Picture of the quad in a window (x0, y0, x1, y1), uint8 [y1 - y0, x1 - x0, 4].
+    """Image of the quad in a window (x0, y0, x1, y1), uint8 [y1 - y0, x1 - x0, 4].
 
-    A block takes the texture's copy whose pixels are about as large as the picture's; a window
+    A block takes the texture's copy whose pixels are about as large as the image's; a window
     over which that changes is cut into blocks.
     """
     x0, y0, x1, y1 = window
@@ -188,16 +188,16 @@ def _in_blocks(
     quad: Quad, place_from_pixel: _Rows, window: tuple[int, int, int, int]
 ) -> Array:
     x0, y0, x1, y1 = window
-    picture = np.empty((y1 - y0, x1 - x0, 4), np.uint8)
+    image = np.empty((y1 - y0, x1 - x0, 4), np.uint8)
     rows, columns = range(y0, y1, _BLOCK_PX), range(x0, x1, _BLOCK_PX)
     for top in rows:
         for left in columns:
             right, bottom = min(left + _BLOCK_PX, x1), min(top + _BLOCK_PX, y1)
             level = _level(quad, place_from_pixel, (left + right) / 2, (top + bottom) / 2)
-            picture[top - y0 : bottom - y0, left - x0 : right - x0] = _warped(
+            image[top - y0 : bottom - y0, left - x0 : right - x0] = _warped(
                 quad, place_from_pixel, level, (left, top, right, bottom)
             )
-    return picture
+    return image
 
 
 def _warped(
@@ -237,7 +237,7 @@ def _level(quad: Quad, place_from_pixel: _Rows, x: float, y: float) -> int:
 
 
 def _outline(corners: FloatArray, k: FloatArray, shape: tuple[int, ...]) -> FloatArray | None:
-    """Project the part before the camera and near the picture, float64 [N, 2]; None if none."""
+    """Project the part before the camera and near the image, float64 [N, 2]; None if none."""
     polygon = corners
     limits = _limits(k, shape)
     distances = polygon @ limits[:, :3].T + limits[:, 3]

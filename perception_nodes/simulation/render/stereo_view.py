@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A calibrated stereo camera in a rendered street: pictures and what is true of them."""
+"""A calibrated stereo camera in a rendered street: images and what is true of them."""
 
 from dataclasses import dataclass, replace
 
@@ -37,7 +37,7 @@ class StereoSample:
     flow_px : float32 [H, W, 2] since the sample before (types.Flow), NaN if the point was behind
         the camera; flow_occluded : bool [H, W] not seen there. None in the first sample.
     left_view : the geometry behind it, for flow to come.
-    older : the left camera's picture that the flow starts from, if that is no sample itself.
+    older : the left camera's image that the flow starts from, if that is no sample itself.
     """
 
     left: Image
@@ -95,7 +95,7 @@ def render_pair(
 
     Returns
     -------
-    Ideal pictures (see developed) and the truth.
+    Ideal images (see developed) and the truth.
     """
     if base_from_camera is None:
         base_from_camera = forward_camera()

@@ -8,11 +8,11 @@ from perception_nodes.simulation.scene.light import Light
 from perception_nodes.simulation.scene.quads import DECAL, SOLID, Motion, Quad, Surface
 from perception_nodes.types import Array, FloatArray
 
-__all__ = ['Assembly', 'lit_picture']
+__all__ = ['Assembly', 'lit_image']
 
 
-def lit_picture(light: Light, rgba: Array, normal: FloatArray) -> Array:
-    """Light a picture uint8 [H, W, 4] by the normal of its surface in the world."""
+def lit_image(light: Light, rgba: Array, normal: FloatArray) -> Array:
+    """Light an image uint8 [H, W, 4] by the normal of its surface in the world."""
     shade = light.shade(normal)
     channels = [cv2.convertScaleAbs(rgba[..., i], alpha=float(shade[i])) for i in range(3)]
     return cv2.merge([*channels, np.ascontiguousarray(rgba[..., 3])])
@@ -24,7 +24,7 @@ class Assembly:
     Attributes
     ----------
     quads, motions : what has been built. shadows : float64 [N, 2] polygons on the ground where
-    the sun does not reach, in the world, for the ground's pictures.
+    the sun does not reach, in the world, for the ground's images.
     """
 
     def __init__(self, light: Light) -> None:
@@ -45,8 +45,8 @@ class Assembly:
         return len(self.motions) - 1
 
     def lit(self, rgba: Array, normal: FloatArray, pose: FloatArray | None = None) -> Surface:
-        """Light a picture by the normal of its surface (in the frame of the pose)."""
-        return Surface(lit_picture(
+        """Light an image by the normal of its surface (in the frame of the pose)."""
+        return Surface(lit_image(
             self.light, rgba, normal if pose is None else pose[:3, :3] @ normal
         ))
 
@@ -97,10 +97,10 @@ class Assembly:
         opacity = np.zeros((32, 64), np.uint8)
         opacity[6:26, 8:56] = 170
         opacity = cv2.GaussianBlur(opacity, (0, 0), 3.5)
-        picture = Surface(np.dstack([np.full((32, 64, 3), 12, np.uint8), opacity]))
+        image = Surface(np.dstack([np.full((32, 64, 3), 12, np.uint8), opacity]))
         aside = np.zeros(3)
         if self.light.sun.max() > 0.3:
             aside[:2] = pose[:2, :2].T @ (-self.light.to_sun[:2]) * 0.45
         long, wide = length_m * 1.3, width_m * 1.4
         self.add(pose, np.array([-long / 2, -wide / 2, 0.0]) + aside, np.array([long, 0, 0]),
-                 np.array([0, wide, 0]), picture, 255, instance, part=part, order=DECAL)
+                 np.array([0, wide, 0]), image, 255, instance, part=part, order=DECAL)

@@ -15,24 +15,24 @@ X, Y, Z = np.eye(3)
 
 
 def box(
-    world: Assembly, pose: FloatArray, low: FloatArray, high: FloatArray, pictures: list[Array],
+    world: Assembly, pose: FloatArray, low: FloatArray, high: FloatArray, images: list[Array],
     label: int, instance: int,
 ) -> None:
-    """Add the four upright faces of a block; pictures of front (-y), back, left (-x) and right."""
+    """Add the four upright faces of a block; images of front (-y), back, left (-x) and right."""
     size = high - low
     wide, deep, tall = size[0] * X, size[1] * Y, -size[2] * Z
     top = low + size[2] * Z
     faces = ((top, wide, -Y), (top + wide + deep, -wide, Y),
              (top + deep, -deep, -X), (top + wide, deep, X))
-    for (origin, across, normal), picture in zip(faces, pictures, strict=True):
-        world.add(pose, origin, across, tall, opaque(picture), label, instance, normal=normal)
+    for (origin, across, normal), image in zip(faces, images, strict=True):
+        world.add(pose, origin, across, tall, opaque(image), label, instance, normal=normal)
 
 
 def upright(
     world: Assembly, pose: FloatArray, width_m: float, low_m: float, height_m: float,
-    turn_rad: float, picture: Array, label: int, instance: int,
+    turn_rad: float, image: Array, label: int, instance: int,
 ) -> None:
     """Add an upright quad through the pose's vertical axis."""
     across = width_m * np.array([np.cos(turn_rad), np.sin(turn_rad), 0])
     origin = -across / 2 + (low_m + height_m) * Z
-    world.add(pose, origin, across, -height_m * Z, picture, label, instance, normal=0.55 * Z)
+    world.add(pose, origin, across, -height_m * Z, image, label, instance, normal=0.55 * Z)

@@ -10,7 +10,7 @@ from perception_nodes.simulation.content.materials import grain, opaque, texture
 from perception_nodes.simulation.scene.street_path import StreetPath
 from perception_nodes.types import Array, FloatArray
 
-__all__ = ['TILE_M', 'GroundStyle', 'SideStreet', 'draw_ground_style', 'tile_pictures']
+__all__ = ['TILE_M', 'GroundStyle', 'SideStreet', 'draw_ground_style', 'tile_images']
 
 ROAD, PAVEMENT, VERGE = 3, 4, 5
 TILE_M = 16.0
@@ -97,7 +97,7 @@ class _Places:
         return np.clip(away, 0, 1, out=away)
 
 
-def tile_pictures(
+def tile_images(
     rng: np.random.Generator, path: StreetPath, style: GroundStyle, corner_m: FloatArray,
     px_per_m: float, shadow: FloatArray | None,
 ) -> tuple[Array, Array, Array, Array]:

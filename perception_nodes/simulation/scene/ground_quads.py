@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 
 from perception_nodes.simulation.content.materials import grain, opaque, textured
-from perception_nodes.simulation.scene.assembly import Assembly, lit_picture
+from perception_nodes.simulation.scene.assembly import Assembly, lit_image
 from perception_nodes.simulation.scene.ground import (
     PAVEMENT,
     TILE_M,
     VERGE,
     GroundStyle,
-    tile_pictures,
+    tile_images,
 )
 from perception_nodes.simulation.scene.light import Light
 from perception_nodes.simulation.scene.quads import GROUND, Surface
@@ -106,12 +106,12 @@ def _painted(
     style: GroundStyle, corner: FloatArray,
 ) -> tuple[Array, Array, Array, Array]:
     up = np.array([0, 0, 1.0])
-    pictures = tile_pictures(
+    images = tile_images(
         rng, path, style, corner, PX_PER_M,
         _shadow_on(shadows, corner, light.shadow(up)),
     )
-    road, raised = (lit_picture(light, p, up) for p in (pictures[0], pictures[2]))
-    return road, pictures[1], raised, pictures[3]
+    road, raised = (lit_image(light, p, up) for p in (images[0], images[2]))
+    return road, images[1], raised, images[3]
 
 
 def _shadow_on(
@@ -136,8 +136,8 @@ def _add_kerbs(seed: int, world: Assembly, path: StreetPath, style: GroundStyle)
     rng = np.random.default_rng([seed, 104])
     start, end = (0.0, path.length_m) if path.closed else (-_BEYOND_M, path.length_m + _BEYOND_M)
     shade = style.paving * rng.uniform(0.8, 1.15)
-    pictures = [opaque(textured(shade, 0.1 * grain(rng, 8, 64, 'rough'))) for _ in range(4)]
-    surfaces = {side: [world.lit(p, _normal(side)) for p in pictures] for side in (1, -1)}
+    images = [opaque(textured(shade, 0.1 * grain(rng, 8, 64, 'rough'))) for _ in range(4)]
+    surfaces = {side: [world.lit(p, _normal(side)) for p in images] for side in (1, -1)}
     for index, along in enumerate(np.arange(start, end, _KERB_M)):
         for side in (1, -1):
             if any(s.side == side and abs(along + 1 - s.along_m) < s.half_width_m + 0.8
@@ -159,6 +159,6 @@ def _add_land(seed: int, world: Assembly, path: StreetPath, style: GroundStyle) 
     places = np.array([path.at(s)[:2] for s in np.arange(0, path.length_m, 5.0)])
     low, high = places.min(0) - 260, places.max(0) + 260
     tone = 0.1 * grain(rng, 512, 512, 'rough') + 0.15 * grain(rng, 512, 512, 'natural')
-    picture = opaque(textured(style.verge, tone))
+    image = opaque(textured(style.verge, tone))
     across, down = np.array([high[0] - low[0], 0, 0]), np.array([0, high[1] - low[1], 0])
-    world.add(np.eye(4), np.array([*low, -0.03]), across, down, picture, VERGE, 0, order=GROUND)
+    world.add(np.eye(4), np.array([*low, -0.03]), across, down, image, VERGE, 0, order=GROUND)

@@ -18,8 +18,8 @@ def add_fence(
 ) -> None:
     """Add a fence along x of the pose."""
     height = float(rng.uniform(0.9, 1.7))
-    picture = furniture.fence_picture(rng, length_m, height)
-    _along(world, pose, length_m, height, picture)
+    image = furniture.fence_image(rng, length_m, height)
+    _along(world, pose, length_m, height, image)
 
 
 def add_railing(
@@ -27,14 +27,14 @@ def add_railing(
 ) -> None:
     """Add the guard rail that keeps people off a road, along x of the pose."""
     height = float(rng.uniform(0.95, 1.15))
-    picture = furniture.railing_picture(rng, length_m, height)
-    _along(world, pose, length_m, height, picture)
+    image = furniture.railing_image(rng, length_m, height)
+    _along(world, pose, length_m, height, image)
 
 
 def _along(
-    world: Assembly, pose: FloatArray, length_m: float, height_m: float, picture: Array
+    world: Assembly, pose: FloatArray, length_m: float, height_m: float, image: Array
 ) -> None:
-    world.add(pose, height_m * Z, length_m * X, -height_m * Z, picture, FENCE, world.instance(),
+    world.add(pose, height_m * Z, length_m * X, -height_m * Z, image, FENCE, world.instance(),
               normal=-Y)
 
 
@@ -42,9 +42,9 @@ def _post(
     rng: np.random.Generator, world: Assembly, pose: FloatArray, thick_m: float, height_m: float,
     shade: FloatArray, instance: int,
 ) -> None:
-    picture = furniture.pole_picture(rng, shade)
+    image = furniture.pole_image(rng, shade)
     for turn in (0.0, np.pi / 2):
-        upright(world, pose, thick_m, 0.0, height_m, turn, picture, POLE, instance)
+        upright(world, pose, thick_m, 0.0, height_m, turn, image, POLE, instance)
     foot = thick_m / 2 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
     world.cast_shadow(pose, foot, height_m)
 
@@ -63,7 +63,7 @@ def add_lamp(
     instance, height = world.instance(), float(rng.uniform(5, 9))
     shade = np.full(3, rng.uniform(35, 160))
     _post(rng, world, pose, float(rng.uniform(0.1, 0.2)), height, shade, instance)
-    arm = furniture.pole_picture(rng, shade).transpose(1, 0, 2).copy()
+    arm = furniture.pole_image(rng, shade).transpose(1, 0, 2).copy()
     world.add(pose, height * Z, reach_m * Y, -0.1 * Z, arm, POLE, instance, normal=-X)
     world.add(pose, height * Z + reach_m * Y, 0.7 * np.sign(reach_m) * Y, -0.16 * Z,
               arm, POLE, instance, normal=-X)
@@ -77,7 +77,7 @@ def add_sign(rng: np.random.Generator, world: Assembly, pose: FloatArray) -> Non
     top = height
     for _ in range(int(rng.integers(1, 3))):
         size = float(rng.uniform(0.5, 0.85))
-        sign = furniture.sign_picture(rng)
+        sign = furniture.sign_image(rng)
         front = np.array([-0.05, size / 2, top])
         world.add(pose, front, -size * Y, -size * Z, sign, SIGN, instance, normal=-X)
         world.add(pose, front + np.array([0.02, -size, 0]), size * Y, -size * Z,
@@ -89,7 +89,7 @@ def add_signal(rng: np.random.Generator, world: Assembly, pose: FloatArray) -> N
     """Add a traffic light for who drives along x of the pose."""
     instance, height = world.instance(), float(rng.uniform(2.9, 3.6))
     _post(rng, world, pose, 0.12, height - 0.4, np.full(3, rng.uniform(25, 90)), instance)
-    head = Surface(furniture.signal_picture(rng))
+    head = Surface(furniture.signal_image(rng))
     dark = np.full((24, 10, 4), (26, 28, 28, 255), np.uint8)
     wide, tall = 0.34, 0.9
     world.add(pose, np.array([-0.15, wide / 2, height]), -wide * Y, -tall * Z, head, SIGN,
@@ -112,5 +112,5 @@ def add_board(
     for start, across, normal in (
         (origin, wide * Y, X), (origin + wide * Y - 0.08 * X, -wide * Y, -X)
     ):
-        picture = furniture.board_picture(rng, wide, tall)
-        world.add(pose, start, across, -tall * Z, picture, SIGN, instance, normal=normal)
+        image = furniture.board_image(rng, wide, tall)
+        world.add(pose, start, across, -tall * Z, image, SIGN, instance, normal=normal)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sky, a picture at infinite distance: colour by height, clouds on a flat ceiling."""
+"""The sky, an image at infinite distance: colour by height, clouds on a flat ceiling."""
 
 import cv2
 import numpy as np
@@ -37,7 +37,7 @@ class Sky:
     def seen(
         self, camera_from_world: FloatArray, k: FloatArray, height: int, width: int
     ) -> Array:
-        """Picture of the sky, uint8 [height, width, 3]."""
+        """Image of the sky, uint8 [height, width, 3]."""
         x = (np.arange(-1, width // _COARSE + 2) + 0.5) * _COARSE - 0.5
         y = (np.arange(-1, height // _COARSE + 2) + 0.5) * _COARSE - 0.5
         grid = np.stack(np.meshgrid((x - k[0, 2]) / k[0, 0], (y - k[1, 2]) / k[1, 1]), -1)

@@ -34,7 +34,7 @@ PALETTE = (
     (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (0, 0, 192), (128, 128, 0),
     (192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192),
 )  # fmt: skip
-"""Colours of the classes as CamVid pictures them."""
+"""Colours of the classes as CamVid images them."""
 
 
 @dataclass(frozen=True)
@@ -147,10 +147,10 @@ def _add_backdrop(
             angles = 2 * np.pi * np.array([index, index + 1.02]) / count
             ends = middle + radius * np.stack([np.cos(angles), np.sin(angles)], -1)
             height = float(rng.uniform(low, high))
-            picture = _tree_line(rng) if label == 5 else _roof_line(rng)
+            image = _tree_line(rng) if label == 5 else _roof_line(rng)
             across = np.array([*(ends[1] - ends[0]), 0.0])
             world.add(np.eye(4), np.array([*ends[0], height]), across,
-                      np.array([0, 0, -height - 1]), picture, label, world.instance(),
+                      np.array([0, 0, -height - 1]), image, label, world.instance(),
                       normal=np.array([0, 0, 0.6]))
 
 
@@ -171,18 +171,18 @@ def _tree_line(rng: np.random.Generator) -> Array:
 
 def _roof_line(rng: np.random.Generator) -> Array:
     width, height = 512, 128
-    picture = np.zeros((height, width, 4), np.uint8)
+    image = np.zeros((height, width, 4), np.uint8)
     x = 0
     while x < width:
         wide = int(rng.integers(30, 90))
         top = int(rng.integers(5, 80))
         shade = rng.uniform(90, 180) * np.array([1.0, rng.uniform(0.85, 1), rng.uniform(0.75, 1)])
-        house = picture[top:, x : x + wide]
+        house = image[top:, x : x + wide]
         house[..., :3], house[..., 3] = shade, 255
         house[6::14, 4::10, :3] = house[7::14, 4::10, :3] = shade * 0.5
         if rng.random() < 0.5:
             ridge = max(0, top - wide // 4)
             outline = np.array([[x, top], [x + wide, top], [x + wide // 2, ridge]])
-            cv2.fillPoly(picture, [outline], (*(shade * 0.7).tolist(), 255))
+            cv2.fillPoly(image, [outline], (*(shade * 0.7).tolist(), 255))
         x += wide
-    return picture
+    return image

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keypoints and descriptors on CamVid pictures and drawn shapes under known homographies."""
+"""Keypoints and descriptors on CamVid images and drawn shapes under known homographies."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -67,19 +67,19 @@ class FeaturesEvaluation:
 
 
 def build_features(root: Path, seed: int) -> Task:
-    """CamVid train to learn from, val to be judged on."""
+    """CamVid train to learn from, val to be evaluated on."""
     train = [scene.image for scene in read_camvid(root / 'camvid', 'train')]
-    judged = [scene.image for scene in read_camvid(root / 'camvid', 'val')]
+    evaluated = [scene.image for scene in read_camvid(root / 'camvid', 'val')]
     return Task(
         FeatureBatches(train, seed=seed), features_loss,
-        FeaturesEvaluation(FeatureBatches(judged, batch_size=4, seed=99, shapes=0.0), HELD_OUT),
+        FeaturesEvaluation(FeatureBatches(evaluated, batch_size=4, seed=99, shapes=0.0), HELD_OUT),
     )
 
 
 FEATURES = Recipe(
-    'features', 'street_features', build_features, minutes=15.0, learning_rate=2e-3,
+    'features', 'keypoint_net', build_features, minutes=15.0, learning_rate=2e-3,
     weight_decay=1e-3, evaluate_minutes=5.0,
-    data='CamVid train (367 pictures) and drawn shapes under random homographies',
+    data='CamVid train (367 images) and drawn shapes under random homographies',
     data_licence='CC BY-NC 4.0',
 )
 

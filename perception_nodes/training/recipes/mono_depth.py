@@ -13,7 +13,7 @@ from perception_nodes.losses.regression import laplace_nll
 from perception_nodes.training.checkpoint import FILE_NAME
 from perception_nodes.training.dense_batches import (
     DenseBatches,
-    Pictures,
+    Images,
     depth_example,
     mixed,
     read_folded,
@@ -41,7 +41,7 @@ def depth_loss(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tens
 
 
 class DepthEvaluation:
-    """Error on held-out pictures, drawn once, up to 80 m: abs_rel, delta1, coverage of sigma."""
+    """Error on held-out images, drawn once, up to 80 m: abs_rel, delta1, coverage of sigma."""
 
     def __init__(self, batches: DenseBatches, count: int) -> None:
         self.held_out = [batches.batch(step) for step in range(count)]
@@ -61,28 +61,28 @@ class DepthEvaluation:
         return {name: float(torch.stack(values).mean()) for name, values in names.items()}
 
 
-def begin_with_segmentation(network: nn.Module, out: Path) -> None:
+def initialise_from_segmentation(network: nn.Module, out: Path) -> None:
     """Take the eyes of the segmentation network, trained before in the folder beside this one."""
     transplant(out.parent / 'segmentation' / FILE_NAME, network.seeing)
 
 
 def build_depth(root: Path, seed: int) -> Task:
-    """CamVid train to learn from, val to be judged on."""
-    train = Pictures(read_folded(root, 'train'), SIZE, SCALES)
-    judged = Pictures(read_folded(root, 'val'), SIZE, SCALES)
+    """CamVid train to learn from, val to be evaluated on."""
+    train = Images(read_folded(root, 'train'), SIZE, SCALES)
+    evaluated = Images(read_folded(root, 'val'), SIZE, SCALES)
     streets = partial(rendered_depth_example, views=rendered_views(), size=SIZE)
-    draw = mixed({partial(depth_example, pictures=train): FOLDED, streets: RENDERED})
+    draw = mixed({partial(depth_example, images=train): FOLDED, streets: RENDERED})
     return Task(
         DenseBatches(draw, 8, seed), depth_loss,
-        DepthEvaluation(DenseBatches(partial(depth_example, pictures=judged), 4, 99), HELD_OUT),
+        DepthEvaluation(DenseBatches(partial(depth_example, images=evaluated), 4, 99), HELD_OUT),
     )
 
 
 MONO_DEPTH = Recipe(
-    'mono_depth', 'street_mono', build_depth, minutes=15.0, learning_rate=1e-3,
-    begin=begin_with_segmentation,
+    'mono_depth', 'mono_depth_net', build_depth, minutes=15.0, learning_rate=1e-3,
+    begin=initialise_from_segmentation,
     weight_decay=1e-2, evaluate_minutes=5.0,
-    data='CamVid train (367 pictures), folded into scenes by their labels; 240 views of '
+    data='CamVid train (367 images), folded into scenes by their labels; 240 views of '
     'rendered streets; the encoder begins as that of the segmentation recipe',
     data_licence='CC BY-NC 4.0',
 )

@@ -12,7 +12,7 @@ from perception_nodes.losses.optical_flow import window_cross_entropy
 from perception_nodes.losses.regression import laplace_nll, weighted_mean
 from perception_nodes.training.dense_batches import (
     DenseBatches,
-    Pictures,
+    Images,
     layered_motion_example,
     mixed,
     motion_example,
@@ -27,7 +27,7 @@ ERROR_WEIGHT = 0.5
 HELD_OUT = 24
 FOLDED, LAYERS, RENDERED = 0.5, 0.25, 0.25
 DATA = (
-    'CamVid train (367 pictures), folded into scenes by their labels and rendered in motion; '
+    'CamVid train (367 images), folded into scenes by their labels and rendered in motion; '
     'a quarter textured layers, a quarter drives through 240 rendered views'
 )
 
@@ -76,22 +76,22 @@ class FlowEvaluation:
 
 
 def build_flow(root: Path, seed: int) -> Task:
-    """CamVid train to learn from, val to be judged on."""
-    train = Pictures(read_folded(root, 'train'), SIZE)
-    judged = Pictures(read_folded(root, 'val'), SIZE)
+    """CamVid train to learn from, val to be evaluated on."""
+    train = Images(read_folded(root, 'train'), SIZE)
+    evaluated = Images(read_folded(root, 'val'), SIZE)
     layers = partial(layered_motion_example, size=SIZE, textures=root / 'camvid' / 'train')
     streets = partial(rendered_motion_example, views=rendered_views(), size=SIZE)
     draw = mixed({
-        partial(motion_example, pictures=train): FOLDED, layers: LAYERS, streets: RENDERED,
+        partial(motion_example, images=train): FOLDED, layers: LAYERS, streets: RENDERED,
     })
     return Task(
         DenseBatches(draw, 4, seed), flow_loss,
-        FlowEvaluation(DenseBatches(partial(motion_example, pictures=judged), 4, 99), HELD_OUT),
+        FlowEvaluation(DenseBatches(partial(motion_example, images=evaluated), 4, 99), HELD_OUT),
     )
 
 
 OPTICAL_FLOW = Recipe(
-    'optical_flow', 'street_flow', build_flow, minutes=20.0, learning_rate=1.5e-3,
+    'optical_flow', 'pyramid_flow', build_flow, minutes=20.0, learning_rate=1.5e-3,
     weight_decay=1e-3, evaluate_minutes=5.0,
     data=DATA, data_licence='CC BY-NC 4.0',
 )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from perception_nodes.losses.metric_learning import hardest_in_batch_triplets
-from perception_nodes.networks.place_descriptor import StreetPlace
+from perception_nodes.networks.place_descriptor import PlaceDescriptor
 from perception_nodes.training.checkpoint import FILE_NAME, load_weights
 from perception_nodes.training.place_batches import PlaceBatches
 from perception_nodes.training.recipe import Batch, Recipe, Task
@@ -60,7 +60,7 @@ class PlaceEvaluation:
         return {name: float(torch.stack(values).mean()) for name, values in names.items()}
 
 
-def start_from_features(network: StreetPlace, batches: PlaceBatches, checkpoint: Path) -> None:
+def start_from_features(network: PlaceDescriptor, batches: PlaceBatches, checkpoint: Path) -> None:
     """Take trained local features, k-means centres of them, and principal components of VLAD.
 
     Raises
@@ -68,7 +68,7 @@ def start_from_features(network: StreetPlace, batches: PlaceBatches, checkpoint:
     PerceptionError
         If there is no checkpoint of the features network: train that first.
     """
-    load_weights(checkpoint, network.features, 'street_features')
+    load_weights(checkpoint, network.features, 'keypoint_net')
     network.features.requires_grad_(False)
     was_training = network.training
     network.eval()
@@ -89,7 +89,7 @@ def start_from_features(network: StreetPlace, batches: PlaceBatches, checkpoint:
     network.train(was_training)
 
 
-def strongest_cells(network: StreetPlace, images: Tensor) -> Tensor:
+def strongest_cells(network: PlaceDescriptor, images: Tensor) -> Tensor:
     """Descriptors [B * STRONGEST, D] of the cells that are keypoints most clearly."""
     out = network.features(images)
     empty = torch.softmax(out['logits'], 1)[:, -1].flatten(1)
@@ -100,30 +100,31 @@ def strongest_cells(network: StreetPlace, images: Tensor) -> Tensor:
 
 
 def build_place(root: Path, seed: int) -> Task:
-    """CamVid train to learn from, val to be judged on."""
+    """CamVid train to learn from, val to be evaluated on."""
     train = PlaceBatches(read_camvid(root / 'camvid', 'train'), seed=seed)
-    judged = read_camvid(root / 'camvid', 'val')
+    evaluated = read_camvid(root / 'camvid', 'val')
     return Task(
-        train, place_loss, PlaceEvaluation(PlaceBatches(judged, batch_size=48, seed=99), HELD_OUT),
+        train, place_loss,
+        PlaceEvaluation(PlaceBatches(evaluated, batch_size=48, seed=99), HELD_OUT),
         partial(start_from_features, batches=train, checkpoint=FEATURES_RUN / FILE_NAME),
     )
 
 
 def build_netvlad(root: Path, seed: int) -> Task:
-    """Build the same task for a network that starts from nothing, with fewer pictures a batch."""
+    """Build the same task for a network that starts from nothing, with fewer images a batch."""
     task = build_place(root, seed)
     return replace(task, batches=replace(task.batches, batch_size=8), prepare=None)
 
 
 PLACE_RECOGNITION = Recipe(
-    'place_recognition', 'street_place', build_place, minutes=8.0, learning_rate=2e-4,
+    'place_recognition', 'place_descriptor', build_place, minutes=8.0, learning_rate=2e-4,
     weight_decay=1e-3, evaluate_minutes=4.0, bf16=False,
-    data='CamVid train (367 pictures) under random perspective, crop and light; starts from the '
+    data='CamVid train (367 images) under random perspective, crop and light; starts from the '
     'features network',
     data_licence='CC BY-NC 4.0',
 )
 
 NETVLAD = replace(
     PLACE_RECOGNITION, name='netvlad', network='netvlad', build=build_netvlad,
-    data='CamVid train (367 pictures) under random perspective, crop and light',
+    data='CamVid train (367 images) under random perspective, crop and light',
 )

@@ -43,9 +43,9 @@ def flownet_loss(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Te
 
 
 def monodepth_loss(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    """Each picture explained by the other, smoothness, left-right consistency, on four scales.
+    """Each image explained by the other, smoothness, left-right consistency, on four scales.
 
-    No truth is looked at; both pictures' disparities come from the left one alone.
+    No truth is looked at; both images' disparities come from the left one alone.
     """
     scales = network(batch['left'])['scales']
     total = batch['left'].new_zeros(())

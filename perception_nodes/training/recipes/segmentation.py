@@ -29,10 +29,10 @@ NOISE_PAIRS = 2
 COARSE_WEIGHT = AUXILIARY_WEIGHT = 0.4
 LOVASZ_WEIGHT, LOVASZ_ROWS = 1.0, 4
 WEIGHT_POWER, LARGEST_WEIGHT = 0.15, 3.0
-# A picture's pixels tell the same thing many times: it counts as so many independent ones.
+# An image's pixels tell the same thing many times: it counts as so many independent ones.
 OBSERVATIONS = 2
 RENDERED_SHARE, RENDERED_VIEWS = 1 / 3, 960
-GLANCE_EVERY = 4
+QUICK_EVERY = 4
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,17 @@ class SegmentationLoss:
     cross-entropy on them at a quarter, those with ``auxiliary`` logits a plain one at an eighth.
     Lovasz is taken of every fourth row (whichever, by chance): its sorting stays cheap. A network
     that learns its dropout is held to a broad posterior by the entropy of its masks over the
-    number of observations (Gal, Hron & Kendall 2017): the fewer pictures, the more is dropped.
+    number of observations (Gal, Hron & Kendall 2017): the fewer images, the more is dropped.
 
     Attributes
     ----------
     weights : float K, of the classes.
-    pictures : number of real pictures that are learned from; rendered ones tell nothing that is
+    images : number of real images that are learned from; rendered ones tell nothing that is
         sure of real streets.
     """
 
     weights: Tensor
-    pictures: int
+    images: int
 
     def __call__(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch of ``image`` and ``labels``."""
@@ -81,7 +81,7 @@ class SegmentationLoss:
             auxiliary = cross_entropy(scaled(out['auxiliary'], eighth), eighth, weights)
             total = total + AUXILIARY_WEIGHT * auxiliary
         if 'mask_entropy' in out:
-            total = total - out['mask_entropy'] / (OBSERVATIONS * self.pictures)
+            total = total - out['mask_entropy'] / (OBSERVATIONS * self.images)
             logged['mask_entropy'] = out['mask_entropy'].detach()
         return total, logged
 
@@ -104,12 +104,12 @@ def scaled(planes: Tensor, like: Tensor) -> Tensor:
 def build_camvid(
     root: Path, seed: int, rendered_share: float = RENDERED_SHARE
 ) -> Task:
-    """CamVid train (and rendered streets) to learn from, val to be judged on.
+    """CamVid train (and rendered streets) to learn from, val to be evaluated on.
 
     Parameters
     ----------
     root : folder that holds ``camvid/``.
-    rendered_share : of the training pictures that are rendered; 0: nothing is rendered.
+    rendered_share : of the training images that are rendered; 0: nothing is rendered.
     """
     return segmentation_task(
         read_camvid(root / 'camvid', 'train'), {'val': read_camvid(root / 'camvid', 'val')}, seed,
@@ -118,30 +118,30 @@ def build_camvid(
 
 
 def segmentation_task(
-    train: list[Scene], judged: dict[str, list[Scene]], seed: int, rendered_share: float,
-    samples: int = 0, mirror: bool = False,
+    train: list[Scene], evaluated: dict[str, list[Scene]], seed: int, rendered_share: float,
+    samples: int = 0, flip: bool = False,
 ) -> Task:
-    """Give the task of learning from some pictures and being judged on sets of others.
+    """Give the task of learning from some images and being evaluated on sets of others.
 
     Parameters
     ----------
-    samples, mirror : of the last evaluation; those on the way are without.
+    samples, flip : of the last evaluation; those on the way are without.
     """
     weights = class_weights(train, len(CLASSES), WEIGHT_POWER).clamp(max=LARGEST_WEIGHT)
     rendered = rendered_scenes(RENDERED_VIEWS) if rendered_share else []
     return Task(
         SegmentationBatches(train, BATCH_SIZE, seed, None, rendered, rendered_share),
         SegmentationLoss(weights, len(train)),
-        SegmentationEvaluation(judged, samples, mirror=mirror),
-        glance=SegmentationEvaluation(judged, every=GLANCE_EVERY),
+        SegmentationEvaluation(evaluated, samples, flip=flip),
+        quick_evaluate=SegmentationEvaluation(evaluated, every=QUICK_EVERY),
     )
 
 
 # The released model began with the weights of ``segmentation_unseen`` (docs/segmentation.md).
 SEGMENTATION = Recipe(
-    'segmentation', 'street_segmentation', build_camvid, steps=6000, learning_rate=2e-3,
+    'segmentation', 'bayesian_context_net', build_camvid, steps=6000, learning_rate=2e-3,
     weight_decay=2e-2,
-    data='CamVid train (367 pictures), a third of the crops from rendered streets',
+    data='CamVid train (367 images), a third of the crops from rendered streets',
     data_licence='CC BY-NC 4.0',
 )
 PUBLISHED = tuple(

@@ -21,11 +21,11 @@ LEAST_STEP_M = 0.05
 
 
 def sfm_loss(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-    """The neighbours, moved by depth and motion, must explain the picture; depth is smooth.
+    """The neighbours, moved by depth and motion, must explain the image; depth is smooth.
 
     After Zhou et al. 2017 with the masks of Godard et al. 2019 instead of the learned one: the
     better neighbour counts, and a pixel that fits better unmoved does not. Each scale is enlarged
-    to the picture's size: where a coarse picture has no texture, it would leave holes.
+    to the image's size: where a coarse image has no texture, it would leave holes.
     """
     image, others = batch['image'], [batch['before'], batch['after']]
     out = network(image, *others)
@@ -51,7 +51,7 @@ def sfm_loss(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor
 class SfmEvaluation:
     """Against the truth that training does not see, on streets of their own.
 
-    abs_rel : of the depth up to 80 m, scaled by the ratio of the medians of each picture.
+    abs_rel : of the depth up to 80 m, scaled by the ratio of the medians of each image.
     direction_deg : angle between the estimated and the true way to the neighbours.
     """
 
@@ -79,12 +79,12 @@ class SfmEvaluation:
 
 
 def build_sfm(root: Path, seed: int) -> Task:
-    """Rendered drives to learn from, others to be judged on; the data root is not looked at."""
+    """Rendered drives to learn from, others to be evaluated on; the data root is not looked at."""
     clips = kept_clips(CLIPS + HELD_OUT_CLIPS)
-    judged = DenseBatches(partial(triplet_example, clips=clips[CLIPS:], strength=0.0), 4, 99)
+    evaluated = DenseBatches(partial(triplet_example, clips=clips[CLIPS:], strength=0.0), 4, 99)
     return Task(
         DenseBatches(partial(triplet_example, clips=clips[:CLIPS], strength=0.6), 4, seed),
-        sfm_loss, SfmEvaluation(judged, HELD_OUT),
+        sfm_loss, SfmEvaluation(evaluated, HELD_OUT),
     )
 
 

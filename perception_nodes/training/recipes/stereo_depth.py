@@ -12,7 +12,7 @@ from perception_nodes.losses.regression import laplace_nll
 from perception_nodes.losses.stereo_depth import level_cross_entropy
 from perception_nodes.training.dense_batches import (
     DenseBatches,
-    Pictures,
+    Images,
     layered_stereo_example,
     mixed,
     read_folded,
@@ -26,7 +26,7 @@ ENTROPY_WEIGHT = 0.5
 HELD_OUT = 24
 FOLDED, LAYERS, RENDERED = 0.5, 0.2, 0.3
 DATA = (
-    'CamVid train (367 pictures), folded into scenes by their labels and rendered as pairs; '
+    'CamVid train (367 images), folded into scenes by their labels and rendered as pairs; '
     'a fifth textured layers; 240 pairs of rendered streets'
 )
 
@@ -72,22 +72,22 @@ class StereoEvaluation:
 
 
 def build_stereo(root: Path, seed: int) -> Task:
-    """CamVid train to learn from, val to be judged on."""
-    train = Pictures(read_folded(root, 'train'), SIZE)
-    judged = Pictures(read_folded(root, 'val'), SIZE)
+    """CamVid train to learn from, val to be evaluated on."""
+    train = Images(read_folded(root, 'train'), SIZE)
+    evaluated = Images(read_folded(root, 'val'), SIZE)
     layers = partial(layered_stereo_example, size=SIZE, textures=root / 'camvid' / 'train')
     streets = partial(rendered_stereo_example, views=rendered_views(), size=SIZE)
     draw = mixed({
-        partial(stereo_example, pictures=train): FOLDED, layers: LAYERS, streets: RENDERED,
+        partial(stereo_example, images=train): FOLDED, layers: LAYERS, streets: RENDERED,
     })
     return Task(
         DenseBatches(draw, 4, seed), stereo_loss,
-        StereoEvaluation(DenseBatches(partial(stereo_example, pictures=judged), 4, 99), HELD_OUT),
+        StereoEvaluation(DenseBatches(partial(stereo_example, images=evaluated), 4, 99), HELD_OUT),
     )
 
 
 STEREO_DEPTH = Recipe(
-    'stereo_depth', 'street_stereo', build_stereo, minutes=25.0, learning_rate=2e-3,
+    'stereo_depth', 'correlation_stereo', build_stereo, minutes=25.0, learning_rate=2e-3,
     weight_decay=1e-3, evaluate_minutes=5.0,
     data=DATA, data_licence='CC BY-NC 4.0',
 )

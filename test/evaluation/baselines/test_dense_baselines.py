@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from perception_nodes.evaluation.baselines import PEERS
+from perception_nodes.evaluation.baselines import BASELINES
 from perception_nodes.evaluation.baselines.block_matching import BlockMatchingConfig
 from perception_nodes.evaluation.baselines.dis_flow import DisFlowConfig, DisFlowPipeline
 from perception_nodes.evaluation.baselines.farneback_flow import FarnebackFlowConfig
@@ -20,7 +20,7 @@ WIDTH, HEIGHT, SHIFT = 240, 120, 12
 
 @pytest.fixture(scope='module')
 def wide() -> np.ndarray:
-    """Give a textured uint8 [H, W + SHIFT] picture to cut two views from."""
+    """Give a textured uint8 [H, W + SHIFT] image to cut two views from."""
     rng = np.random.default_rng(0)
     noise = rng.normal(128, 80, (HEIGHT, WIDTH + SHIFT)).astype(np.float32)
     return np.clip(cv2.GaussianBlur(noise, (0, 0), 1.2) * 2 - 128, 0, 255).astype(np.uint8)
@@ -32,15 +32,15 @@ def rig() -> StereoRig:
     return StereoRig(Camera.pinhole(**sizes), Camera.pinhole(**sizes, baseline_m=0.5))
 
 
-@pytest.mark.parametrize('name', PEERS['stereo_depth'])
+@pytest.mark.parametrize('name', BASELINES['stereo_depth'])
 def test_stereo_finds_a_constant_disparity_and_its_depth(name, wide, rig):
     left, right = Image(wide[:, :WIDTH], 3, 'left'), Image(wide[:, SHIFT:], 3, 'right')
-    depth = PEERS['stereo_depth'][name]()(left, right, rig)
+    depth = BASELINES['stereo_depth'][name]()(left, right, rig)
     inner = depth.disparity_px[10:-10, 40:-10]
     assert np.median(np.abs(inner - SHIFT)) < 0.1
     assert np.nanmedian(depth.depth_m) == pytest.approx(120 * 0.5 / SHIFT, rel=0.02)
     assert (depth.stamp_ns, depth.frame_id) == (3, 'left')
-    # what lies left of the right picture was never seen
+    # what lies left of the right image was never seen
     assert np.isnan(depth.disparity_px[:, :SHIFT - 2]).all()
 
 
@@ -74,10 +74,10 @@ def test_too_narrow_an_image_is_refused(wide, rig):
         SgbmPipeline(SgbmConfig(max_disparity_px=64))(image, image, StereoRig(narrow, right))
 
 
-@pytest.mark.parametrize('name', PEERS['optical_flow'])
-def test_flow_finds_where_the_picture_came_from(name, wide):
-    flow = PEERS['optical_flow'][name]()
-    # the picture moves 3 px to the right: content at x was at x - 3
+@pytest.mark.parametrize('name', BASELINES['optical_flow'])
+def test_flow_finds_where_the_image_came_from(name, wide):
+    flow = BASELINES['optical_flow'][name]()
+    # the image moves 3 px to the right: content at x was at x - 3
     older, newest = Image(wide[:, 6:WIDTH + 6], 1), Image(wide[:, 3:WIDTH + 3], 2)
     assert flow(older) is None
     result = flow(newest)
@@ -107,7 +107,7 @@ def test_flow_starts_anew_when_time_goes_back(wide):
 def test_flat_ground_is_the_plane_that_a_level_camera_stands_on():
     camera = Camera.pinhole(40, 30, 60.0, 60.0, 20.0, 10.0)
     image = Image(np.zeros((30, 40), np.uint8), 4, 'eye')
-    depth = PEERS['mono_depth']['flat_ground']()(image, camera)
+    depth = BASELINES['mono_depth']['flat_ground']()(image, camera)
     assert np.allclose(depth.depth_m[25], 60 * 1.65 / 15)
     assert np.allclose(depth.depth_m[:19], 10.0)
     assert np.allclose(depth.sigma_m, depth.depth_m / 2)

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from perception_nodes.evaluation.baselines import PEERS
+from perception_nodes.evaluation.baselines import BASELINES
 from perception_nodes.evaluation.baselines.vlad_orb import vlad
 from perception_nodes.types import Camera, Image, StereoRig
 
@@ -37,9 +37,9 @@ def slanted_wall(picture, x_m, z_m, stamp_ns):
     return Image(data, stamp_ns)
 
 
-@pytest.mark.parametrize('name', PEERS['visual_odometry'])
+@pytest.mark.parametrize('name', BASELINES['visual_odometry'])
 def test_a_known_motion_is_found(name):
-    pipeline, picture = PEERS['visual_odometry'][name](), texture(0)
+    pipeline, picture = BASELINES['visual_odometry'][name](), texture(0)
     for i in range(5):
         pair = [
             slanted_wall(picture, 0.1 * i + side, 0.2 * i, i * 10**8)
@@ -56,9 +56,9 @@ def test_a_known_motion_is_found(name):
     assert np.array_equal(lost.odom_from_base, odometry.odom_from_base)
 
 
-@pytest.mark.parametrize('name', PEERS['place_recognition'])
+@pytest.mark.parametrize('name', BASELINES['place_recognition'])
 def test_a_place_is_told_from_others(name):
-    pipeline = PEERS['place_recognition'][name]()
+    pipeline = BASELINES['place_recognition'][name]()
     for seed in range(4):
         pipeline(slanted_wall(texture(seed), 0, 0, seed * 10 * 10**9), CAMERA)
     moved = slanted_wall(texture(1), 0.3, 0.2, 100 * 10**9)

@@ -12,7 +12,7 @@ from perception_nodes.bags.factory import BagFactory
 from perception_nodes.bags.reader import open_bag
 from perception_nodes.bags.writer import BagWriter
 from perception_nodes.evaluation.recordings import (
-    Keepsakes,
+    SampledFrames,
     images_at,
     recording_report,
     score_outputs,
@@ -172,10 +172,10 @@ def test_model_info_that_is_not_json(truth_bag: Path, tmp_path: Path) -> None:
         score_outputs(tmp_path / 'odd', truth_bag)
 
 
-def test_pictures_are_kept_evenly(outputs_bag: Any, truth_bag: Path) -> None:
-    keepsakes = Keepsakes(2)
-    score_outputs(outputs_bag(), truth_bag, keep=keepsakes.keep)
-    frames = keepsakes.frames()
+def test_images_are_kept_evenly(outputs_bag: Any, truth_bag: Path) -> None:
+    sampled_frames = SampledFrames(2)
+    score_outputs(outputs_bag(), truth_bag, keep=sampled_frames.keep)
+    frames = sampled_frames.frames()
     # The first frame has no flow, so the fuller ones are shown.
     assert [stamp for stamp, _ in frames] == [START_NS + FRAME_NS, START_NS + 3 * FRAME_NS]
     assert set(frames[0][1]) == {
@@ -193,9 +193,9 @@ def test_less_full_frames_are_shown_where_there_are_no_others(
         answered = {1: ('segmentation',), 3: ('segmentation', 'stereo_depth', 'mono_depth')}
         return None if task not in answered.get(frame, TASKS) else result
 
-    keepsakes = Keepsakes(3)
-    score_outputs(outputs_bag(busy), truth_bag, keep=keepsakes.keep)
-    frames = keepsakes.frames()
+    sampled_frames = SampledFrames(3)
+    score_outputs(outputs_bag(busy), truth_bag, keep=sampled_frames.keep)
+    frames = sampled_frames.frames()
     assert [stamp for stamp, _ in frames] == [
         START_NS, START_NS + 2 * FRAME_NS, START_NS + 3 * FRAME_NS
     ]
@@ -210,9 +210,9 @@ def test_flow_over_a_longer_interval_is_not_shown_beside_the_truth(
             return result
         return changed(result, previous_stamp_ns=result.previous_stamp_ns - FRAME_NS)
 
-    keepsakes = Keepsakes(9)
-    scores = score_outputs(outputs_bag(longer), truth_bag, keep=keepsakes.keep)
-    frames = keepsakes.frames()
+    sampled_frames = SampledFrames(9)
+    scores = score_outputs(outputs_bag(longer), truth_bag, keep=sampled_frames.keep)
+    frames = sampled_frames.frames()
     stamps = [stamp for stamp, _ in frames]
     report = recording_report(
         'drive', scores, frames, images_at(truth_bag, stamps), truths=truth_at(truth_bag, stamps)
@@ -227,13 +227,13 @@ def test_flow_over_a_longer_interval_is_not_shown_beside_the_truth(
 
 
 def test_a_long_stream_keeps_few(outputs_bag: Any, changed: Any) -> None:
-    keepsakes, held = Keepsakes(3), 0
+    sampled_frames, held = SampledFrames(3), 0
     with open_bag(outputs_bag(tasks=('segmentation',))) as bag:
         mask = next(iter(recorded_results(bag))).result
     for frame in range(1000):
-        keepsakes.keep('segmentation', changed(mask, stamp_ns=frame))
-        held = max(held, len(keepsakes._kept))
-    stamps = [stamp for stamp, _ in keepsakes.frames()]
+        sampled_frames.keep('segmentation', changed(mask, stamp_ns=frame))
+        held = max(held, len(sampled_frames._kept))
+    stamps = [stamp for stamp, _ in sampled_frames.frames()]
     assert held <= 7
     assert stamps[0] == 0
     assert len(stamps) == 3

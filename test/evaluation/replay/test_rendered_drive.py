@@ -31,7 +31,7 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_all_six_outputs_twice_the_same(drive: Path, tmp_path: Path) -> None:
     contents = []
     for name in ('first', 'second'):
-        replay_to_folder(drive, tmp_path / name, ReplaySettings(on_demand=True, pictures=1))
+        replay_to_folder(drive, tmp_path / name, ReplaySettings(on_demand=True, sample_frames=1))
         contents.append((tmp_path / name / 'metrics.json').read_bytes())
     assert contents[0] == contents[1]
     metrics = json.loads(contents[0])
@@ -47,5 +47,5 @@ def test_all_six_outputs_twice_the_same(drive: Path, tmp_path: Path) -> None:
         assert outputs[topic] == FRAMES, topic
     assert outputs['/optical_flow_node/flow'] == FRAMES - 1
     assert outputs['/optical_flow_node/flow/stddev'] == FRAMES - 1
-    judged = {task for task in TASKS if task in metrics['metrics']}
-    assert judged == set(TASKS) - {'place_recognition'}
+    evaluated = {task for task in TASKS if task in metrics['metrics']}
+    assert evaluated == set(TASKS) - {'place_recognition'}

@@ -199,7 +199,7 @@ def test_mistakes_on_the_command_line(wall_bag: Path, tmp_path: Path, command: A
         (('--out', out, '--models', str(tmp_path / 'none')), 'none'),
         (('--out', out, '-p', 'odom_frame'), "takes NAME:=VALUE, as in mc_samples:=8, not 'odom"),
         (('--out', out, '-p', 'odom_frame:=map'), 'parameter odom_frame: it begins with a task'),
-        (('--out', out, '--tasks', 'visual_odometry', '-p', 'segmentation.mirror:=true'),
+        (('--out', out, '--tasks', 'visual_odometry', '-p', 'segmentation.flip:=true'),
          'it begins with a task that runs, visual_odometry'),
         (('--out', out, '-p', 'visual_odometry.wheel:=1'), 'no parameter visual_odometry.wheel; '),
     ):

@@ -45,7 +45,7 @@ class Status(IntEnum):
     cudaErrorDeviceLost = 46  # noqa: N815
 
 
-class PlayedCuda:
+class FakeCuda:
     """cuda.bindings.runtime, as far as the runner uses it."""
 
     cudaMemcpyKind = types.SimpleNamespace(  # noqa: N815
@@ -137,12 +137,12 @@ class PlayedCuda:
         return (self.status(),)
 
 
-class PlayedEngine:
+class FakeEngine:
     """An engine and its context over an ONNX model."""
 
     device_memory_size_v2 = 5 << 20
 
-    def __init__(self, cuda: PlayedCuda, model: OnnxRunner) -> None:
+    def __init__(self, cuda: FakeCuda, model: OnnxRunner) -> None:
         self.cuda, self.model = cuda, model
         self.specs = {spec.name: spec for spec in (*model.card.inputs, *model.card.outputs)}
         self.num_io_tensors = len(self.specs)
@@ -158,7 +158,7 @@ class PlayedEngine:
     def get_tensor_dtype(self, name: str) -> str:
         return self.specs[name].dtype
 
-    def create_execution_context(self) -> 'PlayedEngine':
+    def create_execution_context(self) -> 'FakeEngine':
         return self
 
     def set_tensor_address(self, name: str, address: int) -> None:
@@ -183,7 +183,7 @@ class PlayedEngine:
             view(name)[...] = array
 
 
-class PlayedRefitter:
+class FakeRefitter:
     """Refitter and its ONNX parser in one, as far as weights are put in with them."""
 
     num_errors = 1
@@ -210,8 +210,8 @@ class World:
     """A plan for the model, the played device and the played library."""
 
     def __init__(self, path: Path) -> None:
-        self.cuda = PlayedCuda()
-        self.engine: PlayedEngine | None = PlayedEngine(self.cuda, OnnxRunner(path))
+        self.cuda = FakeCuda()
+        self.engine: FakeEngine | None = FakeEngine(self.cuda, OnnxRunner(path))
         card, content = load_model(path)
         module = types.SimpleNamespace(
             ILogger=type('ILogger', (), {'WARNING': 2}), nptype=np.dtype,
@@ -277,16 +277,16 @@ def test_what_a_caller_holds_never_changes_however_much_it_is(
     world: World, blur_model: Path
 ) -> None:
     runner, expected = TensorrtRunner(world.plan, b'plan'), OnnxRunner(blur_model)
-    pictures = [picture() for _ in range(2 * SLOTS)]
-    kept = [runner.run({'image': image})['mean'][0, 2:] for image in pictures]  # only a view
+    images = [picture() for _ in range(2 * SLOTS)]
+    kept = [runner.run({'image': image})['mean'][0, 2:] for image in images]  # only a view
     places = {view.ctypes.data for view in kept}
     assert len(places) == len(kept)
     del kept[1]
     freed = places - {view.ctypes.data for view in kept}
-    del pictures[1]
-    again = runner.run({'image': pictures[0]})['mean'][0, 2:]
+    del images[1]
+    again = runner.run({'image': images[0]})['mean'][0, 2:]
     assert {again.ctypes.data} == freed, 'the one that was let go'
-    for image, view in zip(pictures, kept, strict=True):
+    for image, view in zip(images, kept, strict=True):
         np.testing.assert_array_equal(view, expected.run({'image': image})['mean'][0, 2:])
     runner.close()
 
@@ -346,7 +346,7 @@ def test_memory_that_runs_out_half_way_is_given_back(
 def test_a_stripped_engine_gets_the_weights_of_the_static_graph(
     world: World, missing: list[str]
 ) -> None:
-    refitter, trt = PlayedRefitter(missing), world.plan.library.module
+    refitter, trt = FakeRefitter(missing), world.plan.library.module
     trt.Refitter = lambda engine, logger: refitter
     trt.OnnxParserRefitter = lambda played, logger: refitter
     key = dataclasses.replace(world.plan.key, options=('level3', 'stripped'))

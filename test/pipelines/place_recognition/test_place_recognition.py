@@ -57,7 +57,7 @@ def look(number, stamp_ns, wall_from_camera=None):
 
 @pytest.fixture
 def build(memory_runner):
-    """Build a pipeline whose global descriptor is a small, smoothed picture; ORB verifies."""
+    """Build a pipeline whose global descriptor is a small, smoothed image; ORB verifies."""
 
     def answer(inputs):
         small = cv2.resize(inputs['image'][0, ..., 0], (12, 9), interpolation=cv2.INTER_AREA)

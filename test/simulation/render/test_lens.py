@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bent picture, rectified again, is the picture."""
+"""A bent image, rectified again, is the image."""
 
 from dataclasses import replace
 
@@ -25,8 +25,8 @@ def test_rectifying_undoes_the_lens(samples, rig):
 
 
 def test_no_distortion_changes_nothing(samples, rig):
-    picture = samples[0].left.data
-    np.testing.assert_array_equal(through_lens(picture, rig.left), picture)
+    image = samples[0].left.data
+    np.testing.assert_array_equal(through_lens(image, rig.left), image)
 
 
 def test_sizes_must_agree(samples, rig):

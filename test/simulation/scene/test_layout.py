@@ -61,14 +61,14 @@ def test_cyclists_come(town):
 
 
 def test_a_railing_is_mostly_gaps_between_two_rails():
-    picture = furniture.railing_picture(np.random.default_rng(0), 2.0, 1.0)
-    assert picture.shape == (64, 128, 4)
-    solid = picture[..., 3] > 0
+    image = furniture.railing_image(np.random.default_rng(0), 2.0, 1.0)
+    assert image.shape == (64, 128, 4)
+    solid = image[..., 3] > 0
     assert solid[1:4].all() and solid[53:56].all()
     assert 0.1 < solid[10:50].mean() < 0.5
 
 
 def test_a_board_is_opaque():
-    picture = furniture.board_picture(np.random.default_rng(1), 0.8, 1.2)
-    assert picture.shape == (77, 51, 4)
-    assert (picture[..., 3] == 255).all()
+    image = furniture.board_image(np.random.default_rng(1), 0.8, 1.2)
+    assert image.shape == (77, 51, 4)
+    assert (image[..., 3] == 255).all()

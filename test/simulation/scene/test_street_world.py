@@ -73,7 +73,7 @@ def test_road_is_flat_under_the_camera(samples):
     np.testing.assert_allclose(height_m[road], 0.0, atol=2e-3)
 
 
-def test_right_picture_warped_by_disparity_is_the_left(samples):
+def test_right_image_warped_by_disparity_is_the_left(samples):
     sample = samples[0]
     x, y = grid(sample)
     warped = cv2.remap(sample.right.data, x - sample.disparity_px, y, cv2.INTER_LINEAR)
@@ -101,8 +101,8 @@ def test_occlusion_is_what_the_right_camera_does_not_see(world, rig, samples):
     agree = (before == sample.occluded)[clear]
     assert agree.mean() > 0.98
     assert sample.occluded[clear].any()
-    left_of_picture = x - sample.disparity_px < -0.5
-    assert sample.occluded[left_of_picture].all()
+    left_of_image = x - sample.disparity_px < -0.5
+    assert sample.occluded[left_of_image].all()
 
 
 def test_flow_of_what_stands_still_is_depth_and_motion(world, samples):
@@ -119,7 +119,7 @@ def test_flow_of_what_stands_still_is_depth_and_motion(world, samples):
     assert np.abs(newest.flow_px - expected)[moving].max() > 0.5
 
 
-def test_older_picture_warped_by_flow_is_the_newest(world, samples):
+def test_older_image_warped_by_flow_is_the_newest(world, samples):
     older, newest = samples[1], samples[2]
     x, y = grid(newest)
     flow = np.nan_to_num(newest.flow_px, nan=1e4)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Label one picture and say where the labels are to be trusted.
+Label one image and say where the labels are to be trusted.
 
-    python examples/label_a_picture.py street.jpg overlay.png
+    python examples/label_an_image.py street.jpg overlay.png
 """
 
 import sys
@@ -25,7 +25,7 @@ def main(picture: Path, out: Path) -> None:
         inside = result.labels == class_id
         if inside.any():
             print(
-                f'{name:12s} {inside.mean():6.1%} of the picture, '
+                f'{name:12s} {inside.mean():6.1%} of the image, '
                 f'entropy {result.entropy[inside].mean():.2f}, of it epistemic '
                 f'{result.mutual_information[inside].mean():.3f}'
             )
