@@ -66,6 +66,7 @@ setup(
         'onnxruntime>=1.16',
         'rosbags>=0.11.9',
         'backports.zstd>=1.0; python_version < "3.14"',
+        'msgspec>=0.18',
         'pyyaml>=5.4',
         'click>=8.0',
         'matplotlib>=3.5',
