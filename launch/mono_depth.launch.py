@@ -3,7 +3,7 @@
 
 from launch import LaunchDescription
 
-from perception_nodes.ros.launching import task_launch_description
+from perception_nodes.ros.tools.launching import task_launch_description
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -95,8 +95,8 @@ def play_and_record(
     bag: Path, outputs: Path, cameras: StereoTopics, rate: float, progress: Progress
 ) -> None:
     """Play the cameras of a bag once everybody listens; record the nodes' topics meanwhile."""
-    from perception_nodes.ros.play import play
-    from perception_nodes.ros.record import Recorder, node_topics
+    from perception_nodes.ros.tools.player import play
+    from perception_nodes.ros.tools.recorder import Recorder, node_topics
 
     topics = (
         cameras.left.image, cameras.left.info, cameras.right.image,

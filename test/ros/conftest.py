@@ -25,7 +25,7 @@ from perception_nodes.types import Camera, Image, StereoRig
 os.environ.update(environment())
 
 if importlib.util.find_spec('rclpy') is None:
-    collect_ignore_glob = ['test_[!0]*.py']  # test_0_ros.py skips and says why
+    collect_ignore_glob = ['test_[!0]*.py', '*/test_*.py']  # test_0_ros.py skips and says why
 
 WIDTH, HEIGHT, FOCAL_PX, BASELINE_M = 320, 192, 200.0, 0.2
 DISPARITY_PX, STEP_PX = 16, 4
@@ -41,7 +41,7 @@ class Pair:
     rig: StereoRig
 
 
-def wall_images(count: int, stamps_ns: list[int] | None = None) -> list[Pair]:
+def wall_pairs(count: int, stamps_ns: list[int] | None = None) -> list[Pair]:
     """Make images of a wall by cutting them out of one texture: every pixel's motion is known.
 
     The disparity is DISPARITY_PX everywhere, and the image moves STEP_PX to the left each time.
@@ -72,8 +72,8 @@ def wall_images(count: int, stamps_ns: list[int] | None = None) -> list[Pair]:
 
 @pytest.fixture
 def wall() -> Callable[..., list[Pair]]:
-    """See wall_pictures."""
-    return wall_images
+    """See wall_pairs."""
+    return wall_pairs
 
 
 class Bench:
@@ -244,7 +244,7 @@ class Bench:
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """See Bench; diagnostics come ten times a second; afterwards no thread may be left over."""
-    monkeypatch.setattr('perception_nodes.ros.node.DIAGNOSTICS_S', 0.1)
+    monkeypatch.setattr('perception_nodes.ros.node.lifecycle_node.DIAGNOSTICS_S', 0.1)
     before = set(threading.enumerate())
     made = Bench()
     yield made

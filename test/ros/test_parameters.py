@@ -18,7 +18,7 @@ from perception_nodes.ros.nodes.place_recognition_node import PlaceRecognitionNo
 from perception_nodes.ros.nodes.segmentation_node import SegmentationNode
 from perception_nodes.ros.nodes.stereo_depth_node import StereoDepthNode
 from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
-from perception_nodes.ros.parameter_files import parameter_files
+from perception_nodes.ros.tools.parameter_files import parameter_files
 from perception_nodes.types import PerceptionError
 
 CONFIG = Path(__file__).resolve().parents[2] / 'config'
@@ -88,7 +88,7 @@ def test_files_are_up_to_date():
     """Defaults and descriptions are written once, in the dataclasses."""
     for name, text in parameter_files().items():
         assert (CONFIG / name).read_text() == text, (
-            f'{name} is old: python -m perception_nodes.ros.parameter_files config'
+            f'{name} is old: python -m perception_nodes.ros.tools.parameter_files config'
         )
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Optical flow as a node."""
 
-from perception_nodes.ros.run import run
-from perception_nodes.ros.task_node import TaskNode
+from perception_nodes.ros.node.run import run
+from perception_nodes.ros.node.task_node import TaskNode
 
 
 class OpticalFlowNode(TaskNode):

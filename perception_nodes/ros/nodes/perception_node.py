@@ -6,9 +6,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from perception_nodes.ros import parameters
-from perception_nodes.ros.node import PerceptionLifecycleNode
-from perception_nodes.ros.run import run
-from perception_nodes.ros.task_set import TasksConfig, TaskSet
+from perception_nodes.ros.node.lifecycle_node import PerceptionLifecycleNode
+from perception_nodes.ros.node.run import run
+from perception_nodes.ros.tasks.task_set import TasksConfig, TaskSet
 
 
 def _chosen(node: Node) -> TaskSet:

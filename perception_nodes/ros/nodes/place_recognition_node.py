@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Place recognition as a node."""
 
-from perception_nodes.ros.run import run
-from perception_nodes.ros.task_node import TaskNode
+from perception_nodes.ros.node.run import run
+from perception_nodes.ros.node.task_node import TaskNode
 
 
 class PlaceRecognitionNode(TaskNode):
@@ -21,8 +21,8 @@ class PlaceRecognitionNode(TaskNode):
 
     Parameters: those of ``pipelines.place_recognition.PlaceRecognitionConfig`` and of
     ``ros.config.NodeConfig`` (backend, precision, transport, rectify, autostart, ...), and
-    ``model``, and of ``ros.map_interface.MapConfig`` (map_path, load_map, map_frame)
-    and ``ros.mount.MountConfig``.
+    ``model``, and of ``ros.tasks.place_map.MapConfig`` (map_path, load_map, map_frame)
+    and ``ros.tasks.mount.MountConfig``.
     """
 
     task = 'place_recognition'

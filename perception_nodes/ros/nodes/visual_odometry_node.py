@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stereo visual odometry as a node."""
 
-from perception_nodes.ros.run import run
-from perception_nodes.ros.task_node import TaskNode
+from perception_nodes.ros.node.run import run
+from perception_nodes.ros.node.task_node import TaskNode
 
 
 class VisualOdometryNode(TaskNode):
@@ -20,8 +20,8 @@ class VisualOdometryNode(TaskNode):
 
     Parameters: those of ``pipelines.visual_odometry.VisualOdometryConfig`` and of
     ``ros.config.NodeConfig`` (backend, precision, transport, rectify, autostart, ...), and
-    ``model``, and of ``ros.odometry_interface.OdometryNodeConfig`` (publish_tf,
-    path_length) and ``ros.mount.MountConfig``.
+    ``model``, and of ``ros.tasks.odometry.OdometryNodeConfig`` (publish_tf,
+    path_length) and ``ros.tasks.mount.MountConfig``.
     """
 
     task = 'visual_odometry'

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What exists only while a node is active: subscriptions, frames in the making, the worker."""
+
+from collections.abc import Callable
+
+from perception_nodes.ros.input.assembler import Assembler, RawFrame
+from perception_nodes.ros.input.connections import connections
+from perception_nodes.ros.input.preflight import (
+    View,
+    published_auxiliary,
+    silent_because,
+    taken_for_rectified,
+)
+from perception_nodes.ros.input.subscriptions import Subscriptions
+from perception_nodes.ros.input.topics import needed_infos, needs_pair
+from perception_nodes.ros.node.host import Host
+from perception_nodes.ros.node.worker import Worker
+from perception_nodes.ros.tasks.task_set import Settings
+
+RELEASE_S = 0.02
+
+
+class ActiveState:
+    """Opened by activate, closed by deactivate.
+
+    Parameters
+    ----------
+    process : answers a frame, in the worker's thread.
+    reset : forgets the past, in the worker's thread, when stamps go back.
+    """
+
+    def __init__(
+        self, host: Host, settings: Settings, process: Callable[[RawFrame], None],
+        reset: Callable[[], None],
+    ) -> None:
+        config, node = settings.node, host.node
+        inputs, auxiliary = host.tasks.inputs(settings), host.tasks.auxiliary(settings)
+        self._node, self._statistics, self._reset = node, host.statistics, reset
+        self._rectifies = config.rectify
+        self.worker: Worker[RawFrame] = Worker(
+            process, lambda error: host.failed(error, ''), f'{node.get_name()} worker'
+        )
+        self.assembler = Assembler(
+            self._emit, self._time_jumped, stereo=needs_pair(inputs), infos=needed_infos(inputs),
+            tolerance_ns=round(config.sync_tolerance_s * 1e9), auxiliary=auxiliary,
+            wait_s=config.auxiliary_wait_s,
+        )
+        self._subscriptions = Subscriptions(
+            node, inputs, self.assembler, host.statistics, host.problems, config.queue_size
+        )
+        self._view = View(
+            node, self._subscriptions.by_input, host.statistics, self.assembler,
+            config.sync_tolerance_s,
+        )
+        self._release_timer = None
+        if auxiliary:
+            self._release_timer = node.create_timer(
+                RELEASE_S, self.assembler.release, clock=host.steady_clock
+            )
+        try:
+            self._subscriptions.open()
+        except BaseException:  # a QoS override that is none
+            self.close()
+            raise
+        self.worker.start()
+
+    @property
+    def dropped(self) -> int:
+        """Frames that a newer one replaced before the worker was free."""
+        return self.worker.mailbox.dropped
+
+    def connections(self) -> dict[str, str]:
+        """Say how many publishers each input is matched with."""
+        return connections(self._node, self._subscriptions.by_input.values())
+
+    def silent_because(self) -> str:
+        """Say why no frame comes; '' while they do. Looks at who publishes on the way."""
+        self.assembler.expected = published_auxiliary(self._view)
+        return silent_because(self._view)
+
+    def taken_for_rectified(self) -> str:
+        """Say which raw images are taken for rectified ones; '' if none seem to be."""
+        return '' if self._rectifies else taken_for_rectified(self._view)
+
+    def close(self) -> None:
+        """End the subscriptions, then the worker when it has finished its frame."""
+        self._subscriptions.close()
+        if self._release_timer is not None:
+            self._node.destroy_timer(self._release_timer)
+        self.worker.stop()
+
+    def _emit(self, frame: RawFrame) -> None:
+        self._statistics.count('in')
+        self.worker.mailbox.put(frame)
+
+    def _time_jumped(self) -> None:
+        self._statistics.count('time jump')
+        self.worker.mailbox.forget()
+        self.worker.mailbox.put_job(self._reset)

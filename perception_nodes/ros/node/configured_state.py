@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What exists from configure to cleanup: models, publishers, services."""
+
+from collections.abc import Callable
+
+from perception_nodes.messages.encode import Context, latched_messages
+from perception_nodes.pipelines.perception import MonoFrame, StereoFrame
+from perception_nodes.ros.input.assembler import RawFrame
+from perception_nodes.ros.input.frames import FrameDecoder
+from perception_nodes.ros.input.topics import needs_pair
+from perception_nodes.ros.node.active_state import ActiveState
+from perception_nodes.ros.node.build_only import blank_frame, build_engines
+from perception_nodes.ros.node.host import Host
+from perception_nodes.ros.node.processing import Processing
+from perception_nodes.ros.output.diagnostics import OK, Finding
+from perception_nodes.ros.output.outputs import Outputs
+from perception_nodes.ros.tasks.interface import TaskInterface, TaskSite
+from perception_nodes.ros.tasks.interfaces import INTERFACES
+from perception_nodes.ros.tasks.loading import load
+from perception_nodes.ros.tasks.mount import MountInterface
+from perception_nodes.ros.tasks.task_set import Settings
+
+
+class ConfiguredState:
+    """Built by configure, closed by cleanup.
+
+    Raises
+    ------
+    PerceptionError
+        If a model cannot be loaded or a map cannot be read; nothing is left behind.
+
+    Attributes
+    ----------
+    loaded : the models and pipelines. settings : what the parameters said.
+    """
+
+    def __init__(self, host: Host, settings: Settings) -> None:
+        self._host = host
+        self.settings = settings
+        self.loaded = load(settings.models, settings.pipelines, settings.node)
+        self._interfaces: list[TaskInterface] = []
+        self._outputs: Outputs | None = None
+        self._serving: tuple[tuple[str, str], ...] | None = None
+        try:
+            self._open_interfaces()
+            self._outputs = Outputs(host.node, host.tasks.topic_prefixes())
+        except BaseException:
+            self.close()
+            raise
+
+    def activate(self) -> ActiveState:
+        """Start to take images."""
+        process: Callable[[RawFrame], None] = self._build_for
+        if not self.settings.node.build_only:
+            process = Processing(
+                self._host, self.loaded, self._opened_outputs,
+                FrameDecoder(self.settings.node.rectify), self._context(),
+                tuple(self._interfaces),
+            )
+        return ActiveState(self._host, self.settings, process, self._time_jumped)
+
+    def build_engines(self) -> None:
+        """Build for build_size, if it is given; else the first frame does it."""
+        width, height = self.settings.node.build_size
+        if width and height:
+            stereo = needs_pair(self._host.tasks.inputs(self.settings))
+            self._build(blank_frame(width, height, stereo))
+
+    def publish_latched(self) -> None:
+        """Publish model_info and label_info, once and again when an engine took over."""
+        serving = tuple((state.serving, state.engine_key)
+                        for state in self.loaded.states().values())
+        if serving == self._serving:
+            return
+        self._serving = serving
+        stamp_ns = self._host.node.get_clock().now().nanoseconds
+        for task in self._host.tasks.tasks:
+            self._opened_outputs.publish(task, latched_messages(
+                task, self.loaded.model_info(task), self._host.factory, stamp_ns
+            ))
+
+    def findings(self) -> list[Finding]:
+        """What the interfaces and missing packages have to report."""
+        found = [finding for one in self._interfaces for finding in one.findings()]
+        if self._outputs is not None and self._outputs.missing:
+            found.append(Finding(OK, f'not published: {", ".join(self._outputs.missing)}'))
+        return found
+
+    def close(self) -> None:
+        """Free everything."""
+        for interface in self._interfaces:
+            interface.close()
+        self._interfaces.clear()
+        if self._outputs is not None:
+            self._outputs.close()
+        self.loaded.close()
+
+    @property
+    def _opened_outputs(self) -> Outputs:
+        if self._outputs is None:
+            raise RuntimeError('the publishers are not open')
+        return self._outputs
+
+    def _build_for(self, raw: RawFrame) -> None:
+        """Build for a frame that came; in the worker's thread."""
+        self._build(FrameDecoder(self.settings.node.rectify)(raw))
+
+    def _build(self, frame: StereoFrame | MonoFrame) -> None:
+        good = build_engines(self.loaded, frame, self._host.node.get_logger().info)
+        self._host.finish(0 if good else 1)
+
+    def _open_interfaces(self) -> None:
+        host, tasks = self._host, self._host.tasks
+        if self.settings.mount is not None:
+            self._interfaces.append(MountInterface(
+                host.node, self.settings.mount, self._base_frames(), self.loaded
+            ))
+        for task, config in self.settings.ros.items():
+            site = TaskSite(
+                host.node, tasks.topic_prefixes()[task], tasks.parameter_prefix(task),
+                host.on_worker,
+            )
+            self._interfaces.append(INTERFACES[task].open(site, config, self.loaded))
+
+    def _context(self) -> Context:
+        context = {}
+        for interface in self._interfaces:
+            context.update(interface.context())
+        if 'segmentation' in self.loaded.runners:
+            context['palette'] = tuple(self.loaded.runners['segmentation'].card.palette)
+        return Context(**context)
+
+    def _base_frames(self) -> dict[str, str]:
+        """By task, its name of the vehicle's frame."""
+        configs = (*self.settings.pipelines.items(), *self.settings.ros.items())
+        return {
+            task: config.base_frame for task, config in configs if hasattr(config, 'base_frame')
+        }
+
+    def _time_jumped(self) -> None:
+        """In the worker's thread, before the first frame of the earlier time."""
+        self.loaded.perception.reset()
+        for interface in self._interfaces:
+            interface.time_jumped()

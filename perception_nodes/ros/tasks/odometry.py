@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Visual odometry's services, its set_pose topic, and its transforms."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PoseWithCovarianceStamped
+
+from perception_nodes.messages.primitives import transform_of_pose
+from perception_nodes.messages.trajectory import Trajectory
+from perception_nodes.pipelines.perception import MonoFrame, Results, StereoFrame
+from perception_nodes.ros.factory import RclpyFactory
+from perception_nodes.ros.output.diagnostics import WARN, Finding
+from perception_nodes.ros.tasks.interface import ServiceSet, TaskSite
+from perception_nodes.ros.tasks.loading import Loaded
+from perception_nodes.ros.tasks.transforms import TransformBroadcaster, tf_missing
+from perception_nodes.types import PerceptionError
+
+
+@dataclass(frozen=True)
+class OdometryNodeConfig:
+    """How visual odometry is tied to the robot.
+
+    Attributes
+    ----------
+    publish_tf : broadcast odom -> base_link; exactly one node of a robot does (REP 105).
+    path_length : poses kept for the path.
+    """
+
+    publish_tf: bool = False
+    path_length: int = 10_000
+
+    def __post_init__(self) -> None:
+        if self.path_length < 1:
+            raise PerceptionError(f'path_length is {self.path_length}; it must be positive')
+
+
+class OdometryInterface:
+    """See interface.TaskInterface.
+
+    Attributes
+    ----------
+    trajectory : what ``~/path`` shows.
+    """
+
+    def __init__(
+        self, site: TaskSite, config: OdometryNodeConfig, loaded: Loaded
+    ) -> None:
+        self._node, self._on_worker = site.node, site.on_worker
+        self._config, self._loaded = config, loaded
+        self.trajectory = Trajectory(RclpyFactory(), config.path_length)
+        self._services = ServiceSet(site)
+        self._services.add('reset', self._reset)
+        self._set_pose = site.node.create_subscription(
+            PoseWithCovarianceStamped, f'{site.topic_prefix}set_pose', self._take_pose, 1
+        )
+        sends = config.publish_tf and not tf_missing()
+        self._broadcaster = TransformBroadcaster(site.node) if sends else None
+
+    def before(self, frame: StereoFrame | MonoFrame) -> bool:
+        """Every frame is good."""
+        return True
+
+    def after(self, results: Results) -> None:
+        """Broadcast the pose while it is tracked."""
+        odometry = results.visual_odometry
+        if self._broadcaster is not None and odometry is not None and odometry.tracking:
+            self._broadcaster.send(odometry)
+
+    def time_jumped(self) -> None:
+        """Start the path anew."""
+        self.trajectory.clear()
+
+    def findings(self) -> list[Finding]:
+        """What is off about TF."""
+        if tf_missing() and self._config.publish_tf:
+            return [Finding(WARN, f'publish_tf is off: {tf_missing()}')]
+        return []
+
+    def context(self) -> dict[str, Any]:
+        """Poses for the path."""
+        return {'trajectory': self.trajectory}
+
+    def close(self) -> None:
+        """Destroy services and subscriptions."""
+        self._services.close()
+        self._node.destroy_subscription(self._set_pose)
+        if self._broadcaster is not None:
+            self._broadcaster.close()
+
+    @property
+    def _pipeline(self) -> Any:
+        return self._loaded.perception.visual_odometry
+
+    def _reset(self) -> str:
+        self._pipeline.reset()
+        self.trajectory.clear()
+        return 'the next image is the origin of odom'
+
+    def _take_pose(self, message: PoseWithCovarianceStamped) -> None:
+        """Move odometry to a pose between two frames."""
+        frame, wanted = message.header.frame_id, self._pipeline.config.odom_frame
+        if frame and frame != wanted:
+            self._node.get_logger().error(f'set_pose is in {frame!r}, odometry in {wanted!r}')
+            return
+        covariance = np.array(message.pose.covariance, np.float64).reshape(6, 6)
+
+        def move() -> str:
+            self._pipeline.set_pose(transform_of_pose(message.pose.pose), covariance)
+            return 'moved'
+
+        self._node.executor.create_task(self._finish_move, move)
+
+    async def _finish_move(self, move: Any) -> None:
+        done, why = await self._on_worker(move)
+        if not done:
+            self._node.get_logger().error(f'set_pose: {why}')

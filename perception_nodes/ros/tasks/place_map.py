@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Place recognition's map services."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from perception_nodes.pipelines.perception import MonoFrame, Results, StereoFrame
+from perception_nodes.ros.output.diagnostics import Finding
+from perception_nodes.ros.tasks.interface import ServiceSet, TaskSite
+from perception_nodes.ros.tasks.loading import Loaded
+from perception_nodes.types import PerceptionError
+
+
+@dataclass(frozen=True)
+class MapConfig:
+    """The map of places.
+
+    Attributes
+    ----------
+    map_path : file that save_map writes and load_map reads; may be changed at any time.
+    load_map : load map_path in configure; a file that is not there or not good is a failure.
+    map_frame : frame of the places.
+    base_frame : the vehicle's frame.
+    """
+
+    map_path: str = ''
+    load_map: bool = False
+    map_frame: str = 'map'
+    base_frame: str = 'base_link'
+
+    def __post_init__(self) -> None:
+        if self.load_map and not self.map_path:
+            raise PerceptionError('load_map is true but map_path is empty')
+
+
+class MapInterface:
+    """See interface.TaskInterface."""
+
+    def __init__(
+        self, site: TaskSite, config: MapConfig, loaded: Loaded
+    ) -> None:
+        self._node, self._config, self._loaded = site.node, config, loaded
+        self._parameter = f'{site.parameter_prefix}map_path'
+        if config.load_map:
+            self._load()
+        self._services = ServiceSet(site)
+        self._services.add('save_map', self._save)
+        self._services.add('load_map', self._load)
+        self._services.add('clear_map', self._clear)
+
+    def before(self, frame: StereoFrame | MonoFrame) -> bool:
+        """Every frame is good."""
+        return True
+
+    def after(self, results: Results) -> None:
+        """Take nothing."""
+
+    def time_jumped(self) -> None:
+        """Keep the places: they are where they were."""
+
+    def findings(self) -> list[Finding]:
+        """Nothing to say."""
+        return []
+
+    def context(self) -> dict[str, Any]:
+        """Frames of the poses and loop closures."""
+        return {'map_frame': self._config.map_frame, 'base_frame': self._config.base_frame}
+
+    def close(self) -> None:
+        """Destroy the services."""
+        self._services.close()
+
+    @property
+    def _pipeline(self) -> Any:
+        return self._loaded.perception.place_recognition
+
+    def _path(self) -> Path:
+        path = str(self._node.get_parameter(self._parameter).value)
+        if not path:
+            raise PerceptionError(f'no file: set the parameter {self._parameter}')
+        return Path(path).expanduser()
+
+    def _save(self) -> str:
+        self._pipeline.save(self._path())
+        return f'saved {self._path()}'
+
+    def _load(self) -> str:
+        self._pipeline.load(self._path())
+        return f'loaded {self._path()}'
+
+    def _clear(self) -> str:
+        self._pipeline.clear()
+        return 'the map is empty'

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a node's parameters say of its backend reaches every model that it opens."""
+
+import pytest
+
+from perception_nodes.inference import open_runner
+from perception_nodes.pipelines.build import PIPELINES
+from perception_nodes.ros.config import NodeConfig
+from perception_nodes.ros.tasks import loading
+from perception_nodes.types import PerceptionError
+
+
+def test_every_parameter_of_the_backend_reaches_the_model(monkeypatch, tmp_path):
+    """Device, memory, threads, spinning and the folder of engines as the user wrote them."""
+    asked = []
+
+    def record(model, **options):
+        asked.append((model, options))
+        return open_runner(model, backend='onnxruntime')
+
+    monkeypatch.setattr(loading, 'open_runner', record)
+    node = NodeConfig(
+        backend='tensorrt_rtx', precision='int8', threads=3, spinning=True, gpu=1,
+        memory_limit_mb=500, engine_dir=str(tmp_path),
+    )
+    loaded = loading.load(
+        {'segmentation': ''}, {'segmentation': PIPELINES['segmentation'].config()}, node
+    )
+    loaded.close()
+    assert asked == [('segmentation', {
+        'backend': 'tensorrt_rtx', 'precision': 'int8', 'threads': 3, 'spinning': True, 'gpu': 1,
+        'memory_limit_mb': 500, 'engine_dir': str(tmp_path),
+    })]
+
+
+@pytest.mark.parametrize(('name', 'value'), [('gpu', -1), ('memory_limit_mb', -5)])
+def test_a_device_that_cannot_be_is_one_line(name, value):
+    """Told by the parameter's name."""
+    with pytest.raises(PerceptionError, match=name):
+        NodeConfig(**{name: value})
