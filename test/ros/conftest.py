@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes in this process, spoken to over real DDS from another participant."""
 
+import contextlib
+import fcntl
 import importlib.util
 import os
-
-# Before rclpy is imported: a domain of our own, wrong field types are errors, images are not lost.
-os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
-os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-os.environ['ROS_PYTHON_CHECK_FIELDS'] = '1'
-
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -22,6 +20,26 @@ import pytest
 from perception_nodes.ros.image_delivery import environment
 from perception_nodes.types import Camera, Image, StereoRig
 
+_LOCKS: list[IO[str]] = []
+
+
+def _own_domain() -> int:
+    """Choose a DDS domain that no other test run on this machine has; a lock file holds it."""
+    for number in range(100):
+        domain = 1 + (os.getpid() + number) % 100
+        path = Path(tempfile.gettempdir()) / f'perception_nodes_test_domain_{domain}.lock'
+        with contextlib.suppress(OSError):  # another user's, or taken
+            lock = path.open('w')
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _LOCKS.append(lock)
+            return domain
+    return 1 + os.getpid() % 100
+
+
+# Before rclpy is imported: a domain of our own, wrong field types are errors, images are not lost.
+os.environ['ROS_DOMAIN_ID'] = str(_own_domain())
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+os.environ['ROS_PYTHON_CHECK_FIELDS'] = '1'
 os.environ.update(environment())
 
 if importlib.util.find_spec('rclpy') is None:
