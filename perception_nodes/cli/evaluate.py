@@ -23,7 +23,8 @@ TASKS = (
 )  # fmt: skip
 DATASETS = (
     'camvid', 'kitti_stereo', 'middlebury_stereo', 'middlebury_flow', 'kitti_flow', 'kitti_depth',
-    'seven_scenes', 'loop_matrix', 'bag',
+    'kitti_drive', 'kitti_road', 'kitti_semantic', 'idd_lite', 'hololens_office', 'seven_scenes',
+    'loop_matrix', 'bag',
 )  # fmt: skip
 
 

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 from perception_nodes.types import Array, Camera, FloatArray, Image, PerceptionError, StereoRig
 
-__all__ = ['DepthImage', 'FlowPair', 'LabelledImage', 'PlaceImage', 'PosedImage', 'StereoPair']
+__all__ = [
+    'DepthImage',
+    'DriveFrame',
+    'FlowPair',
+    'LabelledImage',
+    'PlaceImage',
+    'PosedImage',
+    'StereoPair',
+]
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,29 @@ class PosedImage:
     camera: Camera
     depth_m: FloatArray
     world_from_camera: FloatArray
+
+
+@dataclass(frozen=True)
+class DriveFrame:
+    """A rectified pair of a drive, where it was taken, and what a LiDAR saw.
+
+    Attributes
+    ----------
+    world_from_left : float64 [4, 4], pose of the left camera.
+    depth_m : float32 [H, W] metres on the left image's grid, NaN = none; None = no scan.
+    """
+
+    name: str
+    left: Image
+    right: Image
+    rig: StereoRig
+    world_from_left: FloatArray
+    depth_m: FloatArray | None
+
+    def __post_init__(self) -> None:
+        _one_size(self.name, 'right image', self.right.data, self.left)
+        if self.depth_m is not None:
+            _one_size(self.name, 'depth', self.depth_m, self.left)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 Segmentation, stereo and mono depth take the samples of :mod:`perception_nodes.datasets.samples`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,6 +81,8 @@ class Source:
     ----------
     samples : read one by one.
     classes : of segmentation's labels; empty else.
+    merged : the model's classes that each of them takes in, in their order; None: they are the
+        model's own.
     settings : of the metric, for example a depth range.
     note : what a reader of the figures must know.
     base_from_camera : float64 [4, 4] where the camera is on the vehicle; None = not known.
@@ -88,6 +90,7 @@ class Source:
 
     samples: Sequence[Any]
     classes: tuple[str, ...] = ()
+    merged: Mapping[str, tuple[str, ...]] | None = None
     settings: dict[str, Any] | None = None
     note: str = ''
     base_from_camera: FloatArray | None = None

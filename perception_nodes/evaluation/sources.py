@@ -26,6 +26,14 @@ from perception_nodes.evaluation.bag_sources import (
     bag_places,
     bag_stereo,
 )
+from perception_nodes.evaluation.drive_sources import (
+    drive_flow,
+    drive_mono_depth,
+    drive_odometry,
+    drive_stereo,
+)
+from perception_nodes.evaluation.office_sources import office_mono_depth, office_places
+from perception_nodes.evaluation.road_sources import idd_lite, kitti_road, kitti_semantic
 from perception_nodes.evaluation.samples import (
     NEIGHBOURS,
     FlowStep,
@@ -167,25 +175,36 @@ def _no_split(dataset: str, split: str | None) -> None:
 
 
 SOURCES: dict[str, dict[str, Opener]] = {
-    'segmentation': {'camvid': _camvid, 'bag': bag_labels},
+    'segmentation': {
+        'camvid': _camvid,
+        'idd_lite': idd_lite,
+        'kitti_road': kitti_road,
+        'kitti_semantic': kitti_semantic,
+        'bag': bag_labels,
+    },
     'stereo_depth': {
         'kitti_stereo': _kitti_stereo,
+        'kitti_drive': drive_stereo,
         'middlebury_stereo': _middlebury_stereo,
         'bag': bag_stereo,
     },
     'mono_depth': {
         'kitti_depth': _kitti_depth,
+        'kitti_drive': drive_mono_depth,
+        'hololens_office': office_mono_depth,
         'seven_scenes': _seven_scenes_depth,
         'bag': bag_mono_depth,
     },
     'optical_flow': {
         'middlebury_flow': _middlebury_flow,
         'kitti_flow': _kitti_flow,
+        'kitti_drive': drive_flow,
         'bag': bag_flow,
     },
-    'visual_odometry': {'bag': bag_odometry},
+    'visual_odometry': {'kitti_drive': drive_odometry, 'bag': bag_odometry},
     'place_recognition': {
         'loop_matrix': _loop_matrix,
+        'hololens_office': office_places,
         'seven_scenes': _seven_scenes_places,
         'bag': bag_places,
     },

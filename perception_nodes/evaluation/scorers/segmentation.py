@@ -11,9 +11,11 @@ from perception_nodes.datasets.samples import LabelledImage
 from perception_nodes.evaluation.plots import reliability, sparsification
 from perception_nodes.evaluation.report_parts import Plot, ReportImage
 from perception_nodes.evaluation.samples import Source
+from perception_nodes.evaluation.scorers.merged_classes import merged_probabilities
 from perception_nodes.evaluation.scorers.scorer import Headline
 from perception_nodes.evaluation.scorers.timing import timed
 from perception_nodes.metrics.segmentation import SegmentationMetric
+from perception_nodes.pipelines.segmentation import summarise
 from perception_nodes.types import (
     UNLABELLED,
     Array,
@@ -44,11 +46,14 @@ class SegmentationScorer:
 
     def __init__(self, source: Source) -> None:
         self.classes = source.classes
+        self.merged = source.merged
         self.palette = class_palette(len(source.classes))
 
     def predict(self, pipeline: Any, sample: LabelledImage) -> tuple[dict[str, Array], float]:
         """Run the pipeline, then (not timed) ask its model for the probability of the truth."""
         result, elapsed_ms = timed(lambda: pipeline(sample.image))
+        if self.merged is not None:
+            return self._merged(pipeline, sample, result.classes, self.merged), elapsed_ms
         table = class_table(result.classes, self.classes)
         self._take_palette(pipeline, table)
         arrays = {
@@ -60,6 +65,25 @@ class SegmentationScorer:
         if probabilities is not None:
             arrays['truth_probability'] = _of_truth(probabilities, sample.labels, table)
         return arrays, elapsed_ms
+
+    def _merged(
+        self, pipeline: Any, sample: LabelledImage, model_classes: tuple[str, ...],
+        merged: Mapping[str, tuple[str, ...]],
+    ) -> dict[str, Array]:
+        """Labels of merged classes come from their probabilities, not from the model's labels."""
+        given = _probabilities(pipeline, sample.image)
+        config = getattr(pipeline, 'config', None)
+        if given is None or getattr(config, 'flip', False) or getattr(config, 'temporal', False):
+            raise PerceptionError(
+                'this data set merges classes: it wants a model that gives probabilities, without '
+                'flip and temporal'
+            )
+        planes = merged_probabilities(given, model_classes, merged)
+        labels, confidence, entropy = summarise(planes, *sample.labels.shape)
+        return {
+            'labels': labels, 'confidence': confidence, 'entropy': entropy,
+            'truth_probability': _of_truth(planes, sample.labels, np.arange(256)),
+        }
 
     def metric(self) -> SegmentationMetric:
         """Make an empty metric."""
