@@ -173,9 +173,9 @@ class _Timed:
         self._milliseconds.append(_since_ms(start_ns))
         return result
 
-    def reset(self) -> None:
+    def reset(self, **options: Any) -> None:
         """Reset the pipeline."""
-        self._pipeline.reset()
+        self._pipeline.reset(**options)
 
 
 def _timed(perception: Perception, milliseconds: dict[str, list[float]]) -> Perception:

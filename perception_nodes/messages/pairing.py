@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from perception_nodes.time_order import CLOCK_JUMP_S, Arrival, TimeOrder
 from perception_nodes.types import PerceptionError
 
 Item = TypeVar('Item')
@@ -25,6 +26,8 @@ class StampPairer(Generic[Item]):
     tolerance_ns : largest difference of a pair's stamps; 0 = equal stamps. Half the frame
         interval or more would pair neighbours.
     capacity : items that wait on each side; the oldest are given up.
+    clock_jump_s : a stream that goes back by this much begins anew; items that come late by less
+        are still paired, and whoever takes the pairs decides what a late one is worth.
 
     Attributes
     ----------
@@ -34,7 +37,9 @@ class StampPairer(Generic[Item]):
         other side when nothing matched; None if there was none. What diagnostics tell the user.
     """
 
-    def __init__(self, tolerance_ns: int = 0, capacity: int = 10) -> None:
+    def __init__(
+        self, tolerance_ns: int = 0, capacity: int = 10, clock_jump_s: float = CLOCK_JUMP_S
+    ) -> None:
         if tolerance_ns < 0 or capacity < 1:
             raise PerceptionError(
                 f'stamp tolerance {tolerance_ns} ns must be >= 0 and capacity {capacity} >= 1'
@@ -45,7 +50,7 @@ class StampPairer(Generic[Item]):
         self.unpaired = [0, 0]
         self.nearest_gap_ns: int | None = None
         self._waiting: tuple[deque[_Waiting[Item]], ...] = (deque(), deque())
-        self._newest_ns: list[int | None] = [None, None]
+        self._order = (TimeOrder(clock_jump_s), TimeOrder(clock_jump_s))
 
     def left(self, stamp_ns: int, item: Item) -> tuple[Item, Item] | None:
         """Add a left item; give (left, right) if its partner was waiting."""
@@ -60,13 +65,11 @@ class StampPairer(Generic[Item]):
         for side in (LEFT, RIGHT):
             self.unpaired[side] += len(self._waiting[side])
             self._waiting[side].clear()
-            self._newest_ns[side] = None
+            self._order[side].forget()
 
     def _add(self, side: int, stamp_ns: int, item: Item) -> tuple[Item, Item] | None:
-        newest = self._newest_ns[side]
-        if newest is not None and stamp_ns < newest:
+        if self._order[side].take(stamp_ns) is Arrival.JUMPED:
             self._forget_future(stamp_ns)
-        self._newest_ns[side] = stamp_ns
         others = self._waiting[1 - side]
         partner = min(others, key=lambda other: abs(other.stamp_ns - stamp_ns), default=None)
         gap = None if partner is None else abs(partner.stamp_ns - stamp_ns)
@@ -83,10 +86,11 @@ class StampPairer(Generic[Item]):
 
     def _wait(self, side: int, entry: _Waiting[Item]) -> None:
         queue = self._waiting[side]
-        if len(queue) == self.capacity:
+        later = sum(other.stamp_ns > entry.stamp_ns for other in queue)
+        queue.insert(len(queue) - later, entry)
+        if len(queue) > self.capacity:
             queue.popleft()
             self.unpaired[side] += 1
-        queue.append(entry)
 
     def _give_up_to(self, side: int, stamp_ns: int) -> None:
         """Drop what is older than a pair: streams are in order, its partner will not come."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from perception_nodes.inference.runner import Runner
 from perception_nodes.pipelines.images import require_range, rgb_batch
+from perception_nodes.time_order import Arrival, TimeOrder
 from perception_nodes.types import FloatArray, Flow, Image
 
 
@@ -37,19 +38,29 @@ class Previous:
     Attributes
     ----------
     image : the newest image given, None at first.
+    order : counts the images that came late.
     """
 
     def __init__(self, max_interval_s: float) -> None:
         self.max_interval_ns = max_interval_s * 1e9
         self.image: Image | None = None
+        self.order = TimeOrder()
+
+    def forget(self) -> None:
+        """Take whatever comes next as the first image."""
+        self.image = None
+        self.order.forget()
 
     def swap(self, image: Image) -> Image | None:
         """Keep this image and give the one before.
 
         Returns
         -------
-        None if there is none, if time did not advance or jumped, or if size or frame changed.
+        None if there is none, if time did not advance or jumped, or if size or frame changed. An
+        image that is late, or has the newest stamp again, changes nothing.
         """
+        if self.order.take(image.stamp_ns) in (Arrival.LATE, Arrival.REPEATED):
+            return None
         before, self.image = self.image, image
         if before is None or before.data.shape[:2] != image.data.shape[:2]:
             return None
@@ -93,15 +104,16 @@ class OpticalFlowPipeline:
 
     def reset(self) -> None:
         """Forget the previous image."""
-        self.previous.image = None
+        self.previous.forget()
 
     def __call__(self, image: Image) -> Flow | None:
         """Compare with the previous image.
 
         Returns
         -------
-        None for the first image and after a reset; time that goes back or stands still, a gap
-        over ``max_interval_s``, another size and another camera frame are resets.
+        None for the first image and after a reset: a clock that went back, a gap over
+        ``max_interval_s``, another size and another camera frame are resets. None for a late
+        image and for the newest stamp again, too; these are dropped and reset nothing.
         """
         before = self.previous.swap(image)
         if before is None:

@@ -32,6 +32,7 @@ TASKS = (
     'place_recognition',
 )
 STEREO_TASKS = ('stereo_depth', 'visual_odometry')
+POSE_TASKS = ('visual_odometry', 'place_recognition')
 
 T = TypeVar('T')
 # Told the name of a task and what it raised.
@@ -92,10 +93,19 @@ class Perception:
         """Names of the tasks that are here, in the order of TASKS."""
         return tuple(task for task in TASKS if getattr(self, task) is not None)
 
-    def reset(self) -> None:
-        """Forget the past in every task (time jumped back: a looped bag)."""
+    def reset(self, *, keep_pose: bool = False) -> None:
+        """Forget the past in every task (the clock went back: a looped bag).
+
+        Parameters
+        ----------
+        keep_pose : odometry goes on from where it is, with a larger covariance, instead of from
+            the origin (REP 105: odom is continuous; simulated and replayed time start anew).
+        """
         for task in self.tasks:
-            getattr(self, task).reset()
+            if keep_pose and task in POSE_TASKS:
+                getattr(self, task).reset(keep_pose=True)
+            else:
+                getattr(self, task).reset()
 
     def __call__(
         self, frame: StereoFrame | MonoFrame, wanted: Collection[str] = TASKS,
@@ -148,6 +158,8 @@ class Perception:
             odometry = attempt(
                 'visual_odometry', lambda: moving(pair.left, pair.right, pair.rig, depth, mask)
             )
+            if odometry is not None and odometry.stamp_ns > image.stamp_ns:
+                odometry = None  # a late frame: what it was answered with has been said before
         if (finding := self.place_recognition) and 'place_recognition' in wanted:
             pose = odometry.odom_from_base if odometry and odometry.tracking else None
             places = attempt(

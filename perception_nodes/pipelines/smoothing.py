@@ -4,6 +4,7 @@
 import cv2
 import numpy as np
 
+from perception_nodes.time_order import Arrival, TimeOrder
 from perception_nodes.types import Array, FloatArray, Flow, Image
 
 
@@ -20,10 +21,12 @@ class ProbabilitySmoother:
         self.weight = np.float32(weight)
         self.probabilities: FloatArray | None = None
         self.image: tuple[int, str, tuple[int, ...]] = (0, '', ())
+        self.order = TimeOrder()
 
     def reset(self) -> None:
         """Forget the past."""
         self.probabilities = None
+        self.order.forget()
 
     def __call__(
         self, probabilities: FloatArray, image: Image, flow: Flow | None
@@ -32,7 +35,8 @@ class ProbabilitySmoother:
 
         Where the flow is NaN (newly seen, occluded) the frame stands alone. Without flow the past
         is blended where it was. The past is forgotten when time does not advance, when the size
-        or the camera changes, and when the flow starts from another frame than the last one.
+        or the camera changes, and when the flow starts from another frame than the last one. A
+        late frame stands alone and changes nothing.
 
         Parameters
         ----------
@@ -43,6 +47,8 @@ class ProbabilitySmoother:
         -------
         float32 [K, h, w], sum 1 over K.
         """
+        if self.order.take(image.stamp_ns) is Arrival.LATE:
+            return np.asarray(probabilities, np.float32)
         stamp_ns, frame_id, shape = self.image
         self.image = (image.stamp_ns, image.frame_id, image.data.shape[:2])
         past = self.probabilities

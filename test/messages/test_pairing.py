@@ -45,16 +45,40 @@ def test_a_full_side_gives_up_its_oldest() -> None:
     assert pairer.unpaired == [2, 1]
 
 
-def test_time_that_goes_back_starts_anew() -> None:
+def test_a_clock_that_goes_back_starts_anew() -> None:
     pairer: StampPairer[str] = StampPairer()
-    pairer.left(1000, 'old')
+    old = 5_000_000_000
+    pairer.left(old, 'old')
     assert pairer.left(10, 'l10') is None
     assert pairer.unpaired == [1, 0]
     assert pairer.right(10, 'r10') == ('l10', 'r10')
-    # The late right of the past, when it comes, takes nothing new with it.
-    assert pairer.right(1000, 'late') is None
+    # The right of the past, when it comes, takes nothing new with it.
+    assert pairer.right(old, 'late') is None
     assert pairer.left(20, 'l20') is None
     assert pairer.right(20, 'r20') == ('l20', 'r20')
+
+
+def test_swapped_neighbours_all_pair() -> None:
+    """One side in the wrong order loses nothing; what was given up for a pair stays so."""
+    pairer: StampPairer[str] = StampPairer()
+    assert pairer.left(90, 'l90') is None
+    assert pairer.left(80, 'l80') is None
+    assert pairer.right(80, 'r80') == ('l80', 'r80')
+    assert pairer.right(90, 'r90') == ('l90', 'r90')
+    assert pairer.unpaired == [0, 0]
+    # Both sides swapped: the late pair is found too, and comes late.
+    assert pairer.left(110, 'l110') is None
+    assert pairer.right(110, 'r110') == ('l110', 'r110')
+    assert pairer.left(100, 'l100') is None
+    assert pairer.right(100, 'r100') == ('l100', 'r100')
+    assert (pairer.paired, pairer.unpaired) == (4, [0, 0])
+
+
+def test_the_size_of_a_jump_is_a_parameter() -> None:
+    pairer: StampPairer[str] = StampPairer(clock_jump_s=1e-8)
+    pairer.left(90, 'l90')
+    pairer.left(80, 'l80')  # ten nanoseconds back: another time
+    assert pairer.unpaired == [1, 0]
 
 
 @given(

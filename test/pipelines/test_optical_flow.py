@@ -44,6 +44,14 @@ def test_what_cannot_be_compared_starts_anew(flow, image, second):
     assert flow(image(stamp, **second)).previous_stamp_ns == stamp - SECOND
 
 
+def test_a_late_image_is_dropped_and_changes_nothing(flow, image):
+    flow(image(2 * SECOND))
+    assert flow(image(2 * SECOND - SECOND // 10)) is None
+    assert flow(image(2 * SECOND)) is None
+    assert flow(image(3 * SECOND)).previous_stamp_ns == 2 * SECOND
+    assert flow.previous.order.late == 1
+
+
 def test_reset_forgets(flow, image):
     flow(image(SECOND))
     flow.reset()

@@ -18,14 +18,15 @@ class Recorder:
     """A pipeline that answers one thing and keeps its arguments."""
 
     def __init__(self, answer: object) -> None:
-        self.answer, self.calls, self.resets = answer, [], 0
+        self.answer, self.calls, self.resets, self.pose_kept = answer, [], 0, False
 
     def __call__(self, *arguments: object) -> object:
         self.calls.append(arguments)
         return self.answer
 
-    def reset(self) -> None:
+    def reset(self, *, keep_pose: bool = False) -> None:
         self.resets += 1
+        self.pose_kept = keep_pose
 
 
 def odometry(tracking: bool = True) -> Odometry:
@@ -119,3 +120,19 @@ def test_a_task_that_fails_is_an_error_where_nobody_is_told(recorders, image, ri
     recorders['mono_depth'] = Refuses('no')
     with pytest.raises(ValueError, match='no'):
         Perception(**recorders)(StereoFrame(image(), image(), rig))
+
+
+def test_what_odometry_answers_to_a_late_frame_is_not_said_again(recorders, image, rig):
+    newest = Odometry(9, 'odom', 'base_link', np.eye(4), np.eye(6), np.zeros(6), np.eye(6))
+    recorders['visual_odometry'].answer = newest
+    frame = StereoFrame(image(5), image(5, seed=1), rig)
+    results = Perception(**recorders)(frame)
+    assert results.visual_odometry is None
+    assert recorders['place_recognition'].calls[0][3] is None
+
+
+def test_reset_tells_odometry_and_places_whether_the_pose_is_kept(recorders):
+    Perception(**recorders).reset(keep_pose=True)
+    assert all(recorder.resets == 1 for recorder in recorders.values())
+    keeping = {task for task, recorder in recorders.items() if recorder.pose_kept}
+    assert keeping == {'visual_odometry', 'place_recognition'}

@@ -35,7 +35,7 @@ class TwoWayFlowPipeline:
 
     def reset(self) -> None:
         """Forget the previous image."""
-        self.previous.image = None
+        self.previous.forget()
 
     def __call__(self, image: Image) -> Flow | None:
         """Compare with the previous image; None for the first and after a reset."""

@@ -20,6 +20,7 @@ from perception_nodes.pipelines.place_recognition.local_features import (
 from perception_nodes.pipelines.place_recognition.map_file import Makers, read_map, write_map
 from perception_nodes.pipelines.place_recognition.place_map import NOWHERE, Place, PlaceMap
 from perception_nodes.pipelines.place_recognition.verification import Agreement, Side, verify
+from perception_nodes.time_order import Arrival, TimeOrder
 from perception_nodes.types import (
     Camera,
     Depth,
@@ -69,7 +70,7 @@ class PlaceRecognitionPipeline:
         self._weights = probability_weights(self.config, runner)
         self._base_from_camera = self.config.base_from_camera_matrix
         self._map = PlaceMap()
-        self._last_stamp_ns: int | None = None
+        self._order = TimeOrder()
         self._last_added: Place | None = None
 
     def mount(self, base_from_camera: FloatArray) -> None:
@@ -83,11 +84,17 @@ class PlaceRecognitionPipeline:
         """How many places the map holds."""
         return len(self._map.places)
 
-    def reset(self) -> None:
-        """Begin a new session: odometry starts anew. The map stays (``clear`` empties it)."""
-        self._last_stamp_ns = None
-        self._last_added = None
-        self._map.begin_session()
+    def reset(self, *, keep_pose: bool = False) -> None:
+        """Begin a new session: odometry starts anew. The map stays (``clear`` empties it).
+
+        Parameters
+        ----------
+        keep_pose : the clock went back but odometry goes on where it was: so does the session.
+        """
+        self._order.forget()
+        if not keep_pose:
+            self._last_added = None
+            self._map.begin_session()
 
     def clear(self) -> None:
         """Forget all places."""
@@ -132,9 +139,9 @@ class PlaceRecognitionPipeline:
             If image and camera differ in size, or the model gives no finite descriptor.
         """
         require_size(image, camera, 'the image')
-        if self._last_stamp_ns is not None and image.stamp_ns < self._last_stamp_ns:
+        if self._order.take(image.stamp_ns) is Arrival.JUMPED:
             self.reset()
-        self._last_stamp_ns = image.stamp_ns
+            self._order.take(image.stamp_ns)
         pose = _usable(odom_from_base)
         descriptor = self._describe(image)
         nearest = self._map.nearest(

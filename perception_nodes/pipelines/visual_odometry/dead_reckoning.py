@@ -16,6 +16,11 @@ from perception_nodes.types import FloatArray, Odometry, PerceptionError
 # Growth of the deviation while nothing is measured: what a road vehicle's velocity may change.
 _SPEED_FRACTION, _SPEED_MPS, _TURN_RADPS = 0.3, 1.0, 0.3
 _UNKNOWN_TWIST = np.diag([25.0, 25.0, 25.0, 1.0, 1.0, 1.0])
+# What no pose is known better than, even the first one: filters cannot take a 0.
+_LEAST_COVARIANCE = np.diag([1e-6] * 3 + [1e-8] * 3)
+# What is added while lost: where a vehicle of unknown velocity may be after a tenth of a second.
+_LOST_COVARIANCE = _UNKNOWN_TWIST * 0.1**2
+_INTERRUPTION_S = 1.0  # of a clock that went back nobody knows how long it took
 
 
 class DeadReckoning:
@@ -40,6 +45,7 @@ class DeadReckoning:
         self._measured_pose: FloatArray = self.odom_from_camera
         self._measured_covariance: FloatArray = self.covariance
         self._measured_ns: int | None = None
+        self._held = False  # lost for longer than the velocity is kept
 
     def set_pose(self, odom_from_base: FloatArray, covariance: FloatArray | None) -> FloatArray:
         """Place the vehicle; returns ``new_from_old`` of odom."""
@@ -123,16 +129,33 @@ class DeadReckoning:
 
     def unmeasured(self, stamp_ns: int) -> None:
         """Go on with the last velocity for a moment, then stand; the covariance grows."""
+        if self._measured_ns is None:
+            self._measured_ns = stamp_ns  # the vehicle is at the origin now, wherever it goes
         elapsed = self._elapsed_s(stamp_ns)
         self.odom_from_camera = self.predict(stamp_ns)
-        held = max(elapsed - self._config.coast_s, 0.0)
-        speed = float(np.linalg.norm(self._twist[:3])) if self.moving_known else 0.0
-        metres = (_SPEED_FRACTION * speed + _SPEED_MPS) * elapsed + speed * held
-        turn = float(np.linalg.norm(self._twist[3:])) if self.moving_known else 0.0
-        radians = _TURN_RADPS * elapsed + turn * held
-        growth = np.diag([metres**2] * 3 + [radians**2] * 3)
+        self._held = elapsed > self._config.coast_s
         carry = se3.adjoint(se3.inverse(self.odom_from_camera) @ self._measured_pose)
-        self.covariance = carry @ self._measured_covariance @ carry.T + growth
+        self.covariance = carry @ self._measured_covariance @ carry.T + self._growth(elapsed)
+
+    def interrupted(self) -> None:
+        """Stay where the vehicle is believed to be, after a time of unknown length."""
+        self._measured_pose = self.odom_from_camera
+        self.covariance = self.covariance + self._growth(_INTERRUPTION_S)
+        self._measured_covariance = self.covariance
+        self._step_covariance = np.zeros((6, 6))
+        self._twist, self._twist_covariance = np.zeros(6), _UNKNOWN_TWIST.copy()
+        self.moving_known, self._measured_ns = False, None
+
+    def _growth(self, elapsed_s: float) -> FloatArray:
+        """Covariance [6, 6] of a motion that was not measured."""
+        if not self.moving_known:
+            return _UNKNOWN_TWIST * elapsed_s**2
+        held_s = max(elapsed_s - self._config.coast_s, 0.0)
+        speed = float(np.linalg.norm(self._twist[:3]))
+        turn = float(np.linalg.norm(self._twist[3:]))
+        metres = (_SPEED_FRACTION * speed + _SPEED_MPS) * elapsed_s + speed * held_s
+        radians = _TURN_RADPS * elapsed_s + turn * held_s
+        return np.diag([metres**2] * 3 + [radians**2] * 3)
 
     def odometry(
         self, stamp_ns: int, *, tracking: bool = True, reason: str = '', inliers: int = 0,
@@ -144,12 +167,17 @@ class DeadReckoning:
         to_base = se3.adjoint(base_from_camera)
         floor, turn_floor = self._config.drift_floor, self._config.turn_floor_rad_per_m
         systematic = self._systematic * np.array([floor] * 4 + [turn_floor] * 3)
-        covariance = self.covariance + systematic @ systematic.T
+        covariance = self.covariance + systematic @ systematic.T + _LEAST_COVARIANCE
+        if not tracking:
+            covariance = covariance + _LOST_COVARIANCE
         pose_covariance = _turned(odom_from_base[:3, :3], to_base @ covariance @ to_base.T)
         twist = to_base @ self._twist
         twist_covariance = to_base @ self._twist_covariance @ to_base.T
         if not tracking:
             twist_covariance = twist_covariance + _UNKNOWN_TWIST
+        if not tracking and self._held:  # the pose is held, so the twist must not say it moves
+            twist_covariance = twist_covariance + np.diag(twist**2)
+            twist = np.zeros(6)
         twist_covariance[:3, :3] += floor**2 * float(twist[:3] @ twist[:3]) * np.eye(3)
         return Odometry(
             stamp_ns, self._config.odom_frame, self._config.base_frame, odom_from_base,

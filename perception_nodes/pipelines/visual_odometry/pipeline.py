@@ -17,6 +17,7 @@ from perception_nodes.pipelines.visual_odometry.measuring import Measuring, Pair
 from perception_nodes.pipelines.visual_odometry.projection import StereoProjection
 from perception_nodes.pipelines.visual_odometry.rig_offset import RigOffset
 from perception_nodes.pipelines.visual_odometry.tracker import Tracked, Tracker
+from perception_nodes.time_order import Arrival, TimeOrder
 from perception_nodes.types import (
     Depth,
     FloatArray,
@@ -44,7 +45,8 @@ class VisualOdometryPipeline:
     (``tracking=False`` and why), the pose goes on with the last velocity for a moment and is then
     held, its covariance grows, and every new pair is compared with the last keyframe, so that the
     path goes on where it is instead of jumping; if that is gone for good, it goes on from the pose
-    that is held, with its large covariance. Time that goes back resets.
+    that is held, with its large covariance. A late pair is dropped; a clock that went back
+    (``time_order``) resets.
 
     Parameters
     ----------
@@ -57,11 +59,22 @@ class VisualOdometryPipeline:
         self.config = config or VisualOdometryConfig()
         self._front_end = _front_end(runner, self.config)
         self._base_from_camera = self.config.base_from_camera_matrix
+        self.order = TimeOrder()
+        self._reckoning = DeadReckoning(self._base_from_camera, self.config)
         self.reset()
 
-    def reset(self) -> None:
-        """Forget everything; the next image is the origin of odom."""
-        self._reckoning = DeadReckoning(self._base_from_camera, self.config)
+    def reset(self, *, keep_pose: bool = False) -> None:
+        """Forget everything; the next image is the origin of odom.
+
+        Parameters
+        ----------
+        keep_pose : go on from the pose that is believed instead, with a larger covariance.
+        """
+        if keep_pose:
+            self._reckoning.interrupted()
+        else:
+            self._reckoning = DeadReckoning(self._base_from_camera, self.config)
+        self.order.forget()
         self._tracker: Tracker | None = None
         self._rig: StereoRig | None = None
         self._last: Odometry | None = None
@@ -95,7 +108,10 @@ class VisualOdometryPipeline:
         self, left: Image, right: Image, rig: StereoRig, depth: Depth | None = None,
         segmentation: Segmentation | None = None,
     ) -> Odometry:
-        """Take a rectified pair; the same stamp again is answered as before.
+        """Take a rectified pair.
+
+        The same stamp again is answered as before; so is a late pair, with the newest result:
+        its ``stamp_ns`` tells.
 
         Raises
         ------
@@ -105,9 +121,11 @@ class VisualOdometryPipeline:
         require_size(left, rig.left, 'the left image')
         require_size(right, rig.right, 'the right image')
         stamp_ns = left.stamp_ns
-        if self._last is not None and stamp_ns < self._last.stamp_ns:
+        arrival = self.order.take(stamp_ns)
+        if arrival is Arrival.JUMPED:
             self.reset()
-        if self._last is not None and stamp_ns == self._last.stamp_ns:
+            self.order.take(stamp_ns)
+        if self._last is not None and arrival in (Arrival.LATE, Arrival.REPEATED):
             return self._last
         if self._rig is None or not _same_rig(self._rig, rig):
             self._rig, self._tracker, self._fresh_start = rig, None, None

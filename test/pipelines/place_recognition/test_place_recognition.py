@@ -179,6 +179,19 @@ def test_time_that_goes_back_starts_a_session_and_keeps_the_map(build):
     assert pipeline.places == 3 and result.added_place_id is None
 
 
+def test_a_late_image_and_a_clock_with_a_kept_pose_start_no_session(build):
+    pipeline = build()
+    visit(pipeline, range(3))
+    newest_ns = pipeline._order.newest_ns
+    image, depth = look(0, newest_ns - SECOND_NS // 10)
+    late = pipeline(image, CAMERA, depth)
+    pipeline.reset(keep_pose=True)
+    image, depth = look(0, 0)
+    back = pipeline(image, CAMERA, depth)
+    # Place 0 is of this session and recent, so it is no candidate.
+    assert all(match.place_id != 0 for match in (*late.matches, *back.matches))
+
+
 def test_clear_forgets_all(build):
     pipeline = build()
     visit(pipeline, range(3))

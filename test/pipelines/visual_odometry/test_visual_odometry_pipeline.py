@@ -135,22 +135,83 @@ def test_nothing_to_see_for_long_holds_the_pose(make_room):
     assert held[-1].pose_covariance[0, 0] > held[4].pose_covariance[0, 0]
 
 
-def test_time_that_goes_back_resets_and_repeats_the_same_numbers(make_room):
-    poses = drive(5)
+def test_a_clock_that_goes_back_resets_and_repeats_the_same_numbers(make_room):
+    room, poses = make_room(3), drive(5)
     pipeline = VisualOdometryPipeline(None, EXACT)
-    pairs = [make_room(3).pair(pose, 0) for pose in poses]
-    rig = make_room(3).rig
+    pairs = [room.pair(pose, 0) for pose in poses]
 
-    def play():
+    def play(start_ns):
         return [
-            pipeline(Image(left.data, i * STEP_NS), Image(right.data, i * STEP_NS), rig)
+            pipeline(
+                Image(left.data, start_ns + i * STEP_NS),
+                Image(right.data, start_ns + i * STEP_NS), room.rig,
+            )
             for i, (left, right) in enumerate(pairs)
         ]
 
-    first, second = play(), play()
+    first, second = play(10 * STEP_NS), play(0)
     for one, two in zip(first, second, strict=True):
         assert np.array_equal(one.odom_from_base, two.odom_from_base)
         assert np.array_equal(one.pose_covariance, two.pose_covariance)
+
+
+def test_a_late_pair_is_dropped_and_the_pose_goes_on(make_room):
+    room, poses = make_room(2), drive(8)
+    pipeline = VisualOdometryPipeline(None, EXACT)
+    pairs = [room.pair(pose, i * STEP_NS) for i, pose in enumerate(poses)]
+    answers = {i: pipeline(*pairs[i], room.rig) for i in (0, 1, 2, 3, 5)}
+    assert pipeline(*pairs[4], room.rig) is answers[5]
+    assert pipeline.order.late == 1 and pipeline.order.jumps == 0
+    for i in (6, 7):
+        last = pipeline(*pairs[i], room.rig)
+        assert last.tracking
+    assert np.abs(error_of(last, truth_of(poses)[-1])).max() < 0.03
+
+
+def test_a_reset_can_keep_the_pose_with_a_larger_covariance(make_room):
+    room, poses = make_room(2), drive(6)
+    pipeline = VisualOdometryPipeline(None, EXACT)
+    before = run(pipeline, room, poses)[-1]
+    pipeline.reset(keep_pose=True)
+    after = pipeline(*room.pair(poses[-1], 0), room.rig)
+    assert after.tracking
+    assert np.allclose(after.odom_from_base, before.odom_from_base)
+    growth = np.linalg.eigvalsh(after.pose_covariance - before.pose_covariance)
+    assert growth.min() > 0.01 and after.twist_covariance[0, 0] > 1.0
+    pipeline.reset()
+    assert np.allclose(pipeline(*room.pair(poses[-1], 0), room.rig).odom_from_base, np.eye(4))
+
+
+def test_lost_from_the_first_frame_on_the_covariance_is_large_and_grows(make_room):
+    room = make_room(0)
+    pipeline = VisualOdometryPipeline(None, EXACT)
+    black = np.zeros((200, 320), np.uint8)
+    lost = [
+        pipeline(Image(black, i * STEP_NS), Image(black, i * STEP_NS), room.rig)
+        for i in range(4)
+    ]
+    assert not any(result.tracking for result in lost)
+    sigma_m = [np.sqrt(np.diag(result.pose_covariance)[:3].min()) for result in lost]
+    assert sigma_m[0] > 0.1 and (np.diff(sigma_m) > 0.1).all()
+    assert all(result.twist_covariance[0, 0] >= 25.0 for result in lost)
+    # The first pose that is measured starts from there, and no filter gets a zero.
+    found = pipeline(*room.pair(np.eye(4), 4 * STEP_NS), room.rig)
+    assert found.tracking and found.pose_covariance[0, 0] > 1.0
+    exact = VisualOdometryPipeline(None, EXACT)(*room.pair(np.eye(4), 0), room.rig)
+    assert np.linalg.eigvalsh(exact.pose_covariance).min() > 0
+
+
+def test_a_pose_that_is_held_has_no_velocity(make_room):
+    room, poses = make_room(1), drive(6)
+    pipeline = VisualOdometryPipeline(None, VisualOdometryConfig(coast_s=0.2))
+    moving = run(pipeline, room, poses)[-1]
+    black = np.zeros((200, 320), np.uint8)
+    held = [
+        pipeline(Image(black, i * STEP_NS), Image(black, i * STEP_NS), room.rig)
+        for i in range(6, 16)
+    ][-1]
+    assert np.linalg.norm(moving.twist[:3]) > 0.5 and not held.twist.any()
+    assert (np.diag(held.twist_covariance)[:3] >= moving.twist[:3] ** 2 + 25.0 - 1e-6).all()
 
 
 def test_the_same_stamp_again_is_answered_as_before(make_room):
