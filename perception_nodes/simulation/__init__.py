@@ -3,18 +3,21 @@
 
 ``layers``
     Image pairs of textured layers in random motion: exact flow or disparity, and occlusion.
-``street_world``, ``stereo_view``, ``drive``
-    A street as textured quads, a stereo camera in it, a drive along it: depth, disparity, flow,
-    CamVid's 11 classes, objects, poses. ``bags.rendered`` writes a drive as rosbag2.
-``random_views``, ``clips``, ``cache``, ``filling``, ``torch_batches``
-    Many streets, days and cameras for training, as pairs and as short drives; kept on disk, where
-    several processes put them; as tensors.
-``torch_scene``, ``torch_renderer``
-    The same quads in batches on a device. Only these and ``torch_batches`` import torch.
+``content``
+    Textures, materials, house fronts, signs, silhouettes of people and vehicles.
+``scene``
+    A seeded street as textured quads, and what stands and drives on it.
+``render``
+    A stereo camera in a scene: images with exact depth, disparity, flow, CamVid's 11 classes,
+    objects and poses.
+``drive``, ``clips``, ``random_views``
+    Sequences along a street, and single views of many streets, days and cameras.
+    ``bags.rendered`` writes a sequence as rosbag2.
+``cache``, ``filling``
+    Rendered samples kept on disk, written by several processes.
 
-A pair of 256x512 with flow costs 0.35 s of one CPU core and 0.07 s to keep, so two free cores make
-more than 4 a second. ``torch_renderer`` is made for a GPU, where it has not been timed; on a CPU
-core it takes 6 s for the same.
+A pair of 256x512 with flow takes 0.35 s of one CPU core and 0.07 s to store, so two free cores
+make more than 4 a second.
 
 Everything is a function of its seed and arguments. ``next(drive(seed=11, frames=50))`` is a first
 sample.

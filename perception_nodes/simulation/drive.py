@@ -140,8 +140,8 @@ def drive(
             odom_from_base=start_from_world @ world_from_base,
         )
         if older is not None:
-            flow, hidden = with_flow(course.world, sample, older)
-            sample = replace(sample, flow_px=flow, flow_occluded=hidden)
+            flow, occluded = with_flow(course.world, sample, older)
+            sample = replace(sample, flow_px=flow, flow_occluded=occluded)
         older = sample.left_view
         if config.flaws and cameras is None:
             cameras = _cameras(rng, exposure_for(sample.left.data, 82.0))

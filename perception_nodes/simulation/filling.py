@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fills a folder with what is rendered, in several processes if told so, and goes on later."""
+"""Fills a folder with what is rendered, optionally in several processes, and resumes."""
 
 import contextlib
 import multiprocessing

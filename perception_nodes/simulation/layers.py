@@ -32,7 +32,7 @@ class MotionPair:
     ----------
     image0, image1 : uint8 [H, W, 3] RGB; image0 is the older one.
     flow_px : float32 [H, W, 2] on image1's grid: the point at p was at ``p - flow_px[p]`` in
-        image0; everywhere finite, also where it was hidden.
+        image0; everywhere finite, also where it was occluded.
     occluded : bool [H, W] on image1's grid: hidden or outside in image0.
     """
 
@@ -199,7 +199,7 @@ def _bent_plane(
 def _compose(
     layers: list[_Layer], height: int, width: int
 ) -> tuple[Array, Array, FloatArray, Array]:
-    """Paint layers over each other: image0, image1, image1's pixels in image0, and hidden."""
+    """Paint layers over each other: image0, image1, image1's pixels in image0, and occluded."""
     size = (width, height)
     image0 = image1 = np.empty(0, np.uint8)
     top0, top1 = np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint8)

@@ -133,7 +133,7 @@ def _look(
         world, view.world_from_older, view.k, config.height, config.width,
         view.time_s - view.step_s,
     )
-    flow, hidden = with_flow(world, sample, older)
+    flow, occluded = with_flow(world, sample, older)
     image = older.rgb
     if appearances is not None:
         # The same camera a moment ago: only its noise and a breath of exposure differ.
@@ -141,7 +141,7 @@ def _look(
         how = replace(appearances[0], gain=tuple(gain.tolist()))
         image = develop(np.random.default_rng([noise_seed, 2]), image, how)
     before = Image(image, index, view.rig.left.frame_id)
-    return replace(sample, flow_px=flow, flow_occluded=hidden, older=before)
+    return replace(sample, flow_px=flow, flow_occluded=occluded, older=before)
 
 
 def _camera(rng: np.random.Generator, config: ViewConfig) -> tuple[StereoRig, FloatArray]:

@@ -23,7 +23,7 @@ LEFT_FRAME, RIGHT_FRAME = 'stereo_left_optical_frame', 'stereo_right_optical_fra
 
 @dataclass(frozen=True)
 class StereoSample:
-    """A pair with its exact truth, all on the left image's grid.
+    """A pair with its exact ground truth, all on the left image's grid.
 
     Attributes
     ----------
@@ -32,10 +32,10 @@ class StereoSample:
     disparity_px : float32 [H, W], 0 = sky; also where the right image does not see the point.
     labels : uint8 [H, W] CamVid's 11 classes, 255 = unlabelled.
     instances : int32 [H, W], 0 = ground and sky.
-    occluded : bool [H, W] not seen in the right image.
+    occluded : bool [H, W] not visible in the right image.
     odom_from_base : float64 [4, 4]; base_from_camera : float64 [4, 4] of the left camera.
     flow_px : float32 [H, W, 2] since the sample before (types.Flow), NaN if the point was behind
-        the camera; flow_occluded : bool [H, W] not seen there. None in the first sample.
+        the camera; flow_occluded : bool [H, W] not visible there. None in the first sample.
     left_view : the geometry behind it, for flow to come.
     older : the left camera's image that the flow starts from, if that is no sample itself.
     """
@@ -91,11 +91,11 @@ def render_pair(
     Parameters
     ----------
     base_from_camera : of the left camera; None: 1.5 m above the base, looking ahead.
-    odom_from_base : what the sample says of its pose; None: world_from_base.
+    odom_from_base : the pose stored with the sample; None: world_from_base.
 
     Returns
     -------
-    Ideal images (see developed) and the truth.
+    Ideal images (see developed) and the ground truth.
     """
     if base_from_camera is None:
         base_from_camera = forward_camera()
@@ -138,9 +138,9 @@ def developed(
 def with_flow(
     world: StreetWorld, sample: StereoSample, older: View
 ) -> tuple[FloatArray, Array]:
-    """Flow of a sample's left image since an older view, and what was not seen there."""
+    """Flow of a sample's left image since an older view, and what was not visible there."""
     flow, older_inverse_depth = scene_flow(world, sample.left_view, older)
     height, width = sample.labels.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    hidden = occluded_in(older, x - flow[..., 0], y - flow[..., 1], older_inverse_depth)
-    return flow, hidden
+    occluded = occluded_in(older, x - flow[..., 0], y - flow[..., 1], older_inverse_depth)
+    return flow, occluded

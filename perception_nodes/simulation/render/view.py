@@ -24,7 +24,7 @@ class View:
     ----------
     rgb : uint8 [H, W, 3] before the camera's own flaws.
     inverse_depth : float32 [H, W] 1/m along the optical axis, 0 = sky.
-    quad : int16 [H, W] index of the quad seen, -1 = sky.
+    quad : int16 [H, W] index of the visible quad, -1 = sky.
     k : float64 [3, 3] pixels. world_from_camera : float64 [4, 4], optical frame. time_s : seconds.
     """
 
@@ -117,22 +117,22 @@ def scene_flow(
 def occluded_in(
     other: View, at_x: FloatArray, at_y: FloatArray, expected_inverse_depth: FloatArray
 ) -> Array:
-    """Tell which points are not seen in another view, bool [H, W].
+    """Find which points are not visible in another view, bool [H, W].
 
     Parameters
     ----------
-    at_x, at_y : float32 [H, W] where they would be seen there, pixels; NaN counts as not seen.
+    at_x, at_y : float32 [H, W] where they would appear there, pixels; NaN counts as not visible.
     expected_inverse_depth : float32 [H, W] 1/m of the points in the other camera.
     """
     height, width = other.quad.shape
     x, y = np.nan_to_num(at_x, nan=-1e6), np.nan_to_num(at_y, nan=-1e6)
-    hidden = (x < -0.5) | (x > width - 0.5) | (y < -0.5) | (y > height - 0.5)
+    occluded = (x < -0.5) | (x > width - 0.5) | (y < -0.5) | (y > height - 0.5)
     # Seen if nothing stands before it at one of the four pixels around.
     farthest = cv2.erode(other.inverse_depth, np.ones((2, 2), np.uint8), anchor=(0, 0))
     column = np.floor(x).astype(int).clip(0, width - 1)
     row = np.floor(y).astype(int).clip(0, height - 1)
     allowed = expected_inverse_depth * (1 + _TOLERANCE) + 1e-3
-    return hidden | (farthest[row, column] > allowed)
+    return occluded | (farthest[row, column] > allowed)
 
 
 def _hazy(rgb: Array, inverse_depth: FloatArray, visibility_m: float, air: FloatArray) -> Array:

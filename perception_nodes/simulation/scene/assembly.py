@@ -60,7 +60,7 @@ class Assembly:
         Parameters
         ----------
         pose : world_from_frame. A quad of a part that moves stays in the frame; the pose then
-            only says how the light falls on it.
+            only determines how the light falls on it.
         normal : of the surface in the frame, unit; None: the one that points up or out.
         """
         if normal is None:

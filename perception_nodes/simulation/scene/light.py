@@ -42,7 +42,7 @@ class Light:
         return self.sky * (0.72 + 0.28 * float(normal[2])) + self.sun * direct
 
     def shadow(self, normal: FloatArray) -> FloatArray:
-        """Share RGB of the light that is left when the sun is hidden."""
+        """Share RGB of the light that is left when the sun is occluded."""
         return self.sky * (0.72 + 0.28 * float(normal[2])) / self.shade(normal)
 
 
