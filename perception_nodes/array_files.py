@@ -81,5 +81,5 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
         raise PerceptionError(f'its entry {entry.filename} holds no numbers')
     if math.prod(shape) * dtype.itemsize != len(content) - start:
         raise PerceptionError(f'its entry {entry.filename} is not as long as its shape says')
-    flat: Array = np.frombuffer(content, dtype, offset=start)
-    return flat.reshape(shape, order='F' if by_columns else 'C').copy()
+    flat = np.frombuffer(content, dtype, offset=start)
+    return np.array(flat.reshape(shape, order='F' if by_columns else 'C'))

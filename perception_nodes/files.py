@@ -21,8 +21,8 @@ from pathlib import Path
 from perception_nodes.types import PerceptionError
 
 __all__ = [
-    'FileKind', 'open_lock', 'read_file', 'remove_leftovers', 'temporary_folder',
-    'write_atomically',
+    'FileKind', 'check_replaceable', 'open_lock', 'read_file', 'remove_leftovers',
+    'temporary_folder', 'write_atomically',
 ]
 
 PART = '.perception-part'
@@ -141,13 +141,28 @@ def temporary_folder(stem: str, parent: Path | None = None) -> Iterator[Path]:
         os.close(handle)
 
 
-def remove_leftovers(folder: Path, stem: str) -> None:
-    """Remove what dead processes of this user have left of writing STEM in a folder."""
-    pattern = re.compile(re.escape(f'.{stem}.') + r'[0-9a-f]{12}' + re.escape(PART))
+def remove_leftovers(folder: Path, stem: str | None = None) -> None:
+    """Remove what dead processes of this user have left of writing STEM (anything) in a folder."""
+    middle = '.+' if stem is None else re.escape(stem)
+    pattern = re.compile(rf'\.{middle}\.[0-9a-f]{{12}}{re.escape(PART)}', re.DOTALL)
     with suppress(OSError), os.scandir(folder) as entries:
         for name in [entry.name for entry in entries if pattern.fullmatch(entry.name)]:
             with suppress(OSError):
                 _remove_if_dead(folder / name)
+
+
+def check_replaceable(path: Path, kind: FileKind | None = None) -> None:
+    """Find out before the work, not after it, that what is there would not be replaced.
+
+    Raises
+    ------
+    PerceptionError
+        As write_atomically.
+    """
+    try:
+        _replaceable(path, Path(os.path.realpath(path)), kind)
+    except (OSError, ValueError) as error:
+        raise PerceptionError(f'cannot write {path}: {_reason(error)}') from None
 
 
 def open_lock(path: Path) -> int:

@@ -115,11 +115,11 @@ def build_one(path: Path, options: Options) -> dict[str, Any]:
     if error:
         raise PerceptionError(error)
     file = read_header(Path(build.path))
-    cost = cost_of(file.facts) if build.reason else 'was there already'
-    click.echo(f'{build.path}: {file.plan_bytes / 1e6:.1f} MB, {file.key.flavour} '
+    cost = cost_of(file.header.facts) if build.reason else 'was there already'
+    click.echo(f'{build.path}: {file.header.plan_bytes / 1e6:.1f} MB, {file.key.flavour} '
                f'{file.key.version}, compute {file.key.compute_capability}, {cost}')
-    return {'path': build.path, 'bytes': file.plan_bytes, 'reason': build.reason,
-            'precision': precision, **dict(file.facts)}
+    return {'path': build.path, 'bytes': file.header.plan_bytes, 'reason': build.reason,
+            'precision': precision, **file.header.facts}
 
 
 def cost_of(facts: Mapping[str, Any]) -> str:

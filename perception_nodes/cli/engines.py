@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """``perception engines``: look at the cache of engines and clean it."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from perception_nodes.documents import to_json
+from perception_nodes.files import remove_leftovers
 from perception_nodes.inference.model_card import file_sha256
 from perception_nodes.inference.models import list_models
 from perception_nodes.inference.tensorrt.engine_cache import (
@@ -14,6 +15,7 @@ from perception_nodes.inference.tensorrt.engine_cache import (
     EngineFile,
     StaleEngineError,
     engine_folder,
+    is_engine,
 )
 from perception_nodes.inference.tensorrt.gpu import probe_gpu
 from perception_nodes.inference.tensorrt.library import load_tensorrt
@@ -35,9 +37,9 @@ def list_engines(folder: Path | None, as_json: bool) -> None:
     """Every engine: what it is for, and why it would not be loaded."""
     entries = list(evaluated(EngineCache(folder)))
     if as_json:
-        click.echo(json.dumps([
+        click.echo(to_json([
             {'path': str(path), 'bytes': path.stat().st_size, 'stale': reason,
-             'key': file and {**vars(file.key)}, 'facts': file and dict(file.facts)}
+             'key': file and file.key, 'facts': file and file.header.facts}
             for path, file, reason in entries
         ], indent=1))
         return
@@ -64,14 +66,15 @@ def prune(folder: Path | None, everything: bool, dry_run: bool) -> None:
     cache = EngineCache(folder)
     freed = 0
     for path, _, reason in evaluated(cache):
-        if reason or everything:
+        if not is_engine(path):
+            click.echo(f'{path.name}: left, it is not an engine of this package')
+        elif reason or everything:
             freed += path.stat().st_size
             click.echo(f'{path.name}: {reason or "removed with all"}')
             if not dry_run:
                 path.unlink()
-    for path in cache.folder.glob('.*.engine.*') if cache.folder.is_dir() else ():
-        if not dry_run and path.suffix != '.lock':
-            path.unlink(missing_ok=True)
+    if not dry_run:
+        remove_leftovers(cache.folder)
     click.echo(f'{freed / 1e6:.1f} MB {"would be " if dry_run else ""}freed')
 
 

@@ -1,18 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """``perception export``: from a checkpoint to a released model, or to another precision of it."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from perception_nodes.inference.model_card import write_card
-from perception_nodes.inference.models import model_path
-from perception_nodes.types import PerceptionError
-
-if TYPE_CHECKING:
-    from perception_nodes.export.release import Release
+from perception_nodes.cli.data_folder import data_option, require_data
 
 
 @click.command('export', short_help='Write a trained model as ONNX with its card.')
@@ -21,9 +14,7 @@ if TYPE_CHECKING:
               help='Folder of the trainings; those that NAME is compared with go into its card.')
 @click.option('--checkpoint', type=click.Path(path_type=Path),
               help='File [RUNS/NAME/checkpoint.safetensors].')
-@click.option('--data', type=click.Path(path_type=Path), default='../shared/data',
-              envvar='PERCEPTION_DATA', show_default=True,
-              help='Folder that holds the data sets: for calibration.')
+@data_option('to calibrate and measure on')
 @click.option('--out', type=click.Path(path_type=Path), default='models', show_default=True,
               help='Folder for NAME.onnx and NAME.json.')
 @click.option('--precision', type=click.Choice(('fp32', 'fp16', 'int8')), default='fp32',
@@ -32,50 +23,31 @@ if TYPE_CHECKING:
 @click.option('--calibration', type=click.Path(path_type=Path),
               help='Bag or folder of images of your own camera that int8 measures on.')
 def command(
-    name: str, runs: Path, checkpoint: Path | None, data: Path, out: Path, precision: str,
+    name: str, runs: Path, checkpoint: Path | None, data: Path | None, out: Path, precision: str,
     calibration: Path | None,
 ) -> None:
     """Write NAME.onnx and its card; refuse if ONNX Runtime and torch differ."""
+    from perception_nodes.types import ConfigError
+
     if precision != 'fp32':
         from perception_nodes.export.precision import export_precision
+        from perception_nodes.inference.models import model_path
 
         path = export_precision(model_path(name), precision, out, calibration)
         click.echo(f'{path}: {path.stat().st_size / 1e6:.1f} MB')
         return
-    from perception_nodes.export.comparison import comparison_results
+    from perception_nodes.export.measurement import measure_release
     from perception_nodes.export.onnx_export import export_release
     from perception_nodes.export.releases import RELEASES
     from perception_nodes.training.checkpoint import FILE_NAME
     from perception_nodes.training.recipes import RECIPES
 
     if name not in RELEASES:
-        raise PerceptionError(f'no released model {name}; there are: {", ".join(RELEASES)}')
-    release = RELEASES[name]
-    steps = {other: RECIPES[other].steps for other in release.compared_with}
-    compared = comparison_results(steps, runs)
-    checkpoint = checkpoint or runs / name / FILE_NAME
-    card = export_release(release, RECIPES[name], checkpoint, data, out)
-    for evaluated, metrics in (measure(release, data, out / f'{name}.onnx') | compared).items():
-        card = replace(card, results={**card.results, evaluated: metrics})
-        write_card(card, out / f'{name}.json')
-        click.echo(f'{evaluated}: ' + ', '.join(f'{key} {v:.4g}' for key, v in metrics.items()))
+        raise ConfigError(f'no released model {name}; there are: {", ".join(RELEASES)}')
+    release, folder = RELEASES[name], require_data(data)
+    card = export_release(
+        release, RECIPES[name], checkpoint or runs / name / FILE_NAME, folder, out,
+        lambda model: measure_release(release, model, folder, runs, click.echo),
+    )
     click.echo(f'{out / name}.onnx: {card.parameters} parameters, sha256 {card.sha256[:12]}, '
                f'torch = ONNX within {card.training["parity_with_torch"]:.1e}')
-
-
-def measure(release: 'Release', data: Path, model: Path) -> dict[str, dict[str, float]]:
-    """Evaluate a model on those of its data sets that are there: data set and split -> metrics."""
-    from perception_nodes.evaluation.evaluate import evaluate
-
-    results = {}
-    for dataset, folder, split in release.evaluated_on:
-        name = ' '.join(part for part in (dataset, split) if part)
-        if not (data / folder).is_dir():
-            click.echo(f'{name}: not measured, {data / folder} is missing')
-            continue
-        evaluated = evaluate(
-            release.task, dataset, data / folder, split=split, model=model,
-            backend='onnxruntime', precision='fp32', threads=1,
-        )
-        results[name] = {key: round(value, 4) for key, value in evaluated.ours.metrics.items()}
-    return results

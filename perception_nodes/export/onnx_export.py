@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a checkpoint to NAME.onnx and NAME.json, refused unless ONNX Runtime agrees with torch."""
 
-import hashlib
 import io
 import subprocess
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from perception_nodes.export.release import Release
-from perception_nodes.files import write_atomically
-from perception_nodes.inference.model_card import ANY, ModelCard, TensorSpec, write_card
+from perception_nodes.files import temporary_folder
+from perception_nodes.inference.model_card import ANY, ModelCard, TensorSpec, write_model
 from perception_nodes.networks import NETWORKS
 from perception_nodes.onnx_graph.weight_storage import store_half
 from perception_nodes.training.checkpoint import load_weights
@@ -28,11 +28,19 @@ CHECKED_SIZES_HW = ((360, 480), (375, 1242), (224, 288))
 MOST_DIFFERENCE = 1e-3
 SHIFT_PX = 8
 
+Measure = Callable[[Path], Mapping[str, Mapping[str, float]]]
+
 
 def export_release(
-    release: Release, recipe: Recipe, checkpoint: Path, data_root: Path, out: Path
+    release: Release, recipe: Recipe, checkpoint: Path, data_root: Path, out: Path,
+    measure: Measure = lambda model: {},
 ) -> ModelCard:
-    """Calibrate, export, compare with torch, write model (big weights as fp16) and card.
+    """Calibrate, export, compare with torch, measure, write model (big weights as fp16) and card.
+
+    Parameters
+    ----------
+    measure : gives what the exported file reaches, for the card: (path of the model, its card
+        beside it) -> {data set: {metric: value}}.
 
     Raises
     ------
@@ -67,11 +75,12 @@ def export_release(
             'commit': source_commit(), 'parity_with_torch': float(f'{difference:.1e}'),
             **release.notes,
         },
-        sha256=hashlib.sha256(content).hexdigest(),
     )
-    write_atomically(out / f'{release.name}.onnx', content)
-    write_card(card, out / f'{release.name}.json')
-    return card
+    with temporary_folder('perception-export') as folder:
+        model = folder / f'{release.name}.onnx'
+        write_model(content, card, model)
+        results = measure(model)
+    return write_model(content, replace(card, results=results), out / f'{release.name}.onnx')
 
 
 def source_commit() -> str:

@@ -5,15 +5,14 @@ fp16 follows the rules of ``inference.half_precision``, int8 those of ``export.q
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from perception_nodes.bags.model_inputs import InputFrame, model_inputs, read_input_frames
 from perception_nodes.export.quantisation import quantise
-from perception_nodes.files import write_atomically
-from perception_nodes.inference.model_card import ModelCard, load_model, write_card
+from perception_nodes.inference.model_card import ModelCard, load_model, write_model
+from perception_nodes.inference.onnx_file import split_card
 from perception_nodes.onnx_graph.half_precision import half_model
 from perception_nodes.types import Array, PerceptionError
 
@@ -45,6 +44,7 @@ def export_precision(
         If the model is not fp32, or int8 has no frames to measure on. Nothing is written then.
     """
     card, content = load_model(model)
+    content, _ = split_card(content)
     if precision not in ('fp16', 'int8'):
         raise PerceptionError(f'precision {precision!r} is neither fp16 nor int8')
     if card.precision != 'fp32':
@@ -63,12 +63,9 @@ def export_precision(
         }
     name = f'{card.name}_{precision}'
     path = Path(out) / f'{name}.onnx'
-    new_card = dataclasses.replace(
-        card, name=name, precision=precision, sha256=hashlib.sha256(lowered).hexdigest(),
-        results={}, training={**card.training, **made},
-    )
-    write_atomically(path, lowered)
-    write_card(new_card, path.with_suffix('.json'))
+    write_model(lowered, dataclasses.replace(
+        card, name=name, precision=precision, results={}, training={**card.training, **made},
+    ), path)
     return path
 
 

@@ -14,9 +14,7 @@ DequantizeLinear in the graph, signed and symmetric, weights a scale per channel
 """
 
 import logging
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -24,6 +22,7 @@ import onnxruntime as ort
 from onnx import ModelProto, NodeProto, TensorProto, helper
 from onnxruntime import quantization
 
+from perception_nodes.files import temporary_folder
 from perception_nodes.onnx_graph.half_precision import half_nodes, head_outputs
 from perception_nodes.onnx_graph.weight_storage import restore_full
 from perception_nodes.types import Array, PerceptionError
@@ -63,8 +62,8 @@ def quantise(model: bytes, inputs: Sequence[Inputs]) -> tuple[bytes, int, int]:
 
 
 def _quantised(proto: ModelProto, names: list[str], inputs: Sequence[Inputs]) -> ModelProto:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'int8.onnx'
+    with temporary_folder('perception-int8') as folder:
+        path = folder / 'int8.onnx'
         level = logging.root.level
         logging.root.setLevel(logging.ERROR)  # it warns of what it need not: shapes are inferred
         try:

@@ -7,6 +7,7 @@ Equations: J. Sola et al., "A micro Lie theory for state estimation in robotics"
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perception_nodes.types import FloatArray, PerceptionError
 
@@ -141,6 +142,25 @@ def to_quaternion_xyzw(a_from_b: FloatArray) -> FloatArray:
 def rotation_angle_rad(a_from_b: FloatArray) -> float:
     """Angle of the rotation of a transform [4, 4] or [3, 3], radians 0..pi."""
     return float(np.linalg.norm(so3_log(a_from_b[:3, :3])))
+
+
+def is_rigid(a_from_b: FloatArray, tolerance: float = 1e-3) -> NDArray[np.bool_]:
+    """Whether matrices are rigid motions.
+
+    Parameters
+    ----------
+    a_from_b : float [..., 4, 4].
+
+    Returns
+    -------
+    bool [...]; False where anything is not finite.
+    """
+    turn = a_from_b[..., :3, :3]
+    with np.errstate(all='ignore'):
+        gap = np.abs(turn @ np.swapaxes(turn, -1, -2) - np.eye(3)).max((-1, -2))
+        proper = np.linalg.det(turn) > 0
+    last = (a_from_b[..., 3, :] == [0, 0, 0, 1]).all(-1)
+    return np.isfinite(a_from_b).all((-1, -2)) & (gap <= tolerance) & proper & last
 
 
 def transform_points(a_from_b: FloatArray, points_b: FloatArray) -> FloatArray:

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The card beside every ONNX file: what the model is, what it was trained on, what it reached.
 
-Released models are ``models/NAME.onnx`` with ``models/NAME.json``. The graph takes what the camera
-gives and returns final maps of the camera's size; the arrays of each task are these (``H W`` any
-size, ``T`` dropout samples, ``N`` keypoints; images are uint8 RGB, mono is repeated):
+Released models are ``models/NAME.onnx`` with ``models/NAME.json``. A card belongs to exactly one
+file, whose hash it names. The file itself holds its card, too, so that no interruption parts them;
+NAME.json is the copy that people read and may add to. If it names another hash (an export was
+killed between the two, or only the .onnx was copied), the card inside is taken.
+
+The graph takes what the camera gives and returns final maps of the camera's size; the arrays of
+each task are these (``H W`` any size, ``T`` dropout samples, ``N`` keypoints; images are uint8
+RGB, mono is repeated):
 
 ==================  =========================================  ===================================
 task                inputs                                     outputs
@@ -29,17 +34,21 @@ dropout; mutual information is over the rows, so it is 0 with one row.
 
 import dataclasses
 import hashlib
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from perception_nodes.files import write_atomically
-from perception_nodes.types import PerceptionError
+from perception_nodes.documents import decode_json, to_json
+from perception_nodes.files import FileKind, check_replaceable, read_file, write_atomically
+from perception_nodes.inference.onnx_file import check_graph, split_card, with_card
+from perception_nodes.types import ModelError, PerceptionError
 
 SCHEMA = 1
 ANY = -1
+MOST_CARD_BYTES = 4 << 20
+MOST_SIZE = 1 << 31
 DTYPES = ('uint8', 'int32', 'int64', 'float16', 'float32', 'bool')
 
 
@@ -64,12 +73,12 @@ class TensorSpec:
 
     def __post_init__(self) -> None:
         if not self.name:
-            raise PerceptionError('a tensor of a model card has no name')
+            raise ModelError('a tensor of a model card has no name')
         if self.dtype not in DTYPES:
-            raise PerceptionError(f'tensor {self.name!r} has dtype {self.dtype!r}, not {DTYPES}')
-        shape = tuple(ANY if size is None else int(size) for size in self.shape)
-        if any(size < 1 and size != ANY for size in shape):
-            raise PerceptionError(f'tensor {self.name!r} has the impossible shape {list(shape)}')
+            raise ModelError(f'tensor {self.name!r} has dtype {self.dtype!r}, not {DTYPES}')
+        shape = tuple(self.shape)
+        if any(not (0 < size < MOST_SIZE or size == ANY) for size in shape):
+            raise ModelError(f'tensor {self.name!r} has the impossible shape {list(shape)}')
         object.__setattr__(self, 'shape', shape)
 
 
@@ -115,37 +124,64 @@ class ModelCard:
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, 'inputs', tuple(self.inputs))
-        object.__setattr__(self, 'outputs', tuple(self.outputs))
-        object.__setattr__(self, 'classes', tuple(str(name) for name in self.classes))
-        object.__setattr__(self, 'palette', tuple(_colour(entry) for entry in self.palette))
+        for name in ('inputs', 'outputs', 'classes'):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, 'palette', tuple(tuple(colour) for colour in self.palette))
         if self.schema != SCHEMA:
-            raise PerceptionError(
+            raise ModelError(
                 f'model card {self.name!r} has schema {self.schema}, this version reads {SCHEMA}'
             )
         if not self.name or not self.task:
-            raise PerceptionError('a model card needs a name and a task')
+            raise ModelError('a model card needs a name and a task')
         if self.precision not in ('fp32', 'fp16', 'int8'):
-            raise PerceptionError(
+            raise ModelError(
                 f'model card {self.name!r}: precision {self.precision!r} is not fp32, fp16 or int8'
             )
         if self.palette and len(self.palette) != len(self.classes):
-            raise PerceptionError(
+            raise ModelError(
                 f'model card {self.name!r} has {len(self.classes)} classes '
                 f'but {len(self.palette)} colours'
+            )
+        if any(not 0 <= value <= 255 for colour in self.palette for value in colour):
+            raise ModelError(
+                f'model card {self.name!r}: a palette colour is three integers 0..255'
             )
         for kind, specs in (('input', self.inputs), ('output', self.outputs)):
             names = [spec.name for spec in specs]
             if len(set(names)) != len(names):
-                raise PerceptionError(f'model card {self.name!r} names an {kind} twice: {names}')
+                raise ModelError(f'model card {self.name!r} names an {kind} twice: {names}')
 
     def input(self, name: str) -> TensorSpec:
-        """Input of that name; PerceptionError if there is none."""
+        """Input of that name; ModelError if there is none."""
         return _by_name(self, self.inputs, name, 'input')
 
+    def numbers(self, name: str, count: int) -> tuple[float, ...] | None:
+        """Numbers of the calibration; None if there are none of that name.
+
+        Raises
+        ------
+        ModelError
+            If they are not that many finite numbers.
+        """
+        value = self.calibration.get(name)
+        if value is None:
+            return None
+        values = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if len(values) != count or any(
+            not isinstance(entry, int | float) or isinstance(entry, bool)
+            or not math.isfinite(entry) for entry in values
+        ):
+            raise ModelError(
+                f'model card {self.name!r}: calibration {name!r} is not {count} finite numbers'
+            )
+        return tuple(float(entry) for entry in values)
+
     def output(self, name: str) -> TensorSpec:
-        """Output of that name; PerceptionError if there is none."""
+        """Output of that name; ModelError if there is none."""
         return _by_name(self, self.outputs, name, 'output')
+
+
+CARD_FILE = FileKind('model card', lambda head: b'"task"' in head and b'"inputs"' in head)
 
 
 def card_path(onnx_path: str | Path) -> Path:
@@ -163,48 +199,77 @@ def read_card(path: str | Path) -> ModelCard:
 
     Raises
     ------
-    PerceptionError
+    ModelError
         If the file is missing, is no JSON, or a field is missing, unknown or of the wrong type.
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except FileNotFoundError:
-        raise PerceptionError(f'model card {path}, beside the .onnx, is missing') from None
-    except (OSError, ValueError) as error:
-        raise PerceptionError(f'model card {path} cannot be read: {error}') from None
-    try:
-        return card_from_json(content)
+        return card_from_json(read_file(path, 'model card', MOST_CARD_BYTES))
     except PerceptionError as error:
-        raise PerceptionError(f'{path}: {error}') from None
+        told = str(error)
+        raise ModelError(told if str(path) in told else f'model card {path}: {told}') from None
 
 
-def card_from_json(content: object) -> ModelCard:
-    """Build a card from parsed JSON; PerceptionError names the field that is wrong."""
-    if not isinstance(content, dict):
-        raise PerceptionError('a model card is a JSON object')
-    known = {entry.name: entry for entry in dataclasses.fields(ModelCard)}
-    unknown = sorted(set(content) - set(known))
-    missing = sorted({'schema', 'name', 'task', 'inputs', 'outputs', 'sha256'} - set(content))
+def card_from_json(content: bytes | str) -> ModelCard:
+    """Build a card from JSON; ModelError names the field that is wrong."""
+    try:
+        fields = decode_json(content, dict[str, Any])
+        card = decode_json(content, ModelCard)
+    except ModelError:
+        raise
+    except PerceptionError as error:
+        raise ModelError(f'it is no model card: {error}') from None
+    unknown = _unknown(fields, ModelCard)
+    for tensor in (*fields.get('inputs', ()), *fields.get('outputs', ())):
+        unknown += _unknown(tensor, TensorSpec)
+    missing = sorted({'schema', 'name', 'task', 'inputs', 'outputs', 'sha256'} - set(fields))
     if missing or unknown:
-        raise PerceptionError(f'model card fields missing: {missing}, unknown: {unknown}')
-    for name, value in content.items():
-        if not isinstance(value, _JSON_TYPES[name]) or (
-            isinstance(value, bool) != (name == 'non_commercial')
-        ):
-            raise PerceptionError(f'model card field {name!r} has the wrong type: {value!r:.60}')
-    tensors = {name: tuple(map(_spec, content[name])) for name in ('inputs', 'outputs')}
-    return ModelCard(**{**content, **tensors})
+        raise ModelError(f'model card fields missing: {missing}, unknown: {unknown}')
+    return card
+
+
+def card_to_json(card: ModelCard) -> str:
+    """Lay a card out for people; what is not finite becomes null."""
+    return to_json(card, indent=1) + '\n'
 
 
 def write_card(card: ModelCard, path: str | Path) -> None:
-    """Write a card as JSON, under a temporary name first, so that no reader sees half of it."""
-    text = json.dumps(dataclasses.asdict(card), indent=1, ensure_ascii=False) + '\n'
-    write_atomically(Path(path), text.encode('utf-8'))
+    """Write a card as JSON beside its model, all or nothing; only a card is replaced."""
+    write_atomically(Path(path), card_to_json(card).encode(), CARD_FILE)
+
+
+def write_model(graph: bytes, card: ModelCard, path: str | Path) -> ModelCard:
+    """Write a model with its card inside, then the card's copy beside it.
+
+    Whenever the process dies, there is the old model or the new one, whole.
+
+    Parameters
+    ----------
+    graph : the serialised ONNX model. path : NAME.onnx.
+
+    Returns
+    -------
+    the card with the hash of the file.
+
+    Raises
+    ------
+    ModelError
+        If a file of that name is there and is no model with a card, or cannot be written.
+    """
+    path = Path(path)
+    check_replaceable(card_path(path), CARD_FILE)
+    if path.exists() and not card_path(path).exists() and not split_card(path.read_bytes())[1]:
+        raise ModelError(f'{path} is there and has no card: it is left as it is; remove it first')
+    graph, _ = split_card(graph)
+    content = with_card(graph, card_to_json(dataclasses.replace(card, sha256='')))
+    written = dataclasses.replace(card, sha256=hashlib.sha256(content).hexdigest())
+    write_atomically(path, content)
+    write_card(written, card_path(path))
+    return written
 
 
 def check_model(onnx_path: str | Path) -> ModelCard:
-    """Read the card beside an ONNX file and check that the file is the one it describes."""
+    """Find the card of an ONNX file and check that the file is the one it describes."""
     return load_model(onnx_path)[0]
 
 
@@ -213,48 +278,44 @@ def load_model(onnx_path: str | Path) -> tuple[ModelCard, bytes]:
 
     Raises
     ------
-    PerceptionError
-        If the file or its card is missing or unreadable, or the hashes differ.
+    ModelError
+        If the file is missing or unreadable, neither it nor NAME.json holds a card of just these
+        bytes, or the graph holds what must not reach a backend (see onnx_file).
     """
     path = Path(onnx_path)
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise PerceptionError(f'model file {path} is missing') from None
-    except OSError as error:
-        raise PerceptionError(f'model file {path} cannot be read: {error.strerror}') from None
-    card = read_card(card_path(path))
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != card.sha256:
-        raise PerceptionError(
-            f'model file {path} is not the one its card describes (sha256 {digest[:12]}..., card '
-            f'{card.sha256[:12] or "empty"}...): cut short or changed; fetch or export it again'
-        )
+        content = read_file(path, 'model file')
+        digest = hashlib.sha256(content).hexdigest()
+        card = _card_of(path, content, digest)
+        check_graph(content)
+    except ModelError:
+        raise
+    except PerceptionError as error:
+        told = str(error)
+        raise ModelError(told if str(path) in told else f'model file {path}: {told}') from None
     return card, content
 
 
-_JSON_TYPES: dict[str, type | tuple[type, ...]] = {
-    'schema': int, 'name': str, 'task': str, 'inputs': list, 'outputs': list, 'summary': str,
-    'classes': list, 'palette': list, 'network': str, 'parameters': int, 'network_pixels': int,
-    'precision': str, 'licence': str, 'non_commercial': bool, 'training': dict, 'results': dict,
-    'calibration': dict, 'sha256': str,
-}
-
-
-def _spec(content: object) -> TensorSpec:
-    if not isinstance(content, dict) or not isinstance(content.get('shape'), list):
-        raise PerceptionError(f'a tensor is an object with name, dtype and shape: {content!r:.80}')
+def _card_of(path: Path, content: bytes, digest: str) -> ModelCard:
+    _, inside = split_card(content)
     try:
-        return TensorSpec(**{**content, 'shape': tuple(content['shape'])})
-    except (TypeError, ValueError):
-        raise PerceptionError(f'a tensor has wrong fields: {content!r:.80}') from None
+        beside = read_card(card_path(path))
+        if beside.sha256 == digest:
+            return beside
+        told = (
+            f'model file {path} is not the one its card describes (sha256 {digest[:12]}..., card '
+            f'{beside.sha256[:12] or "empty"}...): cut short or changed; fetch or export it again'
+        )
+    except PerceptionError as error:
+        told = str(error)
+    if inside:
+        return dataclasses.replace(card_from_json(inside), sha256=digest)
+    raise ModelError(told)
 
 
-def _colour(entry: object) -> tuple[int, int, int]:
-    values = tuple(entry) if isinstance(entry, (list, tuple)) else ()
-    if len(values) != 3 or not all(isinstance(v, int) and 0 <= v <= 255 for v in values):
-        raise PerceptionError(f'a palette colour is three integers 0..255, not {entry!r:.40}')
-    return values
+def _unknown(content: object, kind: type) -> list[str]:
+    known = {entry.name for entry in dataclasses.fields(kind)}
+    return sorted(set(content) - known) if isinstance(content, dict) else []
 
 
 def _by_name(
@@ -263,6 +324,6 @@ def _by_name(
     for spec in specs:
         if spec.name == name:
             return spec
-    raise PerceptionError(
+    raise ModelError(
         f'model {card.name!r} has no {kind} {name!r}, only {[spec.name for spec in specs]}'
     )

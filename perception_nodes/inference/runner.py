@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from perception_nodes.inference.model_card import ModelCard
-from perception_nodes.types import Array
+from perception_nodes.types import Array, ModelError
 
 
 class EngineFailedError(Exception):
@@ -74,3 +74,19 @@ class Runner(Protocol):
     def close(self) -> None:
         """Free what the backend holds; running afterwards is an error."""
         ...
+
+
+def for_task(runner: Runner, task: str) -> Runner:
+    """Pass a runner on if its model is for a task.
+
+    Raises
+    ------
+    ModelError
+        If it is for another one.
+    """
+    if runner.card.task != task:
+        raise ModelError(
+            f'model {runner.card.name!r} is for {runner.card.task}, not for {task}: '
+            'give a model of that task'
+        )
+    return runner

@@ -6,12 +6,11 @@ that the arithmetic on sizes is folded away by ONNX Runtime's offline optimiser,
 keeps to standard operators.
 """
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import onnxruntime as ort
 
+from perception_nodes.files import temporary_folder
 from perception_nodes.types import PerceptionError
 
 
@@ -43,8 +42,8 @@ def fix_shapes(model: bytes, shapes: Mapping[str, tuple[int, ...]]) -> bytes:
                     f'input {value.name!r} cannot have shape {list(given)}: '
                     f'its axis {symbol!r} is {expected}'
                 )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'static.onnx'
+    with temporary_folder('perception-static') as folder:
+        path = folder / 'static.onnx'
         options = _options(ort.GraphOptimizationLevel.ORT_ENABLE_BASIC)
         options.optimized_model_filepath = str(path)
         for symbol, size in sizes.items():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perception_nodes.inference.runner import Runner
+from perception_nodes.inference.runner import Runner, for_task
 from perception_nodes.pipelines.images import require_range, require_size, rgb_batch
 from perception_nodes.types import Camera, Depth, Image
 
@@ -38,7 +38,7 @@ class MonoDepthPipeline:
     """
 
     def __init__(self, runner: Runner, config: MonoDepthConfig | None = None) -> None:
-        self.runner = runner
+        self.runner = for_task(runner, 'mono_depth')
         self.config = config or MonoDepthConfig()
 
     def reset(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perception_nodes.inference.runner import Runner
+from perception_nodes.inference.runner import Runner, for_task
 from perception_nodes.pipelines.images import require_range, rgb_batch
 from perception_nodes.time_order import Arrival, TimeOrder
 from perception_nodes.types import FloatArray, Flow, Image
@@ -98,7 +98,7 @@ class OpticalFlowPipeline:
     """Images in, one after the other; from the second on, Flow out. Keeps the previous image."""
 
     def __init__(self, runner: Runner, config: OpticalFlowConfig | None = None) -> None:
-        self.runner = runner
+        self.runner = for_task(runner, 'optical_flow')
         self.config = config or OpticalFlowConfig()
         self.previous = Previous(self.config.max_interval_s)
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from perception_nodes.inference.model_card import ModelCard
-from perception_nodes.inference.runner import Runner
+from perception_nodes.inference.runner import Runner, for_task
 from perception_nodes.pipelines.images import require_range, rgb_batch
 from perception_nodes.pipelines.smoothing import ProbabilitySmoother
 from perception_nodes.types import (
@@ -77,8 +77,8 @@ def dropout_masks(card: ModelCard, samples: int, seed: int) -> FloatArray:
         )
     if samples == 0:
         return np.ones((1, channels), np.float32)
-    probability = card.calibration.get('dropout_probability')
-    if not isinstance(probability, int | float) or not 0 < probability < 1:
+    (probability,) = card.numbers('dropout_probability', 1) or (0.0,)
+    if not 0 < probability < 1:
         raise PerceptionError(
             f'mc_samples is {samples} but the card of {card.name!r} has no '
             'dropout_probability in its calibration: use mc_samples 0'
@@ -118,7 +118,7 @@ class SegmentationPipeline:
     """Image in, Segmentation of its size out; state only with ``temporal``."""
 
     def __init__(self, runner: Runner, config: SegmentationConfig | None = None) -> None:
-        self.runner = runner
+        self.runner = for_task(runner, 'segmentation')
         self.config = config or SegmentationConfig()
         self.masks = dropout_masks(runner.card, self.config.mc_samples, self.config.seed)
         self.smoother = ProbabilitySmoother(self.config.temporal_weight)

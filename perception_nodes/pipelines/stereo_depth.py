@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from perception_nodes.geometry.stereo import depth_from_disparity
-from perception_nodes.inference.runner import Runner
+from perception_nodes.inference.runner import Runner, for_task
 from perception_nodes.pipelines.images import require_range, require_size, rgb_batch
 from perception_nodes.types import Depth, FloatArray, Image, PerceptionError, StereoRig
 
@@ -87,7 +87,7 @@ class StereoDepthPipeline:
     """Rectified pair in, Depth on the grid of the left image out; no state."""
 
     def __init__(self, runner: Runner, config: StereoDepthConfig | None = None) -> None:
-        self.runner = runner
+        self.runner = for_task(runner, 'stereo_depth')
         self.config = config or StereoDepthConfig()
 
     def reset(self) -> None:

@@ -76,7 +76,7 @@ def test_a_file_that_cannot_serve_is_one_line(blur_model: Path, make_model: Call
     card = json.loads(card_path(blur_model).read_text())
     card['sha256'] = file_sha256(blur_model)
     card_path(blur_model).write_text(json.dumps(card))
-    refused('not understood by ONNX Runtime')
+    refused('no ONNX file or is damaged')
 
     make_model(blur_model)
     card = json.loads(card_path(blur_model).read_text())

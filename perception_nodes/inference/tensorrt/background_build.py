@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Building an engine in another process while this one goes on serving."""
 
-import json
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
-from typing import Any
 
-from perception_nodes.inference.tensorrt.engine_builder import EngineRequest, request_to_json
+from perception_nodes.child import python_command
+from perception_nodes.documents import decode_json, to_json
+from perception_nodes.inference.tensorrt.build_process import BuildReport
+from perception_nodes.inference.tensorrt.engine_builder import EngineRequest
+from perception_nodes.types import PerceptionError
 
 STOP_SECONDS = 5.0
 LOWEST_PRIORITY = 19
@@ -34,8 +35,10 @@ class BackgroundBuild:
         self._finished = False
         self._stopped = False
         self.process = subprocess.Popen(
-            [sys.executable, '-m', 'perception_nodes.inference.tensorrt.build_process',
-             json.dumps(request_to_json(request)), str(niceness)],
+            python_command(
+                'perception_nodes.inference.tensorrt.build_process:main', to_json(request),
+                str(niceness),
+            ),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
 
@@ -48,12 +51,11 @@ class BackgroundBuild:
         """
         # what it says on stderr is kept apart and read at the same time: a full pipe would stop it
         complaints: list[str] = []
-        assert self.process.stdout is not None and self.process.stderr is not None
         reader = threading.Thread(
             target=complaints.extend, args=(self.process.stderr,), daemon=True
         )
         reader.start()
-        for line in self.process.stdout:
+        for line in self.process.stdout or ():
             self._take(line)
             if listener is not None:
                 listener(self)
@@ -79,12 +81,12 @@ class BackgroundBuild:
 
     def _take(self, line: str) -> None:
         try:
-            content: dict[str, Any] = json.loads(line)
-        except ValueError:
+            report = decode_json(line, BuildReport)
+        except PerceptionError:
             return  # a library that prints
-        if 'phase' in content:
-            self.phase, self.fraction = content['phase'], max(self.fraction, content['fraction'])
-        self.error = content.get('error', self.error)
-        if 'path' in content:
+        if report.phase:
+            self.phase, self.fraction = report.phase, max(self.fraction, report.fraction)
+        self.error = report.error or self.error
+        if report.path:
             self._finished, self.fraction = True, 1.0
-            self.path, self.reason = content['path'], content['reason']
+            self.path, self.reason = report.path, report.reason

@@ -1,30 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process that builds an engine for a node: ``python -m ...build_process REQUEST NICENESS``.
+"""The process that builds an engine for a node; its arguments are REQUEST and NICENESS.
 
 REQUEST is an EngineRequest as JSON, NICENESS 0..19. It ends with the process that started it,
- stops building at SIGTERM, and tells its progress as one JSON object a line:
-``{"phase", "fraction"}``, at the end ``{"path", "reason"}`` or ``{"error"}``.
+stops building when asked to end, and tells its progress as one BuildReport a line, as JSON.
 """
 
 import ctypes
-import json
 import os
 import signal
 import sys
+from dataclasses import dataclass
 from types import FrameType
 
-from perception_nodes.inference.tensorrt.engine_builder import ensure_engine, request_from_json
+from perception_nodes import signals
+from perception_nodes.documents import decode_json, to_json
 from perception_nodes.types import PerceptionError
 
 PR_SET_PDEATHSIG = 1
+REFUSED = 2
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """One line: ``phase`` and ``fraction`` on the way; ``path`` and ``reason`` or ``error`` last.
+
+    ``reason`` says why it had to be built, '' if a good engine was there.
+    """
+
+    phase: str = ''
+    fraction: float = 0.0
+    path: str = ''
+    reason: str = ''
+    error: str = ''
 
 
 class _Cancel:
-    """Remembers that SIGTERM or SIGINT came."""
+    """Remembers that the process was asked to end."""
 
     def __init__(self) -> None:
         self.wanted = False
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in signals.TOLD:
             signal.signal(number, self._remember)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
@@ -33,29 +48,28 @@ class _Cancel:
 
 def main() -> int:
     """Build what the command line asks for; 0 done, 2 refused or cancelled."""
+    signals.exit_at_once('build')
     os.nice(int(sys.argv[2]))
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    from perception_nodes.inference.tensorrt.engine_builder import EngineRequest, ensure_engine
+
     cancel = _Cancel()
 
     def progress(phase: str, fraction: float) -> bool:
-        _tell({'phase': phase, 'fraction': round(fraction, 4)})
+        _tell(BuildReport(phase, round(fraction, 4)))
         return not cancel.wanted
 
     try:
-        path, reason = ensure_engine(request_from_json(json.loads(sys.argv[1])), progress)
+        path, reason = ensure_engine(decode_json(sys.argv[1], EngineRequest), progress)
     except (PerceptionError, OSError) as error:
-        _tell({'error': ' '.join(str(error).split())})
-        return 2
-    _tell({'path': str(path), 'reason': reason})
+        _tell(BuildReport(error=' '.join(str(error).split()) or repr(error)))
+        return REFUSED
+    _tell(BuildReport(path=str(path), reason=reason))
     return 0
 
 
-def _tell(content: dict[str, object]) -> None:
+def _tell(report: BuildReport) -> None:
     try:
-        print(json.dumps(content), flush=True)
+        print(to_json(report), flush=True)
     except BrokenPipeError:  # nobody listens any more; the engine is worth finishing all the same
         sys.stdout = open(os.devnull, 'w')  # noqa: SIM115, PTH123
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From an ONNX file to an engine in the cache, with NVIDIA's parser and builder."""
 
-import dataclasses
 import importlib.util
 import time
 from collections.abc import Callable, Mapping
@@ -9,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perception_nodes.files import write_atomically
 from perception_nodes.inference.memory import peak_memory_mb
 from perception_nodes.inference.model_card import ModelCard, load_model
 from perception_nodes.inference.runner import EngineFailedError
 from perception_nodes.inference.tensorrt.build_memory import gpu_memory
-from perception_nodes.inference.tensorrt.engine_cache import EngineCache, StaleEngineError
+from perception_nodes.inference.tensorrt.engine_cache import (
+    EngineCache,
+    StaleEngineError,
+    TimingCache,
+)
 from perception_nodes.inference.tensorrt.engine_key import (
     AMPERE_PLUS,
     EngineKey,
@@ -133,16 +135,15 @@ def ensure_engine(
         except StaleEngineError as error:
             reason = str(error)
         start = time.monotonic()
-        timing = cache.folder / f'timing-{plan.library.flavour}-{plan.library.version}.cache'
-        built = build(plan, progress, timing.read_bytes() if timing.is_file() else b'')
+        timing = TimingCache(cache.folder, plan.library.flavour, plan.library.version)
+        built = build(plan, progress, timing.read())
         facts = {
             'build_s': round(time.monotonic() - start, 2),
             'peak_memory_mb': round(peak_memory_mb()),
             **built.memory,
         }
         path = cache.store(plan.key, built.content, facts)
-        if built.timings:
-            write_atomically(timing, built.timings)
+        timing.write(built.timings)
     return path, reason
 
 
@@ -280,14 +281,3 @@ def _monitor(trt: Any, progress: Progress) -> Any:
             self.cancelled = self.cancelled or not progress(name, fraction)
 
     return Monitor()
-
-
-def request_from_json(content: Mapping[str, Any]) -> EngineRequest:
-    """Read a request back from parsed JSON."""
-    shapes = {name: tuple(shape) for name, shape in content['shapes'].items()}
-    return EngineRequest(**{**content, 'shapes': shapes})
-
-
-def request_to_json(request: EngineRequest) -> dict[str, Any]:
-    """Turn a request into what json.dumps takes."""
-    return dataclasses.asdict(request)

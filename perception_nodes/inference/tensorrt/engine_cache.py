@@ -5,10 +5,8 @@ A file is ``PNENGINE`` + length of the header (8 bytes, little endian) + header 
 size and sha256 of the plan, how it was built) + the plan as TensorRT serialised it.
 """
 
-import dataclasses
 import fcntl
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -17,17 +15,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perception_nodes.files import write_atomically
-from perception_nodes.inference.tensorrt.engine_key import EngineKey, key_from_json
+from perception_nodes.documents import decode_json, to_json
+from perception_nodes.files import (
+    FileKind,
+    open_lock,
+    read_file,
+    remove_leftovers,
+    write_atomically,
+)
+from perception_nodes.inference.tensorrt.engine_key import EngineKey
 from perception_nodes.types import PerceptionError
 
 MAGIC = b'PNENGINE'
 MAX_HEADER_BYTES = 1 << 20
 VARIABLE = 'PERCEPTION_ENGINES'
+ENGINE = FileKind('TensorRT engine', lambda head: head.startswith(MAGIC))
 
 
 class StaleEngineError(Exception):
     """An engine file that must not be loaded; says why."""
+
+
+@dataclass(frozen=True)
+class EngineHeader:
+    """What a file says of itself.
+
+    Attributes
+    ----------
+    key : what it is for.
+    plan_bytes, plan_sha256 : what must follow the header.
+    facts : build_s, peak_memory_mb (of the process), build_gpu_mb, engine_gpu_mb, built_at_s.
+    """
+
+    key: EngineKey
+    plan_bytes: int
+    plan_sha256: str
+    facts: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -36,16 +59,17 @@ class EngineFile:
 
     Attributes
     ----------
-    path, key : where it is and what it is for.
-    plan_bytes, plan_sha256 : what must follow the header.
-    facts : build_s, peak_memory_mb (of the process), build_gpu_mb, engine_gpu_mb, built_at_s.
+    path : where it is. header : see EngineHeader. plan_at : where the plan begins, bytes.
     """
 
     path: Path
-    key: EngineKey
-    plan_bytes: int
-    plan_sha256: str
-    facts: Mapping[str, Any]
+    header: EngineHeader
+    plan_at: int
+
+    @property
+    def key(self) -> EngineKey:
+        """What it is for."""
+        return self.header.key
 
 
 def engine_folder(folder: str | Path | None = None) -> Path:
@@ -81,10 +105,13 @@ class EngineCache:
         file = read_header(path)
         if told := key.difference(file.key):
             raise StaleEngineError(f'{path.name} is for {told}')
-        content = path.read_bytes()
-        plan = content[len(content) - file.plan_bytes:] if file.plan_bytes else b''
-        whole = len(content) == _header_end(content) + file.plan_bytes
-        if not whole or hashlib.sha256(plan).hexdigest() != file.plan_sha256:
+        try:
+            plan = read_file(path, 'engine')[file.plan_at:]
+        except PerceptionError as error:
+            raise StaleEngineError(str(error)) from None
+        header = file.header
+        whole = len(plan) == header.plan_bytes
+        if not whole or hashlib.sha256(plan).hexdigest() != header.plan_sha256:
             raise StaleEngineError(f'{path.name} is cut short or damaged')
         return plan
 
@@ -111,13 +138,12 @@ class EngineCache:
 
     def store(self, key: EngineKey, plan: bytes, facts: Mapping[str, Any]) -> Path:
         """Write an engine under its name, all at once."""
-        header = json.dumps({
-            'key': dataclasses.asdict(key), 'plan_bytes': len(plan),
-            'plan_sha256': hashlib.sha256(plan).hexdigest(),
-            'facts': {**facts, 'built_at_s': int(time.time())},
-        }).encode()
+        header = to_json(EngineHeader(
+            key, len(plan), hashlib.sha256(plan).hexdigest(),
+            {**facts, 'built_at_s': int(time.time())},
+        )).encode()
         content = MAGIC + len(header).to_bytes(8, 'little') + header + plan
-        write_atomically(self.path(key), content)
+        write_atomically(self.path(key), content, ENGINE)
         return self.path(key)
 
     def files(self) -> Iterator[tuple[Path, EngineFile | None, str]]:
@@ -132,23 +158,23 @@ class EngineCache:
     def building(self, key: EngineKey) -> Iterator[None]:
         """Hold the right to build a key; another process that wants it waits.
 
-        The kernel takes the lock back from a process that dies; what such a process had half
-        written under a temporary name is removed by the next one that holds the lock.
+        The kernel takes the lock back from a process that dies. The lock file goes at the end.
         """
+        path = self.folder / f'.{key.file_name}.lock'
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / f'.{key.file_name}.lock').open('w')
+            lock = _locked(path)
         except OSError as error:
             raise PerceptionError(
                 f'cannot write engines to {self.folder}: {error.strerror}; '
                 f'name another folder with engine_dir or {VARIABLE}'
             ) from None
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            for leftover in self.folder.glob(f'.{key.file_name}.*'):
-                if leftover.suffix != '.lock':
-                    leftover.unlink(missing_ok=True)
+        try:
+            remove_leftovers(self.folder, key.file_name)
             yield
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(lock)
 
     def _why_missing(self, key: EngineKey) -> str:
         for path, file, reason in self.files():
@@ -159,24 +185,68 @@ class EngineCache:
         return f'no engine of {key.name} in {self.folder}'
 
 
+def is_engine(path: Path) -> bool:
+    """Whether a file begins as engines of this package do, damaged or not."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open('rb') as file:
+            return ENGINE.recognises(file.read(len(MAGIC)))
+    except OSError:
+        return False
+
+
+class TimingCache:
+    """What one version of the library has measured so far; builds are quicker with it.
+
+    It is a help only: what is not there, foreign or cannot be written is done without.
+    """
+
+    MAGIC = b'PNTIMING'
+    KIND = FileKind('timing cache', lambda head: head.startswith(TimingCache.MAGIC))
+
+    def __init__(self, folder: Path, flavour: str, version: str) -> None:
+        self._path = folder / f'{flavour}-{version}.timings'
+
+    def read(self) -> bytes:
+        """Give what was measured, b'' if nothing."""
+        try:
+            content = read_file(self._path, 'timing cache')
+        except PerceptionError:
+            return b''
+        return content.removeprefix(self.MAGIC) if content.startswith(self.MAGIC) else b''
+
+    def write(self, timings: bytes) -> None:
+        """Keep what was measured, if that is anything."""
+        if timings:
+            with suppress(PerceptionError):
+                write_atomically(self._path, self.MAGIC + timings, self.KIND)
+
+
 def read_header(path: Path) -> EngineFile:
     """Read only the header; StaleEngineError if it is none of ours or damaged."""
+    if not path.is_file():
+        raise StaleEngineError(f'{path.name} is not a file')
     try:
         with path.open('rb') as file:
             start = file.read(16)
             length = int.from_bytes(start[8:], 'little')
             if start[:8] != MAGIC or len(start) != 16 or length > MAX_HEADER_BYTES:
                 raise StaleEngineError(f'{path.name} is not an engine of this package')
-            content = json.loads(file.read(length))
-        return EngineFile(
-            path, key_from_json(content['key']), int(content['plan_bytes']),
-            str(content['plan_sha256']), dict(content['facts']),
-        )
+            header = decode_json(file.read(length), EngineHeader)
     except OSError as error:
         raise StaleEngineError(f'{path.name} cannot be read: {error.strerror}') from None
-    except (ValueError, TypeError, KeyError):
+    except PerceptionError:
         raise StaleEngineError(f'{path.name} is cut short or damaged') from None
+    return EngineFile(path, header, 16 + length)
 
 
-def _header_end(content: bytes) -> int:
-    return 16 + int.from_bytes(content[8:16], 'little')
+def _locked(path: Path) -> int:
+    """Hold the lock of that name; the one before may have removed its file meanwhile."""
+    while True:
+        handle = open_lock(path)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle), path.lstat()):
+                return handle
+        os.close(handle)

@@ -7,12 +7,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from perception_nodes.inference.model_card import ANY, ModelCard
 from perception_nodes.inference.tensorrt.gpu import Gpu
 from perception_nodes.inference.tensorrt.library import RTX_CAPABILITIES, TensorrtLibrary
-from perception_nodes.types import PerceptionError
+from perception_nodes.types import ModelError, PerceptionError
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 AMPERE_PLUS = '8.0+'
@@ -43,6 +42,10 @@ class EngineKey:
     precision: str
     shapes: Shapes
     options: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r'[0-9]{1,3}\.[0-9]{1,3}\+?', self.compute_capability):
+            raise ModelError(f'{self.compute_capability!r:.40} is no compute capability')
 
     @property
     def digest(self) -> str:
@@ -81,13 +84,6 @@ _WORDS = {
     'version': 'TensorRT version', 'compute_capability': 'GPU of compute capability',
     'gpu_name': 'GPU', 'precision': 'precision', 'shapes': 'input shapes', 'options': 'options',
 }
-
-
-def key_from_json(content: Mapping[str, Any]) -> EngineKey:
-    """Read a key back; ValueError or TypeError if the fields are wrong."""
-    shapes = tuple((str(name), tuple(int(n) for n in shape)) for name, shape in content['shapes'])
-    options = tuple(str(option) for option in content['options'])
-    return EngineKey(**{**content, 'shapes': shapes, 'options': options})
 
 
 def make_key(

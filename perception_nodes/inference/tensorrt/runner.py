@@ -80,6 +80,7 @@ class TensorrtRunner:
         self._context = self._engine.create_execution_context()
         if self._context is None:
             raise EngineFailedError(f'no execution context: {self._last()}')
+        self._check_tensors()
         api = self._cuda.api
         self._stream = self._cuda.call(api.cudaStreamCreateWithFlags, api.cudaStreamNonBlocking)
         for index in range(self._engine.num_io_tensors):
@@ -160,6 +161,19 @@ class TensorrtRunner:
         dtype = np.dtype(trt.nptype(self._engine.get_tensor_dtype(name)))
         self._buffers[name] = PinnedBuffer(self._cuda, shape, dtype)
         self._context.set_tensor_address(name, self._buffers[name].device)
+
+    def _check_tensors(self) -> None:
+        """Refuse an engine that some other model was made into, whatever its file says."""
+        names = {self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)}
+        wanted = {spec.name for spec in (*self.card.inputs, *self.card.outputs)}
+        shapes = dict(self._key.shapes)
+        if names != wanted or any(
+            tuple(self._engine.get_tensor_shape(name)) != shape for name, shape in shapes.items()
+        ):
+            raise StaleEngineError(
+                f'{self._key.file_name} has tensors {sorted(names)}, not those of '
+                f'{self.card.name!r}: it is the engine of another model'
+            )
 
     def _enqueue(self) -> None:
         for spec in self.card.inputs:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from perception_nodes.inference.runner import Runner
+from perception_nodes.inference.runner import Runner, for_task
 from perception_nodes.pipelines.images import grey
 from perception_nodes.pipelines.visual_odometry.front_end import Indices
 from perception_nodes.pipelines.visual_odometry.learned import (
@@ -47,7 +47,7 @@ class LearnedLocalFeatures:
     min_similarity = 0.7
 
     def __init__(self, runner: Runner, min_score: float = 0.02) -> None:
-        self._runner = runner
+        self._runner = for_task(runner, 'features')
         self._min_score = min_score
         self.name = f'{runner.card.name} {runner.card.sha256[:16]}'.strip()
 

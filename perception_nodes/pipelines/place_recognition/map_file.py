@@ -2,19 +2,28 @@
 """A map as one .npz file: arrays without pickles and a JSON header that says what made it."""
 
 import io
-import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from perception_nodes.files import write_atomically
+from perception_nodes.array_files import read_arrays
+from perception_nodes.documents import decode_json, to_json
+from perception_nodes.files import FileKind, write_atomically
+from perception_nodes.geometry.se3 import is_rigid
 from perception_nodes.pipelines.place_recognition.place_map import Place, PlaceMap
-from perception_nodes.types import PerceptionError
+from perception_nodes.types import Array, MapError, PerceptionError
 
 SCHEMA = 1
+MAP = FileKind('place map', lambda head: (
+    head.startswith(b'PK') and b'header.npy' in head[:64] and b'"local_features"' in head
+))
+ARRAYS = (
+    'map_from_session', 'stamp_ns', 'session', 'count', 'odom_from_base', 'k', 'descriptor',
+    'points_px', 'local_descriptors', 'depth_m', 'sigma_m',
+)
+UNIT_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -25,21 +34,28 @@ class Makers:
     local_features: str
 
 
+@dataclass(frozen=True)
+class MapHeader:
+    """What a map says of itself: its layout, its makers, and how many places it holds."""
+
+    schema: int
+    descriptor: str
+    local_features: str
+    places: int
+
+
 def write_map(place_map: PlaceMap, makers: Makers, path: Path) -> None:
-    """Write all or nothing.
+    """Write all or nothing; of files that are there, only a map is replaced.
 
     Raises
     ------
-    PerceptionError
-        If the file cannot be written.
+    MapError
+        If the file cannot be written, or something else has that name.
     """
     places = place_map.places
-    header = {
-        'schema': SCHEMA, 'descriptor': makers.descriptor, 'local_features':
-        makers.local_features, 'places': len(places),
-    }
+    header = MapHeader(SCHEMA, makers.descriptor, makers.local_features, len(places))
     arrays: dict[str, Any] = {
-        'header': np.frombuffer(json.dumps(header).encode(), np.uint8),
+        'header': np.frombuffer(to_json(header).encode(), np.uint8),
         'map_from_session': np.stack(place_map.map_from_session),
         'stamp_ns': np.array([place.stamp_ns for place in places], np.int64),
         'session': np.array([place.session for place in places], np.int32),
@@ -53,7 +69,10 @@ def write_map(place_map: PlaceMap, makers: Makers, path: Path) -> None:
         arrays[name] = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
-    write_atomically(path, buffer.getvalue())
+    try:
+        write_atomically(path, buffer.getvalue(), MAP)
+    except PerceptionError as error:
+        raise MapError(str(error)) from None
 
 
 def read_map(path: Path, makers: Makers) -> PlaceMap:
@@ -61,55 +80,88 @@ def read_map(path: Path, makers: Makers) -> PlaceMap:
 
     Raises
     ------
-    PerceptionError
-        If the file is missing, cut, of another layout, or made by other models.
+    MapError
+        If the file is missing, cut, of another layout, made by other models, or holds what cannot
+        be: places without a session, poses that are no rigid motion, depths behind the camera.
     """
     if not path.is_file():
-        raise PerceptionError(f'no map at {path}; save one first, or correct map_path')
+        raise MapError(f'no map at {path}; save one first, or correct map_path')
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        header = json.loads(bytes(arrays['header']).decode())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise PerceptionError(f'{path} is not a whole map file: {error}') from None
-    if not isinstance(header, dict) or header.get('schema') != SCHEMA:
-        raise PerceptionError(f'{path} is a map of another layout; this version reads {SCHEMA}')
-    for kind, wanted in (
-        ('descriptor', makers.descriptor), ('local_features', makers.local_features)
-    ):
-        if header.get(kind) != wanted:
-            raise PerceptionError(
-                f'{path} was made with {kind} "{header.get(kind)}", not "{wanted}": '
+        # Arrays of a map are not packed: together they are no larger than the file.
+        arrays = read_arrays(path, ('header', *ARRAYS), most_bytes=path.stat().st_size)
+        header = decode_json(arrays['header'].tobytes(), MapHeader)
+    except (PerceptionError, OSError) as error:
+        raise MapError(f'{path} is not a whole map file: {error}') from None
+    if header.schema != SCHEMA:
+        raise MapError(f'{path} is a map of another layout; this version reads {SCHEMA}')
+    for kind in ('descriptor', 'local_features'):
+        made, wanted = getattr(header, kind), getattr(makers, kind)
+        if made != wanted:
+            raise MapError(
+                f'{path} was made with {kind} "{made:.60}", not "{wanted}": '
                 'use that model or record the map again'
             )
-    try:
-        return _assemble(arrays, int(header['places']))
-    except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise PerceptionError(f'{path} holds arrays that do not fit together: {error}') from None
+    wrong = _wrong(arrays, header.places)
+    if wrong:
+        raise MapError(f'{path} holds arrays that do not fit together: {wrong}')
+    return _assemble(arrays, header.places)
+
+
+def _wrong(arrays: dict[str, Array], count: int) -> str:
+    """Say what cannot be; '' if all is well."""
+    for name in ARRAYS:
+        if arrays[name].dtype.kind not in ('iu' if name in ('stamp_ns', 'session', 'count')
+                                           else 'f'):
+            return f'{name} is of type {arrays[name].dtype}'
+    counts, sessions = arrays['count'], arrays['map_from_session']
+    total = int(counts.sum())
+    wide = arrays['descriptor'].shape[1:]
+    deep = arrays['local_descriptors'].shape[1:] if total else ()
+    wanted = {
+        'stamp_ns': (count,), 'session': (count,), 'count': (count,), 'k': (count, 3, 3),
+        'odom_from_base': (count, 4, 4), 'descriptor': (count, *wide[:1]),
+        'points_px': (total, 2), 'local_descriptors': (total, *deep[:1]), 'depth_m': (total,),
+        'sigma_m': (total,),
+    }
+    for name, shape in wanted.items():
+        empty = not total and name in ('points_px', 'local_descriptors')
+        if arrays[name].shape != shape and not (empty and len(arrays[name]) == 0):
+            return f'{name} is {list(arrays[name].shape)}, not {list(shape)}'
+    if sessions.ndim != 3 or sessions.shape[1:] != (4, 4) or not len(sessions):
+        return 'sessions have no poses'
+    if count and not (0 <= arrays['session'].min() <= arrays['session'].max() < len(sessions)):
+        return 'a place belongs to no session'
+    if count and counts.min() < 0:
+        return 'a place has less than no keypoints'
+    return _impossible(arrays)
+
+
+def _impossible(arrays: dict[str, Array]) -> str:
+    """Say which values cannot be; '' if all can."""
+    for name in ('map_from_session', 'odom_from_base'):
+        poses = arrays[name]
+        if not is_rigid(poses[~np.isnan(poses).all((1, 2))]).all():
+            return f'{name} holds what is no rigid motion'
+    lengths = np.linalg.norm(arrays['descriptor'].astype(np.float64), axis=1)
+    if not (np.abs(lengths - 1) <= UNIT_TOLERANCE).all():
+        return 'descriptors are not of unit length'
+    for name in ('k', 'points_px', 'local_descriptors'):
+        if not np.isfinite(arrays[name]).all():
+            return f'{name} is not finite'
+    k = arrays['k']
+    if not ((k[:, 0, 0] > 0) & (k[:, 1, 1] > 0)).all():
+        return 'k holds a focal length that is not positive'
+    for name in ('depth_m', 'sigma_m'):
+        if (arrays[name] < 0).any():
+            return f'{name} holds negative values'
+    return ''
 
 
 def _assemble(arrays: dict[str, Any], count: int) -> PlaceMap:
-    """Build the map; ValueError if sizes or values are wrong."""
+    """Build the map of arrays that fit together."""
     result = PlaceMap()
-    counts, sessions = arrays['count'], arrays['map_from_session']
-    total = int(counts.sum())
-    wanted = {
-        'stamp_ns': (count,), 'session': (count,), 'count': (count,), 'k': (count, 3, 3),
-        'odom_from_base': (count, 4, 4),
-    }
-    for name, shape in wanted.items():
-        if arrays[name].shape != shape:
-            raise ValueError(f'{name} is {arrays[name].shape}, not {shape}')
-    for name in ('points_px', 'local_descriptors', 'depth_m', 'sigma_m'):
-        if len(arrays[name]) != total:
-            raise ValueError(f'{name} has {len(arrays[name])} rows, not {total}')
-    if sessions.ndim != 3 or sessions.shape[1:] != (4, 4) or not len(sessions):
-        raise ValueError('sessions have no poses')
-    if count and not (0 <= arrays['session'].min() <= arrays['session'].max() < len(sessions)):
-        raise ValueError('a place belongs to no session')
-    if not np.isfinite(arrays['descriptor']).all():
-        raise ValueError('descriptors are not finite')
-    result.map_from_session = list(sessions.astype(np.float64))
+    counts = arrays['count']
+    result.map_from_session = list(arrays['map_from_session'].astype(np.float64))
     ends = np.cumsum(counts)
     for i in range(count):
         part = slice(int(ends[i] - counts[i]), int(ends[i]))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from perception_nodes.geometry import se3
-from perception_nodes.inference.runner import Runner
+from perception_nodes.inference.runner import Runner, for_task
 from perception_nodes.pipelines.images import require_size, rgb_batch
 from perception_nodes.pipelines.place_recognition.config import PlaceRecognitionConfig
 from perception_nodes.pipelines.place_recognition.local_features import (
@@ -59,7 +59,7 @@ class PlaceRecognitionPipeline:
         features_runner: Runner | None = None,
     ) -> None:
         self.config = config or PlaceRecognitionConfig()
-        self._runner = runner
+        self._runner = for_task(runner, 'place_recognition')
         self._features: LocalFeatures = (
             OrbLocalFeatures() if features_runner is None
             else LearnedLocalFeatures(features_runner)
@@ -286,10 +286,8 @@ def probability_weights(
     """Take the logistic weights of the config, else of the model card, else the default."""
     if config.probability is not None:
         return config.probability
-    carded = runner.card.calibration.get('probability')
-    if isinstance(carded, list | tuple) and len(carded) == 3:
-        return float(carded[0]), float(carded[1]), float(carded[2])
-    return DEFAULT_PROBABILITY
+    carded = runner.card.numbers('probability', 3)
+    return DEFAULT_PROBABILITY if carded is None else (carded[0], carded[1], carded[2])
 
 
 def _usable(pose: FloatArray | None) -> FloatArray | None:

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
-from perception_nodes.inference.runner import Runner
+from perception_nodes.inference.runner import Runner, for_task
 from perception_nodes.pipelines.visual_odometry.front_end import Bools, Found, Grey, Indices, View
 from perception_nodes.pipelines.visual_odometry.lucas_kanade import halved
 from perception_nodes.types import Array, FloatArray
@@ -27,12 +27,12 @@ class LearnedFeatures:
         self, runner: Runner, *, min_score: float = 0.02, min_similarity: float = 0.6,
         search_px: float = 40.0, sigma_px: float = 0.8, sigma_floor_px: float = 0.1,
     ) -> None:
-        self._runner = runner
+        self._runner = for_task(runner, 'features')
         self._min_score = min_score
         self._min_similarity = min_similarity
         self._search_px = search_px
-        carded = runner.card.calibration.get('sigma_px', sigma_px)
-        self._variance_px2 = float(carded) ** 2 + sigma_floor_px**2
+        (carded_px,) = runner.card.numbers('sigma_px', 1) or (sigma_px,)
+        self._variance_px2 = carded_px**2 + sigma_floor_px**2
 
     def view(self, grey: Grey, image: Array) -> View:
         """Run the model."""

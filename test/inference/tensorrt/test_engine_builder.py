@@ -14,6 +14,7 @@ import onnx
 import onnxruntime
 import pytest
 
+from perception_nodes.documents import decode_json, to_json
 from perception_nodes.inference.model_card import card_path
 from perception_nodes.inference.tensorrt import cuda_runtime, engine_builder
 from perception_nodes.inference.tensorrt.background_build import BackgroundBuild
@@ -23,8 +24,6 @@ from perception_nodes.inference.tensorrt.engine_builder import (
     _configure,
     ensure_engine,
     plan_engine,
-    request_from_json,
-    request_to_json,
 )
 from perception_nodes.inference.tensorrt.engine_cache import EngineCache, read_header
 from perception_nodes.inference.tensorrt.gpu import Gpu
@@ -115,13 +114,13 @@ def test_the_memory_that_an_engine_will_take_is_told(
     rtx: ModuleType, deep_model: Path, make_deep_model: Callable
 ) -> None:
     path, _ = ensure_engine(request(deep_model))
-    small = read_header(path).facts
+    small = read_header(path).header.facts
     bytes_before = deep_model.stat().st_size
     assert small['engine_gpu_mb'] > bytes_before / 2**20
     make_deep_model(deep_model, channels=128)
     path, _ = ensure_engine(request(deep_model))
     more_mb = (deep_model.stat().st_size - bytes_before) / 2**20
-    assert read_header(path).facts['engine_gpu_mb'] - small['engine_gpu_mb'] > 0.9 * more_mb
+    assert read_header(path).header.facts['engine_gpu_mb'] - small['engine_gpu_mb'] > 0.9 * more_mb
 
 
 def test_memory_is_read_from_the_log_and_unknown_without_it() -> None:
@@ -200,7 +199,7 @@ def test_it_builds_on_the_device_that_was_named(
 def test_cancelling_leaves_nothing(rtx: ModuleType, deep_model: Path) -> None:
     with pytest.raises(PerceptionError, match='cancelled'):
         ensure_engine(request(deep_model), lambda phase, fraction: fraction < 0.3)
-    assert not visible(deep_model.parent / 'engines')
+    assert not [path.name for path in (deep_model.parent / 'engines').iterdir()]
 
 
 def test_what_cannot_be_built_is_one_line(rtx: ModuleType, deep_model: Path) -> None:
@@ -230,7 +229,7 @@ def test_the_library_that_needs_a_gpu_is_not_touched_without_one() -> None:
 
 def test_requests_survive_the_way_to_the_other_process(deep_model: Path) -> None:
     asked = request(deep_model, 'fp16', workspace_mb=100, version_compatible=True)
-    assert request_from_json(json.loads(json.dumps(request_to_json(asked)))) == asked
+    assert decode_json(to_json(asked), EngineRequest) == asked
     assert asked.options == ('level3', 'workspace100', 'version_compatible')
 
 
@@ -268,10 +267,11 @@ def test_a_process_that_dies_in_the_middle_leaves_nothing_and_the_next_one_build
 
     assert build.wait(listener)
     assert 0.1 < max(seen) < 1.0
-    assert not visible(tmp_path / 'engines')
+    assert not list((tmp_path / 'engines').glob('*.engine'))
     path, _ = ensure_engine(request(model))
     assert EngineCache(tmp_path / 'engines').load(plan_engine(request(model)).key)
-    assert path.is_file()
+    left = [path.name for path in (tmp_path / 'engines').iterdir()]
+    assert [name for name in left if not name.endswith('.timings')] == [path.name]
 
 
 def priority_of(process: int) -> int | None:
@@ -279,9 +279,3 @@ def priority_of(process: int) -> int | None:
     with contextlib.suppress(ProcessLookupError):
         return os.getpriority(os.PRIO_PROCESS, process)
     return None
-
-
-def visible(folder: Path) -> list[str]:
-    """Files that are neither locks nor timing caches."""
-    names = [path.name for path in folder.glob('*')] + [path.name for path in folder.glob('.*')]
-    return [name for name in names if not name.endswith('.lock') and 'timing' not in name]

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 
 from perception_nodes.inference.model_card import ModelCard, TensorSpec
 from perception_nodes.inference.tensorrt.engine_cache import (
+    MAGIC,
     EngineCache,
     StaleEngineError,
+    TimingCache,
     engine_folder,
 )
 from perception_nodes.inference.tensorrt.engine_key import (
@@ -60,7 +63,7 @@ def test_an_engine_comes_back_whole(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == [KEY.file_name]
     ((_, file, reason),) = cache.files()
     assert file is not None
-    assert (file.key, file.facts['build_s'], reason) == (KEY, 1.5, '')
+    assert (file.key, file.header.facts['build_s'], reason) == (KEY, 1.5, '')
 
 
 @pytest.mark.parametrize('field', OTHERS)
@@ -99,7 +102,7 @@ def test_a_damaged_engine_is_not_loaded(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_removed_by_the_next_builder(tmp_path: Path) -> None:
     cache = EngineCache(tmp_path)
-    half_written = tmp_path / f'.{KEY.file_name}.x3f9'
+    half_written = tmp_path / f'.{KEY.file_name}.{"0" * 12}.perception-part'
     half_written.write_bytes(PLAN)
     with pytest.raises(StaleEngineError, match='no engine of segmentation'):
         cache.load(KEY)
@@ -192,3 +195,57 @@ def test_targets() -> None:
 def test_asking_for_a_gpu_that_is_not_there_is_an_answer() -> None:
     assert probe_gpu(99) is None
     assert probe(99)[1]
+
+
+def test_the_lock_and_the_engine_are_no_way_to_other_files(tmp_path: Path) -> None:
+    victim = tmp_path / 'victim'
+    victim.write_text('precious')
+    cache = EngineCache(tmp_path / 'engines')
+    cache.folder.mkdir()
+    lock = cache.folder / f'.{KEY.file_name}.lock'
+    lock.symlink_to(victim)
+    with pytest.raises(PerceptionError, match='cannot write engines'), cache.building(KEY):
+        pass
+    cache.path(KEY).symlink_to(victim)
+    with pytest.raises(PerceptionError, match='is not a TensorRT engine'):
+        cache.store(KEY, PLAN, {})
+    TimingCache(cache.folder, 'tensorrt', '10').write(b'fast')
+    (cache.folder / 'tensorrt-11.timings').symlink_to(victim)
+    TimingCache(cache.folder, 'tensorrt', '11').write(b'fast')
+    assert victim.read_text() == 'precious'
+    assert TimingCache(cache.folder, 'tensorrt', '10').read() == b'fast'
+    assert TimingCache(cache.folder, 'tensorrt', '11').read() == b''
+
+
+def test_the_lock_goes_at_the_end(tmp_path: Path) -> None:
+    cache = EngineCache(tmp_path)
+    with cache.building(KEY):
+        assert [path.suffix for path in tmp_path.iterdir()] == ['.lock']
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('header', [
+    '[' * 500_000, '{}', '{"key": 5}', '{"plan_bytes": Infinity}', '{"plan_bytes": 1e400}',
+])
+def test_a_header_that_cannot_be_is_one_line(tmp_path: Path, header: str) -> None:
+    cache = EngineCache(tmp_path)
+    good = cache.store(KEY, PLAN, {})
+    damaged = bytearray(good.read_bytes())
+    for content in (header, *broken_headers(bytes(damaged))):
+        text = content.encode()
+        good.write_bytes(MAGIC + len(text).to_bytes(8, 'little') + text + PLAN)
+        with pytest.raises(StaleEngineError, match='damaged'):
+            cache.load(KEY)
+        ((_, file, reason),) = cache.files()
+        assert file is None
+        assert reason
+
+
+def broken_headers(content: bytes) -> list[str]:
+    """Give a good header with one field that cannot be."""
+    length = int.from_bytes(content[8:16], 'little')
+    header = json.loads(content[16:16 + length])
+    changes = [('name', 5), ('shapes', [['image', ['x']]]), ('compute_capability', 'new'),
+               ('options', None)]
+    return [json.dumps({**header, 'key': {**header['key'], name: value}})
+            for name, value in changes]
