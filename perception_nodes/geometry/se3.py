@@ -160,7 +160,7 @@ def is_rigid(a_from_b: FloatArray, tolerance: float = 1e-3) -> NDArray[np.bool_]
         gap = np.abs(turn @ np.swapaxes(turn, -1, -2) - np.eye(3)).max((-1, -2))
         proper = np.linalg.det(turn) > 0
     last = (a_from_b[..., 3, :] == [0, 0, 0, 1]).all(-1)
-    return np.isfinite(a_from_b).all((-1, -2)) & (gap <= tolerance) & proper & last
+    return np.asarray(np.isfinite(a_from_b).all((-1, -2)) & (gap <= tolerance) & proper & last)
 
 
 def transform_points(a_from_b: FloatArray, points_b: FloatArray) -> FloatArray:

@@ -6,12 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from perception_nodes.child import python_command
 from perception_nodes.ros import image_delivery
 
 STOP_S = 10.0
@@ -34,14 +34,14 @@ class NodeProcess:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.executable = executable
-        code = f'from perception_nodes.ros import start; raise SystemExit(start.{executable}())'
         arguments = [*ros_arguments(parameters or {}, remappings or {})]
         environment = {**image_delivery.environment(), **os.environ, **(environment or {})}
         with contextlib.ExitStack() as stack:
             output = None if log is None else stack.enter_context(Path(log).open('wb'))
             self.process = subprocess.Popen(
-                [sys.executable, '-c', code, *arguments], stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT if output else None, env=environment,
+                python_command(f'perception_nodes.ros.start:{executable}', *arguments),
+                stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT if output else None, env=environment,
             )
 
     def __enter__(self) -> 'NodeProcess':

@@ -136,7 +136,7 @@ def _wrong(arrays: dict[str, Array], count: int) -> str:
     return _impossible(arrays)
 
 
-def _impossible(arrays: dict[str, Array]) -> str:
+def _impossible(arrays: dict[str, Any]) -> str:
     """Say which values cannot be; '' if all can."""
     for name in ('map_from_session', 'odom_from_base'):
         poses = arrays[name]
