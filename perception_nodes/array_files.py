@@ -26,7 +26,7 @@ KNOWN_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 def read_arrays(
     path: Path, names: Iterable[str], *, most_bytes: int = MOST_BYTES
 ) -> dict[str, Array]:
-    """Read the named arrays of an archive; others in it are not looked at.
+    """Read an archive of just these arrays.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ def read_arrays(
     Raises
     ------
     PerceptionError
-        If the file is missing, is no such archive, is damaged, lacks an array, holds Python
-        objects, or would take more memory than that. The line does not name the file.
+        If the file is missing, is no such archive, is damaged, lacks an array or holds others,
+        holds Python objects, or would take more memory than that. The line does not name the file.
     """
     if not path.is_file():
         raise PerceptionError('it is missing or no file')
@@ -44,6 +44,8 @@ def read_arrays(
         with zipfile.ZipFile(path) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
             wanted = {name: _entry(entries, name) for name in names}
+            if len(wanted) != len(archive.infolist()):
+                raise PerceptionError('it holds more than the arrays that belong there')
             total = sum(entry.file_size for entry in wanted.values())
             if total > most_bytes:
                 raise PerceptionError(f'it unpacks to {total} bytes, more than {most_bytes}')

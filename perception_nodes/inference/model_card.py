@@ -264,7 +264,7 @@ def write_model(graph: bytes, card: ModelCard, path: str | Path) -> ModelCard:
     content = with_card(graph, card_to_json(dataclasses.replace(card, sha256='')))
     written = dataclasses.replace(card, sha256=hashlib.sha256(content).hexdigest())
     write_atomically(path, content)
-    write_card(written, card_path(path))
+    write_atomically(card_path(path), card_to_json(written).encode())
     return written
 
 
