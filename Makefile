@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint clean help
+.PHONY: demo test fuzz lint clean help
 .DELETE_ON_ERROR:
 
 help:  ## what can be made
@@ -15,6 +15,9 @@ demo: $(VENV)/.demo  ## render a drive, run the six nodes on it over ROS 2, open
 
 test: $(VENV)/.test  ## the whole suite
 	@$(BIN)/python -m pytest
+
+fuzz: $(VENV)/.test  ## damaged inputs of every kind, N each (make fuzz N=600)
+	@PERCEPTION_FUZZ=$(or $(N),600) $(BIN)/python -m pytest test/fuzz -s
 
 lint: $(VENV)/.test  ## ruff, mypy, and who may import whom
 	@$(BIN)/ruff check .

@@ -4,19 +4,26 @@
 One file, written to a temporary name and renamed: tensors and state can never disagree.
 """
 
-import json
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn, optim
 
-from perception_nodes.files import write_atomically
-from perception_nodes.types import PerceptionError
+from perception_nodes.documents import decode_json, to_json
+from perception_nodes.files import FileKind, write_atomically
+from perception_nodes.types import CheckpointError, PerceptionError
 
 FILE_NAME = 'checkpoint.safetensors'
+CHECKPOINT = FileKind('checkpoint', lambda head: head[8:].lstrip().startswith(b'{"__metadata__"'))
+# What each optimiser keeps of a parameter; "step" is one number, the rest is of its shape.
+MOMENTS: dict[str, tuple[frozenset[str], ...]] = {
+    'AdamW': (frozenset({'step', 'exp_avg', 'exp_avg_sq'}),),
+    'Muon': (frozenset({'momentum'}), frozenset({'step', 'mean', 'square'})),
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,10 @@ class TrainingState:
     seconds: float = 0.0
     optimizer: str = 'AdamW'
 
+    def __post_init__(self) -> None:
+        if self.step < 0 or not self.seconds >= 0:
+            raise CheckpointError(f'{self.step} steps in {self.seconds} s cannot be')
+
 
 def save_checkpoint(
     path: Path, state: TrainingState, network: nn.Module, average: nn.Module,
@@ -41,7 +52,7 @@ def save_checkpoint(
 
     Raises
     ------
-    PerceptionError
+    CheckpointError
         If it cannot be written; an older checkpoint is left as it was.
     """
     tensors = {f'network.{k}': v for k, v in network.state_dict().items()}
@@ -49,11 +60,11 @@ def save_checkpoint(
     for index, moments in optimizer.state_dict()['state'].items():
         tensors |= {f'optimizer.{index}.{k}': torch.as_tensor(v) for k, v in moments.items()}
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-    content = save(tensors, {'state': json.dumps(asdict(state))})
+    content = save(tensors, {'state': to_json(state)})
     try:
-        write_atomically(path, content)
+        write_atomically(path, content, CHECKPOINT)
     except PerceptionError as error:
-        raise PerceptionError(f'{error}; the checkpoint before it, if any, is intact') from error
+        raise CheckpointError(f'{error}; the checkpoint before it, if any, is intact') from error
 
 
 def read_checkpoint(path: Path) -> tuple[TrainingState, dict[str, Tensor]]:
@@ -61,19 +72,20 @@ def read_checkpoint(path: Path) -> tuple[TrainingState, dict[str, Tensor]]:
 
     Raises
     ------
-    PerceptionError
+    CheckpointError
         If there is none or it is not one.
     """
     if not path.is_file():
-        raise PerceptionError(f'no checkpoint {path}; train first, without --resume')
+        raise CheckpointError(f'no checkpoint {path}; train first, without --resume')
     try:
         with safe_open(path, 'pt') as file:
-            state = TrainingState(**json.loads(file.metadata()['state']))
+            state = decode_json((file.metadata() or {}).get('state', ''), TrainingState)
             return state, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
-        raise PerceptionError(
-            f'{path} is not a checkpoint of ours or is damaged ({error})'
-        ) from error
+    except Exception as error:  # safetensors and torch have no base in common
+        reason = ' '.join(str(error).split())[:200]
+        raise CheckpointError(
+            f'{path} is not a checkpoint of ours or is damaged ({reason})'
+        ) from None
 
 
 def load_weights(path: Path, network: nn.Module, network_name: str) -> TrainingState:
@@ -92,30 +104,50 @@ def restore(
 
     Raises
     ------
-    PerceptionError
+    CheckpointError
         If the checkpoint is missing, damaged, of another architecture or of another optimiser.
     """
     state, tensors = read_checkpoint(path)
     _check_network(path, state, network_name)
     if state.optimizer != type(optimizer).__name__:
-        raise PerceptionError(
+        raise CheckpointError(
             f'{path} was trained with {state.optimizer}, not with {type(optimizer).__name__}: '
             'begin with it (--warm-start) in another output folder instead of resuming it'
         )
     _load(path, network, tensors, 'network.')
     _load(path, average, tensors, 'average.')
-    moments: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        if key.startswith('optimizer.'):
-            _, index, name = key.split('.')
-            moments.setdefault(int(index), {})[name] = tensor
+    moments = _moments(path, tensors, optimizer)
     optimizer.load_state_dict(optimizer.state_dict() | {'state': moments})
     return state
 
 
+def _moments(
+    path: Path, tensors: dict[str, Tensor], optimizer: optim.Optimizer
+) -> dict[int, dict[str, Tensor]]:
+    """What the optimiser keeps of each parameter, by its number; checked."""
+    parameters = [p for group in optimizer.param_groups for p in group['params']]
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        if not key.startswith('optimizer.'):
+            continue
+        match = re.fullmatch(r'optimizer\.([0-9]{1,6})\.(\w+)', key)
+        if match is None or int(match[1]) >= len(parameters):
+            raise CheckpointError(f'{path} is damaged: {key!r:.60} is no state of a parameter')
+        wanted = () if match[2] == 'step' else tuple(parameters[int(match[1])].shape)
+        if tuple(tensor.shape) != wanted or not torch.isfinite(tensor).all():
+            raise CheckpointError(f'{path} is damaged: {key} is {list(tensor.shape)}, not '
+                                  f'{list(wanted)}, or not finite')
+        moments.setdefault(int(match[1]), {})[match[2]] = tensor
+    known = MOMENTS.get(type(optimizer).__name__)
+    for index, entry in moments.items():
+        if known is not None and frozenset(entry) not in known:
+            raise CheckpointError(f'{path} is damaged: state of parameter {index} is missing')
+    return moments
+
+
 def _check_network(path: Path, state: TrainingState, network_name: str) -> None:
     if state.network != network_name:
-        raise PerceptionError(
+        raise CheckpointError(
             f'{path} holds weights of {state.network}, not of {network_name}; '
             'choose another output folder or that recipe'
         )
@@ -128,7 +160,7 @@ def _load(path: Path, module: nn.Module, tensors: dict[str, Tensor], prefix: str
         k for k in own.keys() & weights.keys() if own[k].shape != weights[k].shape
     )
     if wrong:
-        raise PerceptionError(
+        raise CheckpointError(
             f'{path} is of another version of the network: {len(wrong)} tensors differ, '
             f'first {wrong[0]}; train anew or use the code that wrote it'
         )
