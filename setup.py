@@ -65,6 +65,8 @@ setup(
         'opencv-python-headless>=4.6,<5',
         'onnxruntime>=1.16',
         'rosbags>=0.11.9',
+        'lz4>=3.1',
+        'simplejpeg>=1.8',
         'backports.zstd>=1.0; python_version < "3.14"',
         'msgspec>=0.18',
         'pyyaml>=5.4',

@@ -3,14 +3,16 @@
 
 A camera is an image topic; its camera_info lies in the same namespace (image_transport's rule).
 A pair is two calibrated cameras of one size whose names differ in left and right, or of which
-one says in P[3] that it is the right one.
+one says in P[3] that it is the right one. A camera that is at fault does no harm to the others.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from perception_nodes.bags.reader import BagReader
+from perception_nodes.bags.reader import BagMessage, BagReader
+from perception_nodes.bags.storage_file import shown
 from perception_nodes.messages.camera import camera_from_info
+from perception_nodes.messages.image import image_size
 from perception_nodes.messages.topics import CAMERA_INFO, IMAGE, TOPICS, node_name
 from perception_nodes.types import Camera, PerceptionError
 
@@ -34,12 +36,18 @@ class CameraTopics:
     ----------
     image : topic of Image or CompressedImage.
     info : topic of its CameraInfo; '' if the bag has none.
-    camera : what the first CameraInfo says; None without one.
+    camera : what the first CameraInfo says; None without one, or of an uncalibrated camera.
+    problem : why there is no ``camera`` although there is a CameraInfo.
+    no_pair : why this camera is no half of a pair, where its name says that it is one.
+    beside : image topics of the other cameras of the bag, where it was not chosen by name.
     """
 
     image: str
     info: str = ''
     camera: Camera | None = None
+    problem: str = ''
+    no_pair: str = ''
+    beside: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -78,14 +86,18 @@ def find_cameras(
     if bool(left) != bool(right):
         raise PerceptionError('name both --left-topic and --right-topic, or neither')
     if left:
-        return StereoTopics(_named(bag, left), _named(bag, right))
+        pair = StereoTopics(_named(bag, left), _named(bag, right))
+        if reason := _no_baseline(pair.left, pair.right):
+            raise PerceptionError(f'{bag.path}: {reason}')
+        return pair
     if image:
         return _named(bag, image)
     cameras = list_cameras(bag)
     if not cameras:
-        shown = ', '.join(bag.topics()) or 'nothing at all'
-        raise PerceptionError(f'{bag.path} has no camera topic; it holds {shown}')
-    pairs = _pairs(cameras)
+        held = shown(list(bag.topics())) or 'nothing'
+        told = '; '.join(('', *bag.notes))
+        raise PerceptionError(f'{bag.path} has no camera topic; it holds {held}{told}')
+    pairs, reason = _pairs(cameras)
     if len(pairs) > 1:
         names = '; '.join(f'{pair.left.image} + {pair.right.image}' for pair in pairs)
         raise PerceptionError(
@@ -95,7 +107,9 @@ def find_cameras(
     if pairs:
         return pairs[0]
     calibrated = [camera for camera in cameras if camera.camera is not None]
-    return (calibrated or cameras)[0]
+    first = (calibrated or cameras)[0]
+    others = tuple(camera.image for camera in cameras if camera is not first)
+    return replace(first, no_pair=reason, beside=others)
 
 
 def list_cameras(bag: BagReader) -> list[CameraTopics]:
@@ -147,7 +161,7 @@ def _named(bag: BagReader, topic: str) -> CameraTopics:
     summary = bag.topics().get(topic)
     if summary is None:
         raise PerceptionError(
-            f'{bag.path} has no topic {topic}; it holds {", ".join(bag.topics())}'
+            f'{bag.path} has no topic {topic}; it holds {shown(list(bag.topics()))}'
         )
     if summary.type not in (IMAGE, COMPRESSED):
         raise PerceptionError(f'topic {topic} is {summary.type}, not an image')
@@ -157,42 +171,88 @@ def _named(bag: BagReader, topic: str) -> CameraTopics:
 
 
 def _with_info(bag: BagReader, topic: str) -> CameraTopics:
-    """Find the CameraInfo of an image topic and read its first message."""
+    """Find the CameraInfo of an image topic and read its first message.
+
+    Of several that may be meant the first one that says the image's size.
+    """
     topics = bag.topics()
     base = base_topic(topic)
     namespace, _, name = base.rpartition('/')
-    candidates = (
+    candidates = dict.fromkeys((
         f'{namespace}/camera_info', f'{base}/camera_info', f'{base}_info',
         f'{namespace}/{name.replace("image", "camera_info")}',
         f'{namespace}/{name.replace("image", "info")}',
-    )
-    for info in candidates:
-        summary = topics.get(info)
-        if summary and summary.type == CAMERA_INFO and (first := bag.first(info)):
-            try:
-                return CameraTopics(topic, info, camera_from_info(first.message))
-            except PerceptionError as error:
-                raise PerceptionError(f'{bag.path}: {info}: {error}') from None
-    return CameraTopics(topic)
-
-
-def _pairs(cameras: list[CameraTopics]) -> list[StereoTopics]:
-    """All pairs: by name where names say left and right, else by P[3]."""
-    named = [
-        pair for first, second in _LEFT_RIGHT
-        for pair in _pairs_by_name(cameras, first, second)
+    ))
+    found = [
+        _camera_of(topic, info, first) for info in candidates
+        if info in topics and topics[info].type == CAMERA_INFO and (first := bag.first(info))
     ]
-    return named or _pairs_by_projection(cameras)
+    if len(found) < 2:
+        return found[0] if found else CameraTopics(topic)
+    size = image_size(image.message) if (image := bag.first(topic)) else None
+    fitting = [c for c in found if c.camera and (c.camera.width, c.camera.height) == size]
+    return (fitting or found)[0]
 
 
-def _pairs_by_name(cameras: list[CameraTopics], first: str, second: str) -> list[StereoTopics]:
+def _camera_of(topic: str, info: str, first: BagMessage) -> CameraTopics:
+    try:
+        return CameraTopics(topic, info, camera_from_info(first.message))
+    except PerceptionError as error:
+        return CameraTopics(topic, info, problem=f'{info}: {error}')
+
+
+def _pairs(cameras: list[CameraTopics]) -> tuple[list[StereoTopics], str]:
+    """All pairs: by name where names say left and right, else by P[3]; and why one is none."""
+    named: list[StereoTopics] = []
+    reasons: list[str] = []
+    contradicted: set[str] = set()
     by_name = {camera.key: camera for camera in cameras}
-    pairs = []
-    for name, left in by_name.items():
-        right = by_name.get(second.join(name.rsplit(first, 1))) if first in name else None
-        if right is not None and left.camera and right.camera:
-            pairs.append(StereoTopics(left, _same_kind(left, right)))
-    return pairs
+    for first, second in _LEFT_RIGHT:
+        for name, left in by_name.items():
+            right = by_name.get(second.join(name.rsplit(first, 1))) if first in name else None
+            if right is None:
+                continue
+            if reason := _no_pair(left, right):
+                reasons.append(reason)
+                contradicted |= {left.key, right.key}
+            else:
+                named.append(StereoTopics(left, right))
+    others = [camera for camera in cameras if camera.key not in contradicted]
+    return named or _pairs_by_projection(others), reasons[0] if reasons else ''
+
+
+def _no_pair(left: CameraTopics, right: CameraTopics) -> str:
+    """Why two cameras that are named as a pair are none; '' if they are one."""
+    for camera in (left, right):
+        if camera.camera is None:
+            return camera.problem or f'{camera.image} has no camera_info'
+    if left.is_rectified != right.is_rectified:
+        return (
+            f'{left.image} and {right.image}: one is rectified and the other is not; '
+            'choose with --left-topic and --right-topic'
+        )
+    return _no_baseline(left, right)
+
+
+def _no_baseline(left: CameraTopics, right: CameraTopics) -> str:
+    """Why P[3] makes no pair of two cameras; '' if it does, or one has no calibration."""
+    if left.camera is None or right.camera is None:
+        return ''
+    left_p3, right_p3 = float(left.camera.p[0, 3]), float(right.camera.p[0, 3])
+    if left_p3 > right_p3:
+        return ''
+    names = f'{left.image} and {right.image} are no stereo pair'
+    if left_p3 == right_p3 == 0.0:
+        return f'{names}: P[3] is 0 in both camera_info, and -fx * baseline in that of a right one'
+    if left_p3 == right_p3:
+        return (
+            f'{names}: P[3] of the left camera_info ({left.info}) is {left_p3:g} as in the right '
+            'one, so the baseline is 0; it must be 0 in the left one'
+        )
+    return (
+        f'{names}: P[3] is {left_p3:g} in the left camera_info ({left.info}) and {right_p3:g} in '
+        'the right one; are left and right swapped?'
+    )
 
 
 def _pairs_by_projection(cameras: list[CameraTopics]) -> list[StereoTopics]:
@@ -204,13 +264,3 @@ def _pairs_by_projection(cameras: list[CameraTopics]) -> list[StereoTopics]:
         and left.camera.p[0, 0] == right.camera.p[0, 0]
         and left.camera.p[0, 3] == 0.0 > right.camera.p[0, 3]
     ]
-
-
-def _same_kind(left: CameraTopics, right: CameraTopics) -> CameraTopics:
-    """Refuse a pair of which one image is rectified and the other is raw."""
-    if left.is_rectified != right.is_rectified:
-        raise PerceptionError(
-            f'{left.image} and {right.image}: one is rectified and the other is not; '
-            'choose with --left-topic and --right-topic'
-        )
-    return right

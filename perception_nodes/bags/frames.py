@@ -1,42 +1,80 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frames of a bag, as the pipelines take them: decoded, rectified, left with its right."""
+"""The frames of a bag, as the pipelines take them: decoded, rectified, left with its right.
 
+What cannot be used is left out, counted and told; only a bag without any frame is an error.
+"""
+
+from array import array
+from collections import deque
 from collections.abc import Iterator
 
 from perception_nodes.bags.cameras import CameraTopics, StereoTopics
 from perception_nodes.bags.reader import BagMessage, BagReader
-from perception_nodes.messages.camera import camera_from_info, rectified
+from perception_nodes.bags.storage_file import plural
+from perception_nodes.messages.camera import camera_from_info, is_calibrated, rectified
+from perception_nodes.messages.camera_infos import CameraInfos
 from perception_nodes.messages.image import decode_image
-from perception_nodes.messages.pairing import StampPairer
+from perception_nodes.messages.pairing import PAIR_CAPACITY, PAIR_TOLERANCE_NS, StampPairer
 from perception_nodes.messages.primitives import stamp_ns
 from perception_nodes.pipelines.perception import MonoFrame, StereoFrame
 from perception_nodes.pipelines.rectification import Rectifier
-from perception_nodes.types import Camera, Image, PerceptionError, StereoRig
+from perception_nodes.time_order import CLOCK_JUMP_S, Arrival, TimeOrder
+from perception_nodes.types import BagError, Camera, Image, PerceptionError, StereoRig
 
-# Images that wait for their partner: a second of a fast camera.
-WAITING = 60
+__all__ = ['BagFrames']
+
+# Frames that wait for the camera_info of their stamp: it may be written after the image.
+_LOOK_AHEAD = 8
+
+_Images = tuple[BagMessage, ...]
 
 
 class _CameraStream:
-    """One camera's messages: images come out rectified, with the newest calibration."""
+    """One camera's messages: images come out rectified, with the calibration of their moment."""
 
-    def __init__(self, topics: CameraTopics) -> None:
+    def __init__(self, topics: CameraTopics, infos: int) -> None:
         self.topics = topics
-        self._camera = topics.camera
+        # A single one is latched: it holds for the whole recording.
+        self._latched = infos == 1
+        self._infos = CameraInfos()
+        self._own_stamps = False
         self._rectifier = Rectifier()
 
     def take_info(self, message: BagMessage) -> None:
         """Remember a CameraInfo."""
-        self._camera = camera_from_info(message.message)
+        self._infos.add(message.message, latched=self._latched)
+
+    def waits_for_info(self, image: BagMessage) -> bool:
+        """Tell whether the camera_info of an image is not there and may still come."""
+        if not self.topics.info:
+            return False
+        try:
+            match = self._infos.find(image.message)
+        except PerceptionError:
+            return True
+        self._own_stamps |= match.exact
+        if match.exact or not self._own_stamps:
+            return False
+        newest = stamp_ns(self._infos.newest.header.stamp)
+        return newest < stamp_ns(image.message.header.stamp)
 
     def rectify(self, message: BagMessage) -> tuple[Image, Camera | None]:
         """Decode and rectify an image."""
         image = decode_image(message.message)
-        if self._camera is None:
+        if not self.topics.info:
             return image, None
+        info = self._infos.find(message.message).info
+        if not is_calibrated(info):
+            return image, None
+        camera = camera_from_info(info)
+        if (camera.width, camera.height) != (image.width, image.height):
+            raise PerceptionError(
+                f'image is {image.width}x{image.height} but its camera_info says '
+                f'{camera.width}x{camera.height}'
+            )
         if self.topics.is_rectified:
-            return image, rectified(self._camera)
-        return self._rectifier(image, self._camera)
+            return image, rectified(camera)
+        return self._rectifier(image, camera)
 
 
 class BagFrames:
@@ -44,94 +82,151 @@ class BagFrames:
 
     Parameters
     ----------
-    bag : open.
+    bag : open; what of it is left out is in its ``notes``.
     topics : what ``cameras.find_cameras`` found.
     tolerance_ns : how far the stamps of a pair may be apart.
+    capacity : images that wait for their partner on each side.
+    clock_jump_s : a stamp that goes back by this much or more begins a new pass (a looped bag);
+        a frame that is late by less is dropped.
 
     Attributes
     ----------
-    pairer : after the last frame it tells how many images had no partner.
+    stamps : of the frames so far, nanoseconds.
+    pairer : it tells how many images had no partner. order : it tells what was not in order.
     """
 
     def __init__(
-        self, bag: BagReader, topics: StereoTopics | CameraTopics, tolerance_ns: int = 0
+        self, bag: BagReader, topics: StereoTopics | CameraTopics,
+        tolerance_ns: int = PAIR_TOLERANCE_NS, *, capacity: int = PAIR_CAPACITY,
+        clock_jump_s: float = CLOCK_JUMP_S,
     ) -> None:
         self.bag = bag
         self.topics = topics
-        self.pairer: StampPairer[BagMessage] = StampPairer(tolerance_ns, WAITING)
+        self.pairer: StampPairer[BagMessage] = StampPairer(tolerance_ns, capacity, clock_jump_s)
+        self.order = TimeOrder(clock_jump_s)
+        self.stamps: array[int] = array('q')
+        self._repeated = 0
+        self._first_reason = ''
+        cameras = (topics.left, topics.right) if isinstance(topics, StereoTopics) else (topics,)
+        held = bag.topics()
+        self._streams = tuple(
+            _CameraStream(camera, held[camera.info].count if camera.info else 0)
+            for camera in cameras
+        )
 
     def __len__(self) -> int:
         """Images of the (left) camera: as many frames if none is without its partner."""
-        camera = self.topics.left if isinstance(self.topics, StereoTopics) else self.topics
-        return self.bag.topics()[camera.image].count
+        return self.bag.topics()[self._streams[0].topics.image].count
 
     def __iter__(self) -> Iterator[StereoFrame | MonoFrame]:
-        if isinstance(self.topics, StereoTopics):
-            return self._pairs(self.topics)
-        return self._singles(self.topics)
+        waiting: deque[_Images] = deque()
+        for images in self._grouped():
+            if images:
+                waiting.append(images)
+            while waiting and (len(waiting) > _LOOK_AHEAD or not self._waits(waiting[0])):
+                yield from self._usable(waiting.popleft())
+        for images in waiting:
+            yield from self._usable(images)
+        self.pairer.clear()
+        self._check()
 
-    def _singles(self, topics: CameraTopics) -> Iterator[MonoFrame]:
-        stream = _CameraStream(topics)
-        for message in self.bag.messages(_names(topics)):
-            with _Telling(self.bag, message):
-                if message.topic == topics.info:
-                    stream.take_info(message)
-                    continue
-                frame = MonoFrame(*stream.rectify(message))
-            yield frame
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of the frames that were given."""
+        found = [*self.order.complaints()]
+        left, right = self.pairer.unpaired
+        if left or right:
+            found.append(f'without a partner: {left} left and {right} right images')
+        if self._repeated:
+            found.append(
+                f'{plural(self._repeated, "frame")} with the stamp of the one before: dropped, '
+                'their stamps do not advance'
+            )
+        return tuple(found)
 
-    def _pairs(self, topics: StereoTopics) -> Iterator[StereoFrame]:
-        left, right = _CameraStream(topics.left), _CameraStream(topics.right)
-        infos = {topics.left.info: left, topics.right.info: right}
-        for message in self.bag.messages([*_names(topics.left), *_names(topics.right)]):
-            with _Telling(self.bag, message):
+    def _grouped(self) -> Iterator[_Images]:
+        """Give the images of one moment; nothing where a camera_info came."""
+        infos = {stream.topics.info: stream for stream in self._streams if stream.topics.info}
+        names = [*infos, *(stream.topics.image for stream in self._streams)]
+        for message in self.bag.messages(names):
+            try:
                 if message.topic in infos:
                     infos[message.topic].take_info(message)
+                    yield ()
                     continue
-                add = self.pairer.left if message.topic == topics.left.image else self.pairer.right
-                pair = add(stamp_ns(message.message.header.stamp), message)
-            if pair is not None:
-                yield self._stereo_frame(left, pair[0], right, pair[1])
-        self.pairer.clear()
-        if not self.pairer.paired:
+                stamp = stamp_ns(message.message.header.stamp)
+            except PerceptionError as error:
+                self._leave_out(message, error)
+                continue
+            if len(self._streams) == 1:
+                yield (message,)
+                continue
+            is_left = message.topic == self._streams[0].topics.image
+            add = self.pairer.left if is_left else self.pairer.right
+            yield add(stamp, message) or ()
+
+    def _waits(self, images: _Images) -> bool:
+        return any(
+            stream.waits_for_info(image)
+            for stream, image in zip(self._streams, images, strict=True)
+        )
+
+    def _usable(self, images: _Images) -> Iterator[StereoFrame | MonoFrame]:
+        """Give the frame of some images; none if it is late, or an image is at fault."""
+        stamp = stamp_ns(images[0].message.header.stamp)
+        arrival = self.order.take(stamp)
+        if arrival is Arrival.REPEATED:
+            self._repeated += 1
+        if arrival in (Arrival.REPEATED, Arrival.LATE):
+            return
+        parts = []
+        for stream, image in zip(self._streams, images, strict=True):
+            try:
+                parts.append(stream.rectify(image))
+            except PerceptionError as error:
+                self._leave_out(image, error)
+                return
+        try:
+            frame = _frame(parts)
+        except PerceptionError as error:
+            self._leave_out(images[0], error)
+            return
+        self.stamps.append(stamp)
+        yield frame
+
+    def _leave_out(self, message: BagMessage, error: PerceptionError) -> None:
+        self.bag.leave_out(message, str(error))
+        self._first_reason = self._first_reason or (
+            f'{message.topic} at {message.recorded_ns} ns: {error}'
+        )
+
+    def _check(self) -> None:
+        """Refuse a bag of which no drive came: what was made of it would be nothing."""
+        names = ' and '.join(stream.topics.image for stream in self._streams)
+        if len(self.stamps) == 1 and self._repeated:
+            raise BagError(
+                f'{self.bag.path}: the stamps of {names} do not advance: all '
+                f'{self._repeated + 1} frames have the stamp '
+                f'{(self.order.newest_ns or 0) / 1e9:.9f} s'
+            )
+        if self.stamps:
+            return
+        if self._first_reason:
+            raise BagError(f'{self.bag.path}: no frame can be used: {self._first_reason}')
+        if len(self._streams) == 2 and not self.pairer.paired:
             gap = self.pairer.nearest_gap_ns
             apart = '' if gap is None else f' (the nearest are {gap / 1e6:.3f} ms apart)'
-            raise PerceptionError(
-                f'no stamps of {topics.left.image} and {topics.right.image} belong together'
-                f'{apart}; raise --tolerance-ms or synchronise the cameras'
+            raise BagError(
+                f'no stamps of {names} belong together{apart}; raise --tolerance-ms or '
+                'synchronise the cameras'
             )
+        told = '; '.join(self.bag.notes) or 'nothing of them could be read'
+        raise BagError(f'{self.bag.path}: no frame of {names}: {told}')
 
 
-    def _stereo_frame(
-        self, left: _CameraStream, left_message: BagMessage, right: _CameraStream,
-        right_message: BagMessage,
-    ) -> StereoFrame:
-        with _Telling(self.bag, left_message):
-            left_image, left_camera = left.rectify(left_message)
-        with _Telling(self.bag, right_message):
-            right_image, right_camera = right.rectify(right_message)
-            if left_camera is None or right_camera is None:
-                raise PerceptionError('a stereo pair needs camera_info of both cameras')
-            return StereoFrame(left_image, right_image, StereoRig(left_camera, right_camera))
-
-
-class _Telling:
-    """Adds bag, topic and time to what is wrong with a message."""
-
-    def __init__(self, bag: BagReader, message: BagMessage) -> None:
-        self._bag, self._message = bag, message
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, PerceptionError):
-            raise PerceptionError(
-                f'{self._bag.path}: {self._message.topic} at {self._message.recorded_ns} ns: '
-                f'{error}'
-            ) from None
-
-
-def _names(topics: CameraTopics) -> list[str]:
-    return [topics.image, topics.info] if topics.info else [topics.image]
-
+def _frame(parts: list[tuple[Image, Camera | None]]) -> StereoFrame | MonoFrame:
+    if len(parts) == 1:
+        return MonoFrame(*parts[0])
+    (left, left_camera), (right, right_camera) = parts
+    if left_camera is None or right_camera is None:
+        raise PerceptionError('a stereo pair needs camera_info of both cameras')
+    return StereoFrame(left, right, StereoRig(left_camera, right_camera))

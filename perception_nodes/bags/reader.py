@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a rosbag2, whoever wrote it: topics, and messages in the order they were recorded."""
+"""Reading a rosbag2, whoever wrote it: topics, and messages in the order they were recorded.
+
+What nobody asks for does no harm, and what is damaged is left out: counted, and told in ``notes``.
+"""
 
 import heapq
 from collections.abc import Collection, Iterator
@@ -9,16 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from rosbags.rosbag2 import Reader
-
 from perception_nodes.bags.factory import typestore
-from perception_nodes.bags.storage import (
-    damaged,
-    find_storage_files,
-    open_storage,
-    plain_message,
-)
-from perception_nodes.types import PerceptionError
+from perception_nodes.bags.limits import DEFAULT_LIMITS, BagLimits
+from perception_nodes.bags.storage import find_layout, open_storage, plain_message
+from perception_nodes.bags.storage_file import StorageFile, plural, shown
+from perception_nodes.types import BagError
+
+__all__ = ['BagMessage', 'BagReader', 'RawMessage', 'TopicSummary', 'full_type', 'open_bag']
+
+SERIALIZATION = 'cdr'
 
 
 @dataclass(frozen=True)
@@ -61,21 +63,28 @@ class BagReader:
     ----------
     path : folder of a rosbag2 (MCAP or sqlite3, split or compressed in any of rosbag2's ways),
         or one of its files.
+    limits : sizes above which nothing is unpacked.
 
     Raises
     ------
-    PerceptionError
-        If there is no bag, a split is missing, or a file is damaged.
+    BagError
+        If there is no bag, a split is missing, or a file cannot be read.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, limits: BagLimits = DEFAULT_LIMITS) -> None:
         self.path = Path(path)
+        self._limits = limits
         self._stack = ExitStack()
-        self._files: list[tuple[Path, Reader]] = []
+        self._notes: dict[str, None] = {}
+        self._left_out: dict[str, dict[int, str]] = {}
         try:
-            for file in find_storage_files(self.path):
-                self._files.append((file, open_storage(file, self._stack)))
-            self._check_serialization()
+            layout = find_layout(self.path)
+            self._files: list[StorageFile] = [
+                open_storage(file, limits, self._stack) for file in layout.files
+            ]
+            self._notes.update(dict.fromkeys(layout.notes))
+            self._topics = self._find_topics()
+            self._compare(layout.counts)
         except BaseException:
             self._stack.close()
             raise
@@ -92,23 +101,32 @@ class BagReader:
     def close(self) -> None:
         """Close the files."""
         self._stack.close()
-        self._files = []
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of the bag: what is damaged, and what was left out so far."""
+        lines = dict(self._notes)
+        for file in self._files:
+            lines |= file.problems
+        for topic, reasons in self._left_out.items():
+            first_ns = min(reasons)
+            lines[
+                f'{plural(len(reasons), "message")} of {topic} left out; the one recorded at '
+                f'{first_ns / 1e9:.3f} s: {reasons[first_ns]}'
+            ] = None
+        return tuple(lines)
 
     def topics(self) -> dict[str, TopicSummary]:
-        """List the topics by name; a type name of the old form gets its ``/msg/``."""
-        found: dict[str, TopicSummary] = {}
-        for connection in (c for _, reader in self._files for c in reader.connections):
-            kind = full_type(connection.msgtype)
-            known = found.get(connection.topic, TopicSummary(kind, 0))
-            if known.type != kind:
-                raise PerceptionError(
-                    f'{self.path}: topic {connection.topic} has two types, {known.type} and {kind}'
-                )
-            found[connection.topic] = TopicSummary(kind, known.count + connection.msgcount)
-        return dict(sorted(found.items()))
+        """List the topics by name; a type name of the old form gets its ``/msg/``.
+
+        Topics that are not of ROS 2 (JSON beside CDR), and those of two types, are not listed.
+        """
+        return dict(self._topics)
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[BagMessage]:
         """Give messages in the order of their recording, over all files.
+
+        A damaged message is left out, see ``notes``.
 
         Parameters
         ----------
@@ -116,57 +134,95 @@ class BagReader:
 
         Raises
         ------
-        PerceptionError
-            If a message is damaged, or its type is not known.
+        BagError
+            If the type of a message is not known.
         """
-        for topic, kind, recorded_ns, data in self.raw_messages(topics):
-            yield BagMessage(topic, kind, recorded_ns, self._deserialize(topic, kind, data))
+        for raw in self.raw_messages(topics):
+            if raw.type not in typestore().types:
+                raise BagError(
+                    f'{self.path}: topic {raw.topic} has the unknown type {raw.type}'
+                )
+            try:
+                message = typestore().deserialize_cdr(raw.data, raw.type)
+            # Generated code on foreign bytes fails in many ways.
+            except Exception as error:
+                reason = ' '.join(str(error).split())[:100]
+                self.leave_out(
+                    raw, f'not a valid {raw.type} ({type(error).__name__}: {reason})'
+                )
+                continue
+            yield BagMessage(raw.topic, raw.type, raw.recorded_ns, message)
 
     def raw_messages(self, topics: Collection[str] | None = None) -> Iterator[RawMessage]:
         """Give messages as :meth:`messages` does, but as the CDR bytes that were recorded."""
-        streams = [self._raw(path, reader, topics) for path, reader in self._files]
+        wanted = self._topics.keys() if topics is None else self._topics.keys() & set(topics)
+        streams = [self._raw(file, wanted) for file in self._files]
         return heapq.merge(*streams, key=lambda raw: raw.recorded_ns)
 
     def first(self, topic: str) -> BagMessage | None:
-        """Give the first message of a topic; None if there is none."""
+        """Give the first message of a topic that is whole; None if there is none."""
         return next(self.messages([topic]), None)
 
-    def _raw(
-        self, path: Path, reader: Reader, topics: Collection[str] | None
-    ) -> Iterator[RawMessage]:
-        connections = [c for c in reader.connections if topics is None or c.topic in topics]
-        if not connections:
-            return
-        try:
-            for connection, recorded_ns, data in reader.messages(connections):
-                kind = full_type(connection.msgtype)
-                yield RawMessage(connection.topic, kind, recorded_ns, plain_message(data))
-        # A parser on foreign bytes fails in many ways; all of them mean a damaged file.
-        except Exception as error:
-            raise PerceptionError(damaged(path, error)) from error
+    def leave_out(self, message: BagMessage | RawMessage, reason: str) -> None:
+        """Note that a message was not used, and why; asked again for the same one, once."""
+        reasons = self._left_out.setdefault(message.topic, {})
+        reasons.setdefault(message.recorded_ns, reason)
 
-    def _deserialize(self, topic: str, kind: str, data: bytes) -> Any:
-        store = typestore()
-        if kind not in store.types:
-            raise PerceptionError(f'{self.path}: topic {topic} has the unknown type {kind}')
-        try:
-            return store.deserialize_cdr(data, kind)
-        # As above: generated code on foreign bytes.
-        except Exception as error:
-            raise PerceptionError(
-                f'{self.path}: a message of topic {topic} is not a valid {kind} '
-                f'({type(error).__name__}: {error})'
-            ) from error
+    def note(self, line: str) -> None:
+        """Note something that the user should know of the bag."""
+        self._notes[line] = None
 
-    def _check_serialization(self) -> None:
-        for path, reader in self._files:
-            for connection in reader.connections:
-                form = getattr(connection.ext, 'serialization_format', 'cdr')
-                if form != 'cdr':
-                    raise PerceptionError(
-                        f'{path}: topic {connection.topic} is serialized as {form!r}; '
-                        'only ROS 2 bags (cdr) are read'
-                    )
+    def _raw(self, file: StorageFile, topics: Collection[str]) -> Iterator[RawMessage]:
+        wanted = {key: c for key, c in file.channels.items() if c.topic in topics}
+        for key, recorded_ns, data in file.messages(wanted.keys()) if wanted else ():
+            channel = wanted[key]
+            raw = RawMessage(channel.topic, full_type(channel.type), recorded_ns, data)
+            try:
+                yield raw._replace(data=plain_message(data, self._limits))
+            except (ValueError, BagError) as error:
+                self.leave_out(raw, str(error))
+
+    def _find_topics(self) -> dict[str, TopicSummary]:
+        channels = [channel for file in self._files for channel in file.channels.values()]
+        foreign = {c.topic: c.serialization for c in channels if c.serialization != SERIALIZATION}
+        if channels and len(foreign) == len({channel.topic for channel in channels}):
+            topic, form = min(foreign.items())
+            raise BagError(
+                f'{self.path}: topic {topic} is serialized as {form!r}; only ROS 2 bags '
+                f'({SERIALIZATION}) are read'
+            )
+        types: dict[str, set[str]] = {}
+        counts: dict[str, int] = {}
+        for channel in channels:
+            types.setdefault(channel.topic, set()).add(full_type(channel.type))
+            counts[channel.topic] = counts.get(channel.topic, 0) + channel.count
+        for form in sorted(set(foreign.values())):
+            names = sorted(topic for topic in foreign if foreign[topic] == form)
+            self._notes[f'left out: {shown(names)}, serialized as {form!r} and not as '
+                        f'{SERIALIZATION}'] = None
+        for topic, names in types.items():
+            if len(names) > 1:
+                self._notes[f'left out: {topic}, which has the types '
+                            f'{" and ".join(sorted(names))}'] = None
+        return {
+            topic: TopicSummary(min(names), counts[topic])
+            for topic, names in sorted(types.items()) if len(names) == 1 and topic not in foreign
+        }
+
+    def _compare(self, said: dict[str, int]) -> None:
+        """Compare what metadata.yaml says with what the files hold."""
+        held: dict[str, int] = {}
+        for channel in (c for file in self._files for c in file.channels.values()):
+            held[channel.topic] = held.get(channel.topic, 0) + channel.count
+        fewer = [
+            f'{topic} {held.get(topic, 0)} of {number}' for topic, number in sorted(said.items())
+            if held.get(topic, 0) < number
+        ]
+        if fewer:
+            self._notes[
+                f'{self.path}: the files hold fewer messages than metadata.yaml says: '
+                f'{shown(fewer, 4)}'
+            ] = None
 
 
 def open_bag(path: str | Path) -> BagReader:
@@ -177,4 +233,4 @@ def open_bag(path: str | Path) -> BagReader:
 def full_type(name: str) -> str:
     """Give a type name its middle part: 'sensor_msgs/Image' was written until 2019."""
     package, _, rest = name.partition('/')
-    return name if '/' in rest else f'{package}/msg/{rest}'
+    return name if not rest or '/' in rest else f'{package}/msg/{rest}'

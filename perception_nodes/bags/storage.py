@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files behind a bag: found, unpacked, checked. What they hold is read elsewhere.
+"""The files behind a recording: found, unpacked, opened. What they hold is read elsewhere.
 
 A rosbag2 is a folder of .mcap or .db3 files with a metadata.yaml, often split, sometimes with
 each file zstd-compressed; people also keep a bare file, or lose the metadata.yaml.
@@ -7,95 +7,121 @@ each file zstd-compressed; people also keep a bare file, or lose the metadata.ya
 
 import re
 import shutil
-import sys
-import tempfile
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
-from rosbags.rosbag2 import Reader
 
-from perception_nodes.types import PerceptionError
+from perception_nodes.bags.limits import BagLimits, too_large, unpacked, zstd
+from perception_nodes.bags.mcap_file import McapFile
+from perception_nodes.bags.sqlite_file import SqliteFile
+from perception_nodes.bags.storage_file import StorageFile, shown
+from perception_nodes.files import temporary_folder
+from perception_nodes.types import BagError
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+__all__ = ['Layout', 'find_layout', 'open_storage', 'plain_message']
 
-SUFFIXES = ('.mcap', '.db3')
+FORMATS: dict[str, type[McapFile] | type[SqliteFile]] = {'.mcap': McapFile, '.db3': SqliteFile}
 ZSTD_SUFFIXES = ('.zstd', '.zst')
-_ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 METADATA = 'metadata.yaml'
+_ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
+_MOST_METADATA_BYTES = 16 << 20
+# Written by libyaml where it is there: a metadata.yaml of many splits is long.
+_LOADER = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+_FREE_BYTES = 1 << 30
 
 
-def find_storage_files(path: Path) -> list[Path]:
-    """List the files of a bag, in order.
+@dataclass(frozen=True)
+class Layout:
+    """The files of a recording in order, and what metadata.yaml says that they hold.
+
+    Attributes
+    ----------
+    counts : messages by topic; empty without metadata.yaml.
+    notes : what is strange about it, for the user.
+    """
+
+    files: tuple[Path, ...]
+    counts: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def find_layout(path: Path) -> Layout:
+    """Find the files of a recording.
 
     Parameters
     ----------
-    path : the bag's folder, or one of its files.
+    path : its folder, or one of its files.
 
     Raises
     ------
-    PerceptionError
-        If there is no bag here, or a file that metadata.yaml names is missing.
+    BagError
+        If there is no recording here, or a file that metadata.yaml names is missing.
     """
     if not path.exists():
-        raise PerceptionError(f'no bag at {path}: there is no such file or folder')
+        raise BagError(f'no bag at {path}: there is no such file or folder')
     if path.is_file():
         if not _is_storage(path):
-            raise PerceptionError(f'{path} is not a rosbag2 file (.mcap or .db3)')
-        return [path]
+            raise BagError(f'{path} is not a rosbag2 file (.mcap or .db3)')
+        return Layout((path,))
+    files = tuple(sorted((p for p in path.iterdir() if _is_storage(p)), key=_split_order))
+    notes: tuple[str, ...] = ()
     if (path / METADATA).is_file():
-        return _files_of_metadata(path)
-    files = sorted((p for p in path.iterdir() if _is_storage(p)), key=_split_order)
+        try:
+            return _layout_of_metadata(path, files)
+        except (OSError, yaml.YAMLError, LookupError, TypeError, ValueError, RecursionError,
+                AttributeError) as error:
+            reason = ' '.join(str(error).split())[:200] or type(error).__name__
+            line = (
+                f'{path / METADATA} is empty or damaged ({reason}); `ros2 bag reindex` makes it '
+                'anew'
+            )
+            if not files:
+                raise BagError(line) from None
+            notes = (f'{line}: the files are read as they lie there',)
     if not files:
-        raise PerceptionError(f'{path} is not a rosbag2: it holds no metadata.yaml, .mcap or .db3')
-    return files
+        raise BagError(f'{path} is not a rosbag2: it holds no metadata.yaml, .mcap or .db3')
+    return Layout(files, notes=notes)
 
 
-def open_storage(path: Path, stack: ExitStack) -> Reader:
-    """Open one file; the stack closes it. A zstd-compressed file is unpacked beside no one else.
+def open_storage(path: Path, limits: BagLimits, stack: ExitStack) -> StorageFile:
+    """Open one file; the stack closes it. A file compressed as a whole is unpacked beside no one.
 
     Raises
     ------
-    PerceptionError
-        If the file is damaged or cannot be read.
+    BagError
+        If the file cannot be read, or is larger than the limits allow.
     """
     try:
-        if path.suffix in ZSTD_SUFFIXES:
-            path = _unpacked(path, stack)
-        return stack.enter_context(Reader(path))
-    # A parser on foreign bytes fails in many ways; all of them mean a damaged file.
-    except Exception as error:
-        raise PerceptionError(damaged(path, error)) from error
+        plain = _unpacked(path, limits, stack) if path.suffix in ZSTD_SUFFIXES else path
+        storage = FORMATS[plain.suffix](plain, limits)
+    except OSError as error:
+        raise BagError(f'cannot read {path}: {error.strerror or error}') from None
+    stack.callback(storage.close)
+    return storage
 
 
-def plain_message(data: bytes) -> bytes:
-    """Unpack a message of a bag whose messages are compressed one by one."""
+def plain_message(data: bytes, limits: BagLimits) -> bytes:
+    """Unpack a message of a bag whose messages are compressed one by one.
+
+    Raises
+    ------
+    BagError, ValueError
+        If it is too large, or damaged.
+    """
     # No CDR starts with zstd's magic: its first byte is 0.
-    return zstd.decompress(data) if data[:4] == _ZSTD_MAGIC else data
-
-
-def damaged(path: Path, error: Exception) -> str:
-    """Say in one line what is wrong with a file that the bag library could not read."""
-    if isinstance(error, OSError) and error.strerror:
-        return f'cannot read {path}: {error.strerror}'
-    reason = ' '.join(str(error).split()) or type(error).__name__
-    if 'magic' in reason or 'footer' in reason:
-        return (
-            f'{path} is damaged or was cut off ({reason.rstrip(".")}): '
-            'an interrupted recording may be repaired with `mcap recover`'
-        )
-    return f'{path} is damaged: {reason}'
+    if data[:4] != _ZSTD_MAGIC:
+        return data
+    return unpacked(data, 'zstd', limits.message_bytes, 'a message')
 
 
 def _is_storage(path: Path) -> bool:
     name = PurePosixPath(path.name)
     if name.suffix in ZSTD_SUFFIXES:
         name = PurePosixPath(name.stem)
-    return name.suffix in SUFFIXES
+    return name.suffix in FORMATS and not path.name.startswith('.')
 
 
 def _split_order(path: Path) -> list[Any]:
@@ -104,26 +130,42 @@ def _split_order(path: Path) -> list[Any]:
     return [int(part) if part.isdigit() else part for part in parts]
 
 
-def _files_of_metadata(folder: Path) -> list[Path]:
-    try:
-        content = yaml.safe_load((folder / METADATA).read_text('utf8'))
-        names = content['rosbag2_bagfile_information']['relative_file_paths']
-        # Before version 4 the paths held the folder too.
-        files = [folder / PurePosixPath(name).name for name in names]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        reason = ' '.join(str(error).split())
-        raise PerceptionError(f'{folder / METADATA} cannot be read: {reason}') from None
-    files = [_compressed_or_plain(file) for file in files]
+def _layout_of_metadata(folder: Path, present: tuple[Path, ...]) -> Layout:
+    metadata = folder / METADATA
+    if metadata.stat().st_size > _MOST_METADATA_BYTES:
+        raise ValueError(f'it is larger than {_MOST_METADATA_BYTES >> 20} MB')
+    content = yaml.load(metadata.read_text('utf8'), _LOADER)
+    information = content['rosbag2_bagfile_information']
+    # Before version 4 the paths held the folder too.
+    files = tuple(
+        _compressed_or_plain(folder / PurePosixPath(name).name)
+        for name in information['relative_file_paths']
+    )
     missing = [file.name for file in files if not file.is_file()]
     if missing:
-        shown = ', '.join(missing[:3]) + (', ...' if len(missing) > 3 else '')
-        raise PerceptionError(
+        raise BagError(
             f'{folder} is incomplete: {len(missing)} of its {len(files)} files are missing '
-            f'({shown}); copy them here, or give one of the files that are there'
+            f'({shown(missing, 3)}); copy them here, or give one of the files that are there'
         )
     if not files:
-        raise PerceptionError(f'{folder / METADATA} names no files: the recording is empty')
-    return files
+        if present:
+            raise ValueError('it names no files')
+        raise BagError(f'{metadata} names no files: the recording is empty')
+    counts: dict[str, int] = {}
+    for entry in information.get('topics_with_message_count') or ():
+        name, number = str(entry['topic_metadata']['name']), int(entry['message_count'])
+        counts[name] = counts.get(name, 0) + number
+    left_out = [file.name for file in present if file not in files]
+    # A file compressed as a whole often lies beside what it was made of.
+    left_out = [name for name in left_out if not any(
+        name.removesuffix(end) == file.name.removesuffix(end)
+        for end in ZSTD_SUFFIXES for file in files
+    )]
+    notes = (
+        f'{folder}: {len(left_out)} files that metadata.yaml does not name are left out '
+        f'({shown(left_out, 3)}); `ros2 bag reindex` adds them',
+    ) if left_out else ()
+    return Layout(files, counts, notes)
 
 
 def _compressed_or_plain(file: Path) -> Path:
@@ -138,9 +180,24 @@ def _compressed_or_plain(file: Path) -> Path:
     return file
 
 
-def _unpacked(path: Path, stack: ExitStack) -> Path:
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix='perception_bag_'))
-    target = Path(folder) / path.stem
-    with zstd.open(path, 'rb') as source, target.open('wb') as sink:
-        shutil.copyfileobj(source, sink, 1 << 22)
+def _unpacked(path: Path, limits: BagLimits, stack: ExitStack) -> Path:
+    folder = stack.enter_context(temporary_folder('perception_bag'))
+    target = folder / path.stem
+    size = 0
+    try:
+        with zstd.open(path, 'rb') as source, target.open('wb') as sink:
+            while block := source.read(1 << 22):
+                size += len(block)
+                if size > limits.file_bytes:
+                    raise BagError(
+                        f'{path} unpacks to {too_large(limits.file_bytes)}'
+                    )
+                if size % (1 << 26) < len(block) and shutil.disk_usage(folder).free < _FREE_BYTES:
+                    raise BagError(
+                        f'{path} does not fit into {folder.parent} when it is unpacked; '
+                        'unpack it yourself, or set TMPDIR to a larger disk'
+                    )
+                sink.write(block)
+    except (zstd.ZstdError, EOFError) as error:
+        raise BagError(f'{path} is damaged or cut off: {error}') from None
     return target

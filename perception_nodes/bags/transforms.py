@@ -12,7 +12,10 @@ STATIC = '/tf_static'
 
 
 def static_transforms(bag: BagReader) -> dict[str, tuple[str, FloatArray]]:
-    """Read /tf_static: child frame to (parent frame, parent_from_child [4, 4])."""
+    """Read /tf_static: child frame to (parent frame, parent_from_child [4, 4]).
+
+    A transform that is none (a quaternion 0 0 0 0) is passed over, as tf2 does, and noted.
+    """
     if STATIC not in bag.topics():
         return {}
     tree = {}
@@ -23,7 +26,7 @@ def static_transforms(bag: BagReader) -> dict[str, tuple[str, FloatArray]]:
             try:
                 tree[child] = (parent, transform_of_transform(transform.transform))
             except PerceptionError as error:
-                raise PerceptionError(f'{bag.path}: {STATIC} of {child}: {error}') from None
+                bag.note(f'{STATIC} from {parent} to {child} is passed over: {error}')
     return tree
 
 

@@ -11,6 +11,11 @@ from perception_nodes.messages.primitives import header
 from perception_nodes.types import Camera, PerceptionError
 
 
+def is_calibrated(message: Any) -> bool:
+    """Tell whether a sensor_msgs/CameraInfo is of a calibrated camera: K[0] is not 0."""
+    return bool(message.k[0] != 0.0)
+
+
 def camera_from_info(message: Any) -> Camera:
     """Give the calibration of the image that the message comes with.
 

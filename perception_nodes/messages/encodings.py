@@ -51,10 +51,14 @@ ENCODINGS: dict[str, Encoding] = {
     'rgba8': Encoding('u1', 4, cv2.COLOR_RGBA2RGB),
     'bgra8': Encoding('u1', 4, cv2.COLOR_BGRA2RGB),
     '8UC4': Encoding('u1', 4, cv2.COLOR_BGRA2RGB),
+    '8UC2': Encoding('u1', 2),
     'mono16': Encoding('u2', 1),
     '16UC1': Encoding('u2', 1),
     'rgb16': Encoding('u2', 3),
     'bgr16': Encoding('u2', 3, cv2.COLOR_BGR2RGB),
+    'rgba16': Encoding('u2', 4, cv2.COLOR_RGBA2RGB),
+    'bgra16': Encoding('u2', 4, cv2.COLOR_BGRA2RGB),
+    '16SC1': Encoding('i2', 1),
     '32FC1': Encoding('f4', 1),
     '32FC2': Encoding('f4', 2),
     '32FC3': Encoding('f4', 3),
@@ -77,7 +81,7 @@ def find_encoding(name: str) -> Encoding:
     """
     if name not in ENCODINGS:
         raise PerceptionError(
-            f'image encoding {name!r} is not known; convert it to one of '
-            'mono8 rgb8 bgr8 rgba8 bgra8 mono16 16UC1 32FC1 bayer_* yuv422 yuv422_yuy2'
+            f'image encoding {name[:40]!r} is not known; convert it to one of '
+            'mono8 rgb8 bgr8 rgba8 bgra8 mono16 rgb16 32FC1 bayer_* yuv422 yuv422_yuy2 nv12 nv21'
         )
     return ENCODINGS[name]

@@ -9,16 +9,19 @@ from typing import Any
 import cv2
 import numpy as np
 
-from perception_nodes.messages.encodings import find_encoding
+from perception_nodes.messages.compressed import coded_size, decode_coded
+from perception_nodes.messages.encodings import ENCODINGS, find_encoding
 from perception_nodes.messages.factory import MessageFactory
+from perception_nodes.messages.limits import DEFAULT_IMAGE_LIMITS, ImageLimits
 from perception_nodes.messages.primitives import header, stamp_ns
+from perception_nodes.messages.semi_planar import SEMI_PLANAR, semi_planar_rgb
 from perception_nodes.types import Array, Image, PerceptionError
 
-MAX_SIDE_PX = 1 << 15
 
-
-def decode_array(message: Any) -> Array:
+def decode_array(message: Any, limits: ImageLimits = DEFAULT_IMAGE_LIMITS) -> Array:
     """Give the pixels of a sensor_msgs/Image as they are stored, without colour conversion.
+
+    Semi-planar YUV (nv12) has no such array; ``decode_image`` reads it.
 
     Returns
     -------
@@ -32,7 +35,7 @@ def decode_array(message: Any) -> Array:
     """
     encoding = find_encoding(message.encoding)
     height, width, step = int(message.height), int(message.width), int(message.step)
-    _check_size(height, width)
+    limits.check(width, height)
     row_bytes = width * encoding.pixel_bytes
     if step < row_bytes:
         raise PerceptionError(
@@ -54,27 +57,43 @@ def decode_array(message: Any) -> Array:
     return rows.reshape(shape)
 
 
-def decode_image(message: Any) -> Image:
+def decode_image(message: Any, limits: ImageLimits = DEFAULT_IMAGE_LIMITS) -> Image:
     """Give a sensor_msgs/Image or CompressedImage as an image.
 
     Returns
     -------
     Image, uint8: colour as RGB [H, W, 3], one channel as mono [H, W]. 16 bits keep their upper 8
-    (rounded); 32FC1 is grey from 0 to 1, NaN black.
+    (rounded); 32FC1 is grey from 0 to 1, NaN black. A Bayer mosaic becomes colour, compressed or
+    not.
 
     Raises
     ------
     PerceptionError
-        If the message is malformed; the reason is in the text.
+        If the message is malformed or larger than the limits; the reason is in the text.
     """
     stamp, frame_id = stamp_ns(message.header.stamp), str(message.header.frame_id)
     if hasattr(message, 'format'):
-        return Image(_decompress(message), stamp, frame_id)
-    pixels = _eight_bits(decode_array(message), message.encoding)
-    code = find_encoding(message.encoding).to_rgb
-    if code is not None:
-        pixels = np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), code))
+        return Image(_decompress(message, limits), stamp, frame_id)
+    if message.encoding in SEMI_PLANAR:
+        width, height = int(message.width), int(message.height)
+        limits.check(width, height)
+        data = np.frombuffer(message.data, np.uint8)
+        pixels = semi_planar_rgb(data, message.encoding, width, height, int(message.step))
+    else:
+        pixels = _to_rgb(
+            _eight_bits(decode_array(message, limits), message.encoding), message.encoding
+        )
     return Image(pixels, stamp, frame_id)
+
+
+def image_size(message: Any) -> tuple[int, int] | None:
+    """Give width and height of an Image or CompressedImage, undecoded; None if unknown."""
+    if not hasattr(message, 'format'):
+        return int(message.width), int(message.height)
+    try:
+        return coded_size(bytes(message.data))
+    except PerceptionError:
+        return None
 
 
 def encode_image(
@@ -130,13 +149,6 @@ def compressed_message(
     )
 
 
-def _check_size(height: int, width: int) -> None:
-    if height < 1 or width < 1:
-        raise PerceptionError(f'empty image: {width}x{height}')
-    if max(height, width) > MAX_SIDE_PX:
-        raise PerceptionError(f'image of {width}x{height} is larger than any camera makes')
-
-
 def _little_endian(pixels: Array) -> Array:
     stored = pixels.dtype.newbyteorder('<')
     return np.ascontiguousarray(pixels, dtype=stored)
@@ -144,12 +156,14 @@ def _little_endian(pixels: Array) -> Array:
 
 def _eight_bits(pixels: Array, encoding: str) -> Array:
     """Bring any stored pixel to uint8."""
+    if encoding == '8UC2':
+        raise PerceptionError('8UC2 does not say what its two channels are')
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype == np.uint16:
         # 65535 becomes 255: 257 is the ratio of the two ranges.
         return np.asarray((pixels.astype(np.uint32) + 128) // 257, np.uint8)
-    if encoding != '32FC1':
+    if encoding != '32FC1':  # 16SC1 and the like
         raise PerceptionError(f'{encoding} holds measurements, not an image')
     grey = np.nan_to_num(pixels.astype(np.float32), nan=0.0, posinf=np.inf, neginf=-np.inf)
     if grey.min() < 0.0 or grey.max() > 1.0:
@@ -160,32 +174,38 @@ def _eight_bits(pixels: Array, encoding: str) -> Array:
     return np.asarray(np.rint(grey * 255.0), np.uint8)
 
 
-def _decompress(message: Any) -> Array:
+def _to_rgb(pixels: Array, encoding: str) -> Array:
+    code = find_encoding(encoding).to_rgb
+    return pixels if code is None else np.asarray(
+        cv2.cvtColor(np.ascontiguousarray(pixels), code)
+    )
+
+
+def _decompress(message: Any, limits: ImageLimits) -> Array:
     """Pixels of a CompressedImage: mono [H, W] or RGB [H, W, 3], uint8."""
     layout = str(message.format)
     if 'compressedDepth' in layout:
-        raise PerceptionError(f'{layout!r} is a depth image, not an image')
-    coded = np.frombuffer(message.data, np.uint8)
-    if coded.size == 0:
+        raise PerceptionError(f'{layout[:40]!r} is a depth image, not an image')
+    data = bytes(message.data)
+    if not data:
         raise PerceptionError('empty compressed image: no data')
     try:
-        pixels = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        pixels = None
-    if pixels is None:
+        pixels, is_rgb = decode_coded(data, limits)
+    except PerceptionError as error:
         raise PerceptionError(
-            f'compressed image ({layout or "no format"}, {coded.size} bytes) is neither a whole '
-            'jpeg nor a whole png'
-        )
-    _check_size(*pixels.shape[:2])
-    if pixels.dtype != np.uint8:
-        pixels = _eight_bits(pixels, 'mono16')
+            f'compressed image ({layout[:40] or "no format"}, {len(data)} bytes): {error}'
+        ) from None
+    pixels = _eight_bits(pixels, 'mono16')
+    # 'bayer_rggb8; jpeg compressed ': image_transport stores the mosaic itself, as grey.
+    encoding = layout.partition(';')[0].strip()
     if pixels.ndim == 2:
-        return np.asarray(pixels)
+        if not encoding.startswith('bayer_') or encoding not in ENCODINGS:
+            return pixels
+        if any(size % 2 for size in pixels.shape):
+            raise PerceptionError(f'{encoding} image has odd size {pixels.shape[::-1]}')
+        return _to_rgb(pixels, encoding)
     # image_transport stores BGR and says so; 'compressed rgb8' has the channels the other way.
-    swapped = 'compressed rgb' in layout
-    if pixels.shape[2] == 4:
-        return np.asarray(
-            cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB if swapped else cv2.COLOR_BGRA2RGB)
-        )
-    return np.asarray(pixels if swapped else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+    colours = pixels[..., :3]
+    return np.ascontiguousarray(
+        colours[..., ::-1] if is_rgb == ('compressed rgb' in layout) else colours
+    )

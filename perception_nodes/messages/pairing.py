@@ -11,6 +11,11 @@ from perception_nodes.types import PerceptionError
 Item = TypeVar('Item')
 LEFT, RIGHT = 0, 1
 
+# What live nodes, replay and evaluation pair by unless told otherwise. 5 ms are well below
+# half the interval of a 60 Hz camera; 30 images are a second of most cameras.
+PAIR_TOLERANCE_NS = 5_000_000
+PAIR_CAPACITY = 30
+
 
 @dataclass(frozen=True)
 class _Waiting(Generic[Item]):
@@ -38,7 +43,8 @@ class StampPairer(Generic[Item]):
     """
 
     def __init__(
-        self, tolerance_ns: int = 0, capacity: int = 10, clock_jump_s: float = CLOCK_JUMP_S
+        self, tolerance_ns: int = 0, capacity: int = PAIR_CAPACITY,
+        clock_jump_s: float = CLOCK_JUMP_S,
     ) -> None:
         if tolerance_ns < 0 or capacity < 1:
             raise PerceptionError(

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small bags, written by rosbags in every way that rosbag2 writes them."""
 
+import struct
+import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -104,3 +107,78 @@ def stereo() -> Callable[..., list[Entry]]:
 def make_camera() -> Callable[..., Camera]:
     """Give the maker of the test rig's cameras."""
     return camera
+
+
+def _text(text: str) -> bytes:
+    return struct.pack('<I', len(text)) + text.encode()
+
+
+def mcap_record(code: int, body: bytes) -> bytes:
+    """One record of an MCAP (mcap.dev/spec)."""
+    return struct.pack('<BQ', code, len(body)) + body
+
+
+class McapBytes:
+    """Builds an MCAP byte by byte: what no writer at hand leaves behind."""
+
+    def __init__(self, entries: Iterable[Entry] = (), profile: str = 'ros2') -> None:
+        self.head = b'\x89MCAP0\r\n' + mcap_record(1, _text(profile) + _text('test'))
+        self.channels: dict[str, int] = {}
+        self.descriptions: list[bytes] = []
+        self.messages: list[tuple[int, int, bytes]] = []
+        store = typestore()
+        for topic, recorded_ns, message in entries:
+            data = bytes(store.serialize_cdr(message, message.__msgtype__))
+            self.add(topic, recorded_ns, data, message.__msgtype__)
+
+    def add(
+        self, topic: str, recorded_ns: int, data: bytes, kind: str, encoding: str = 'cdr',
+        schema: str = 'ros2msg',
+    ) -> None:
+        """Add a message, and its channel if it is new."""
+        if topic not in self.channels:
+            key = self.channels[topic] = len(self.channels) + 1
+            self.descriptions += [
+                mcap_record(3, struct.pack('<H', key) + _text(kind) + _text(schema) + _text('')),
+                mcap_record(4, struct.pack('<HH', key, key) + _text(topic) + _text(encoding)
+                            + struct.pack('<I', 0)),
+            ]
+        self.messages.append((self.channels[topic], recorded_ns, data))
+
+    def loose(self) -> bytes:
+        """All messages as records, in the order in which they were added."""
+        return b''.join(
+            mcap_record(5, struct.pack('<HIQQ', key, 0, time, time) + data)
+            for key, time, data in self.messages
+        )
+
+    def chunk(self, *, packed: Any = lambda data: data, compression: str = '',
+              size: int | None = None, crc: int | None = None) -> bytes:
+        """All descriptions and messages in one chunk without a message index."""
+        body = b''.join(self.descriptions) + self.loose()
+        times = [time for _, time, _ in self.messages] or [0]
+        data = packed(body)
+        return mcap_record(6, struct.pack(
+            '<QQQI', min(times), max(times), len(body) if size is None else size,
+            zlib.crc32(body) if crc is None else crc,
+        ) + _text(compression) + struct.pack('<Q', len(data)) + data)
+
+    def file(self, data: bytes, *, statistics: bool = True, summary: bool = True) -> bytes:
+        """The whole file around some records of its data."""
+        body = self.head + data + mcap_record(15, struct.pack('<I', 0))
+        start = len(body) if summary else 0
+        if summary:
+            body += b''.join(self.descriptions)
+        if statistics and summary:
+            counts = Counter(key for key, _, _ in self.messages)
+            entries = b''.join(struct.pack('<HQ', *item) for item in sorted(counts.items()))
+            body += mcap_record(11, struct.pack(
+                '<QHIIIIQQ', len(self.messages), 1, len(self.channels), 0, 0, 1, 0, 0
+            ) + struct.pack('<I', len(entries)) + entries)
+        return body + mcap_record(2, struct.pack('<QQI', start, 0, 0)) + b'\x89MCAP0\r\n'
+
+
+@pytest.fixture
+def mcap_bytes() -> type[McapBytes]:
+    """Give the builder of MCAP files."""
+    return McapBytes

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cameras and pairs, found in bags of many habits."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -103,7 +104,9 @@ def test_one_camera_with_calibration_goes_before_one_without(bag_of: Open) -> No
 def test_left_and_right_without_calibration_are_no_pair(bag_of: Open) -> None:
     with bag_of({'/left/image': 'rgb8', '/right/image': 'rgb8'}) as bag:
         found = find_cameras(bag)
-    assert found == CameraTopics('/left/image')
+    assert found == CameraTopics(
+        '/left/image', no_pair='/left/image has no camera_info', beside=('/right/image',)
+    )
 
 
 def test_more_than_one_pair_is_the_users_choice(bag_of: Open) -> None:
@@ -137,19 +140,100 @@ def test_a_bag_without_cameras(bag_of: Open) -> None:
         find_cameras(bag)
 
 
-def test_an_uncalibrated_camera_is_named(bag_of: Open, make_camera: Any) -> None:
-    info = info_from_camera(make_camera('left'), BagFactory(), 0)
-    info.k = np.zeros(9)
-    with bag_of({'/c/image': 'rgb8', '/c/camera_info': info}) as bag, \
-            pytest.raises(PerceptionError, match=r'/c/camera_info: uncalibrated camera: K\[0\]'):
+@pytest.fixture
+def info(make_camera: Any) -> Callable[..., Any]:
+    """Make a CameraInfo of one side with other fields."""
+
+    def make(side: str, **fields: Any) -> Any:
+        message = info_from_camera(make_camera(side), BagFactory(), 0)
+        for name, value in fields.items():
+            setattr(message, name, value)
+        return message
+
+    return make
+
+
+def _p(p3: float) -> np.ndarray:
+    return np.array([160.0, 0, 95.5, p3, 0, 160.0, 47.5, 0, 0, 0, 1, 0])
+
+
+def test_an_uncalibrated_camera_has_images_and_a_reason(bag_of: Open, info: Any) -> None:
+    with bag_of({'/c/image': 'rgb8', '/c/camera_info': info('left', k=np.zeros(9))}) as bag:
+        found = find_cameras(bag)
+    assert isinstance(found, CameraTopics)
+    assert found.camera is None
+    assert found.problem.startswith('/c/camera_info: uncalibrated camera: K[0]')
+
+
+def test_a_bad_camera_does_no_harm_to_a_pair(bag_of: Open, info: Any) -> None:
+    topics = {'/stereo/left/image': 'rgb8', '/stereo/left/camera_info': 'left',
+              '/stereo/right/image': 'rgb8', '/stereo/right/camera_info': 'right',
+              '/a/webcam/image': 'rgb8', '/a/webcam/camera_info': info('left', k=np.zeros(9)),
+              '/b/left/image': 'rgb8', '/b/left/camera_info': info('left', k=np.full(9, np.nan)),
+              '/b/right/image': 'rgb8', '/b/right/camera_info': 'right'}
+    with bag_of(topics) as bag:
+        found = find_cameras(bag)
+    assert isinstance(found, StereoTopics)
+    assert found.left.image == '/stereo/left/image'
+
+
+@pytest.mark.parametrize(
+    ('left_p3', 'right_p3', 'reason'),
+    [
+        (0.0, 0.0, r'P\[3\] is 0 in both camera_info'),
+        (-48.0, -48.0, r'P\[3\] of the left camera_info \(/front/left/camera_info\) is -48'),
+        (-48.0, 0.0, 'are left and right swapped'),
+    ],
+)
+def test_names_of_a_pair_without_a_baseline(
+    bag_of: Open, info: Any, left_p3: float, right_p3: float, reason: str
+) -> None:
+    """Two cameras that look around are no pair; and the one at fault is named."""
+    topics = {'/front/left/image': 'rgb8', '/front/right/image': 'rgb8',
+              '/front/left/camera_info': info('left', p=_p(left_p3)),
+              '/front/right/camera_info': info('right', p=_p(right_p3))}
+    with bag_of(topics) as bag:
+        found = find_cameras(bag)
+        assert isinstance(found, CameraTopics)
+        assert (found.image, found.beside) == ('/front/left/image', ('/front/right/image',))
+        assert re.search(reason, found.no_pair)
+        with pytest.raises(PerceptionError, match=reason):
+            find_cameras(bag, left='/front/left/image', right='/front/right/image')
+
+
+def test_a_pair_may_be_measured_from_a_third_camera(bag_of: Open, info: Any) -> None:
+    """KITTI's colour cameras: P[3] of both is relative to the grey left one."""
+    topics = {'/left/image': 'rgb8', '/left/camera_info': info('left', p=_p(9.6)),
+              '/right/image': 'rgb8', '/right/camera_info': info('right', p=_p(-38.4))}
+    with bag_of(topics) as bag:
+        assert isinstance(find_cameras(bag), StereoTopics)
+
+
+@pytest.mark.parametrize('kind', ['rgb8', 'jpeg'])
+def test_the_info_of_the_images_size_is_taken(bag_of: Open, info: Any, kind: str) -> None:
+    """camera_info is of the raw, larger image; camera_info_rect of this one."""
+    name = '/c/image_rect' + ('/compressed' if kind == 'jpeg' else '')
+    topics = {name: kind, '/c/camera_info': info('left'),
+              '/c/camera_info_rect': info('left', width=96, height=64)}
+    with bag_of(topics) as bag:
+        found = find_cameras(bag)
+    assert isinstance(found, CameraTopics)
+    assert found.info == '/c/camera_info_rect'
+
+
+def test_many_topics_are_a_short_list(bag_of: Open) -> None:
+    with bag_of({f'/text_{n:03}': 'text' for n in range(100)}) as bag, \
+            pytest.raises(PerceptionError, match=r'/text_007, \.\.\. \(100 in all\)'):
         find_cameras(bag)
 
 
 def test_one_side_rectified_and_the_other_not(bag_of: Open) -> None:
     topics = {'/left/image_rect': 'rgb8', '/left/camera_info': 'left',
               '/right/image_raw': 'rgb8', '/right/camera_info': 'right'}
-    with bag_of(topics) as bag, pytest.raises(PerceptionError, match='one is rectified'):
-        find_cameras(bag)
+    with bag_of(topics) as bag:
+        found = find_cameras(bag)
+    assert isinstance(found, CameraTopics)
+    assert 'one is rectified' in found.no_pair
 
 
 def test_pairs_by_projection_need_one_size(bag_of: Open, make_camera: Any) -> None:

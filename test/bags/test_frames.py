@@ -97,13 +97,69 @@ def test_stamps_that_never_pair(write_bag: Any, stereo: Any) -> None:
 
 
 def test_a_recording_that_was_looped(write_bag: Any, stereo: Any) -> None:
-    """Stamps go back while recording goes on: every pair is there, twice."""
-    once = stereo(3)
+    """Stamps go back by seconds while recording goes on: every pair is there, twice."""
+    once = stereo(12)
     again = [(topic, recorded_ns + 10**10, message) for topic, recorded_ns, message in once]
     frames, source = _frames(write_bag([*once, *again]))
     stamps = [frame.left.stamp_ns for frame in frames]
-    assert stamps == stamps[:3] * 2
+    assert stamps == stamps[:12] * 2
     assert source.pairer.unpaired == [0, 0]
+    assert 'the clock went back 1 time' in source.notes()[0]
+
+
+def test_late_frames_are_dropped_and_counted(write_bag: Any, stereo: Any) -> None:
+    """Frames 3 and 4 are swapped: one of them is late, and that is no reason to begin anew."""
+    entries = stereo(8)
+    for number in range(12, 20):
+        topic, recorded_ns, message = entries[number]
+        moved = 10**8 if number < 16 else -(10**8)
+        entries[number] = (topic, recorded_ns + moved, message)
+    frames, source = _frames(write_bag(sorted(entries, key=lambda entry: entry[1])))
+    stamps = [frame.left.stamp_ns for frame in frames]
+    assert stamps == sorted(stamps)
+    assert (len(frames), source.order.late, source.order.jumps) == (7, 1, 0)
+    assert source.notes()[0].startswith('1 late frame was dropped')
+
+
+def test_stamps_that_do_not_advance(write_bag: Any, stereo: Any) -> None:
+    entries = stereo(4)
+    for _, _, message in entries:
+        message.header.stamp.sec, message.header.stamp.nanosec = 0, 0
+    with pytest.raises(PerceptionError, match='do not advance: all 4 frames'):
+        _frames(write_bag(entries))
+
+
+def test_one_repeated_stamp_is_told(write_bag: Any, stereo: Any) -> None:
+    entries = stereo(4)
+    for number in (8, 9, 10, 11):
+        entries[number][2].header.stamp = entries[4][2].header.stamp
+    frames, source = _frames(write_bag(entries))
+    assert len(frames) == 3
+    assert source.notes() == (
+        '1 frame with the stamp of the one before: dropped, their stamps do not advance',
+    )
+
+
+def test_the_size_changes_in_the_middle(write_bag: Any, stereo: Any, make_camera: Any) -> None:
+    """Each new image is written before its camera_info: no frame is lost."""
+    small = {side: make_camera(side, height=64) for side in ('left', 'right')}
+    entries = stereo(4)
+    for topic, recorded_ns, message in stereo(8, cameras=small)[16:]:
+        if 'image' in topic:
+            message.height, message.data = 64, message.data[:64 * 192]
+        entries.append((topic, recorded_ns, message))
+    entries = [(t, n + (2_000_000 if 'info' in t else 0), m) for t, n, m in entries]
+    frames, _ = _frames(write_bag(sorted(entries, key=lambda entry: entry[1])))
+    assert [frame.rig.left.height for frame in frames] == [96] * 4 + [64] * 4
+
+
+def test_camera_info_of_another_frame_is_refused(write_bag: Any, stereo: Any) -> None:
+    entries = stereo(3)
+    for topic, _, message in entries:
+        if topic == '/stereo/left/image_rect':
+            message.header.frame_id = 'right_optical'
+    with pytest.raises(PerceptionError, match="is of frame 'right_optical' but its camera_info"):
+        _frames(write_bag(entries))
 
 
 def test_left_and_right_of_different_sizes(write_bag: Any, stereo: Any, make_camera: Any) -> None:
@@ -126,14 +182,26 @@ def test_swapped_sides(write_bag: Any, stereo: Any) -> None:
 @pytest.mark.parametrize(
     ('field', 'value', 'reason'),
     [
-        ('step', 11, 'step 11 is too small'), ('encoding', 'nv12', "'nv12' is not known"),
+        ('step', 11, 'step 11 is too small'), ('encoding', 'nv61', "'nv61' is not known"),
         ('height', 0, 'empty image'), ('data', np.zeros(5, np.uint8), 'image data is 5 bytes'),
     ],
 )
-def test_a_malformed_image_is_named(
+def test_a_malformed_image_is_left_out_and_named(
     write_bag: Any, stereo: Any, field: str, value: Any, reason: str
 ) -> None:
-    entries = stereo(2)
+    entries = stereo(4)
     setattr(entries[5][2], field, value)
-    with pytest.raises(PerceptionError, match=f'/stereo/left/image_rect at .* ns: .*{reason}'):
+    with open_bag(write_bag(entries)) as bag:
+        assert len(list(BagFrames(bag, find_cameras(bag)))) == 3
+        (note,) = bag.notes
+    assert '1 message of /stereo/left/image_rect left out; the one recorded at ' in note
+    assert reason in note
+
+
+def test_a_bag_of_malformed_images_is_refused(write_bag: Any, stereo: Any) -> None:
+    entries = stereo(2)
+    for topic, _, message in entries:
+        if topic == '/stereo/right/image_rect':
+            message.step = 11
+    with pytest.raises(PerceptionError, match=r'no frame can be used: /stereo/right/.* step 11'):
         _frames(write_bag(entries))

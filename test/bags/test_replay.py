@@ -203,11 +203,21 @@ def test_it_stops_where_it_is_told(
     assert (done.frames, done.messages['/segmentation_node/mask']) == (2, 2)
 
 
-def test_a_broken_frame_leaves_no_bag(
+def test_a_broken_frame_is_left_out(
     write_bag: Any, stereo: Any, tmp_path: Path, perception: Perception
 ) -> None:
     entries = stereo(3)
     entries[9][2].step = 1
+    done = _replay(write_bag(entries), tmp_path / 'out', perception)
+    assert done.frames == 2
+
+
+def test_a_bag_that_is_broken_leaves_no_bag(
+    write_bag: Any, stereo: Any, tmp_path: Path, perception: Perception
+) -> None:
+    entries = stereo(3)
+    for number in (1, 5, 9):
+        entries[number][2].step = 1
     path = write_bag(entries)
     with pytest.raises(PerceptionError, match='step 1 is too small'):
         _replay(path, tmp_path / 'out', perception)

@@ -69,6 +69,19 @@ def test_frames_that_are_not_connected(tf_bag: Any) -> None:
         assert base_from_frame(bag, 'optical') is None
 
 
+def test_a_transform_that_is_none_does_no_harm(tf_bag: Any, monkeypatch: Any) -> None:
+    """The antenna's quaternion is 0 0 0 0: tf2 passes it over, and so does this."""
+    to_quaternion = se3.to_quaternion_xyzw
+    monkeypatch.setattr(
+        se3, 'to_quaternion_xyzw', lambda m: np.zeros(4) if m is C else to_quaternion(m)
+    )
+    with tf_bag(('base_link', 'gps', C), ('base_link', 'optical', A)) as bag:
+        np.testing.assert_allclose(base_from_frame(bag, 'optical'), A, atol=1e-12)
+        assert bag.notes == (
+            '/tf_static from base_link to gps is passed over: a quaternion has length 0, not 1',
+        )
+
+
 def test_a_bag_without_transforms(write_bag: Any, stereo: Any) -> None:
     with open_bag(write_bag(stereo(1))) as bag:
         assert base_from_frame(bag, 'left_optical') is None

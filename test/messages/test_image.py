@@ -127,7 +127,7 @@ def test_rows_may_be_padded(raw_image: Maker) -> None:
         ({'width': 0}, 'empty image: 0x2'),
         ({'width': 3}, 'step 6 is too small'),
         ({'height': 1 << 20}, 'larger than any camera'),
-        ({'encoding': 'nv21'}, "'nv21' is not known"),
+        ({'encoding': 'nv61'}, "'nv61' is not known"),
         ({'encoding': ''}, "'' is not known"),
         ({'encoding': '32FC3', 'step': 24, 'height': 1, 'data': np.zeros(24, np.uint8)},
          'measurements, not an image'),
@@ -200,7 +200,7 @@ def test_a_stream_that_says_it_stored_rgb(factory: BagFactory) -> None:
     ('data', 'layout', 'reason'),
     [
         (np.zeros(0, np.uint8), 'jpeg', 'no data'),
-        (np.arange(50, dtype=np.uint8), 'jpeg', 'neither a whole jpeg'),
+        (np.arange(50, dtype=np.uint8), 'jpeg', 'neither a jpeg nor a png'),
         (np.arange(50, dtype=np.uint8), '16UC1; compressedDepth png', 'depth image'),
     ],
 )

@@ -3,7 +3,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -24,13 +24,16 @@ from perception_nodes.evaluation.recordings.sampled_frames import (
     truth_at,
 )
 from perception_nodes.evaluation.recordings.scores import Scores, score_outputs
+from perception_nodes.evaluation.replay.notes import camera_notes, unused_truth
 from perception_nodes.evaluation.replay.tasks import choose_tasks, make_perception, model_info_of
 from perception_nodes.evaluation.replay.whole_folder import whole_folder
 from perception_nodes.evaluation.report import write_report
 from perception_nodes.files import write_atomically
 from perception_nodes.messages.decode import REQUIRED
+from perception_nodes.messages.pairing import PAIR_CAPACITY, PAIR_TOLERANCE_NS
 from perception_nodes.messages.topics import full_name
 from perception_nodes.pipelines.perception import Perception
+from perception_nodes.time_order import CLOCK_JUMP_S
 from perception_nodes.types import PerceptionError
 
 __all__ = ['ReplayResult', 'ReplaySettings', 'replay_to_folder']
@@ -52,6 +55,9 @@ class ReplaySettings:
     backend, precision, threads : as ``inference.open_runner`` takes them.
     max_frames : stop after so many; 0 = all.
     tolerance_ms : how far the stamps of a pair may be apart, milliseconds.
+    pair_capacity : images that wait for their partner on each side.
+    clock_jump_s : stamps that go back by this much or more begin a new pass; a frame that is late
+        by less is dropped, seconds.
     on_demand : also write overlay, points, colours and path.
     compression : of the output bag, 'zstd' or 'none'.
     images : frames shown in the report.
@@ -68,7 +74,9 @@ class ReplaySettings:
     precision: str = 'fp16'
     threads: int = 0
     max_frames: int = 0
-    tolerance_ms: float = 5.0
+    tolerance_ms: float = PAIR_TOLERANCE_NS / 1e6
+    pair_capacity: int = PAIR_CAPACITY
+    clock_jump_s: float = CLOCK_JUMP_S
     on_demand: bool = False
     compression: str = 'zstd'
     sample_frames: int = 3
@@ -119,25 +127,43 @@ def replay_to_folder(
             parameters=settings.parameters,
         )
         changed = tuple(f'{name} is {text}' for name, text in sorted(settings.parameters.items()))
-        notes = (*(off if not settings.tasks else ()), *assumed, *changed)
-        for line in notes:
-            note(line)
-        done = _replay(bag, cameras, perception, folder / 'outputs', settings, progress)
-        if any(done.unpaired):
-            notes = (*notes, f'without a partner: {done.unpaired[0]} left and '
-                             f'{done.unpaired[1]} right images')
-            note(notes[-1])
-        result = _score(bag_path, folder, cameras, done, notes, settings, progress)
+        notes = _Notes(note)
+        notes.add(*(off if not settings.tasks else ()), *assumed, *changed)
+        notes.add(*camera_notes(cameras), *bag.notes)
+        frames = BagFrames(
+            bag, cameras, round(settings.tolerance_ms * 1e6), capacity=settings.pair_capacity,
+            clock_jump_s=settings.clock_jump_s,
+        )
+        done = _replay(frames, perception, folder / 'outputs', settings, progress)
+        notes.add(*frames.notes(), *bag.notes)
+        result = _score(bag, folder, frames, done, notes, settings, progress)
         _write_json(folder / 'metrics.json', result.metrics)
         _write_json(folder / 'timings.json', result.timings)
     return result
 
 
+class _Notes:
+    """What the user should know, each line once, told when it is known."""
+
+    def __init__(self, tell: Note) -> None:
+        self._tell = tell
+        self._lines: dict[str, None] = {}
+
+    def add(self, *lines: str) -> None:
+        """Note lines; those that are known already are passed over."""
+        for line in lines:
+            if line not in self._lines:
+                self._lines[line] = None
+                self._tell(line)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines)
+
+
 def _replay(
-    bag: BagReader, cameras: StereoTopics | CameraTopics, perception: Perception,
-    outputs: Path, settings: ReplaySettings, progress: Progress,
+    frames: BagFrames, perception: Perception, outputs: Path, settings: ReplaySettings,
+    progress: Progress,
 ) -> Replayed:
-    frames = BagFrames(bag, cameras, round(settings.tolerance_ms * 1e6))
     total = min(len(frames), settings.max_frames or len(frames))
     with BagWriter(outputs, compression=settings.compression) as writer:
         return replay(
@@ -148,10 +174,10 @@ def _replay(
 
 
 def _score(
-    bag_path: Path, folder: Path, cameras: StereoTopics | CameraTopics,
-    done: Replayed, notes: tuple[str, ...], settings: ReplaySettings, progress: Progress,
+    bag: BagReader, folder: Path, frames: BagFrames, done: Replayed, notes: _Notes,
+    settings: ReplaySettings, progress: Progress,
 ) -> ReplayResult:
-    """Score what was written, and write the report."""
+    """Score what was written, and write the report; what fails here costs no result."""
     sampled_frames, read = SampledFrames(settings.sample_frames), count(1)
     total = sum(
         done.messages[full_name(task, topics[0])] for task, topics in REQUIRED.items()
@@ -161,19 +187,34 @@ def _score(
         sampled_frames.keep(task, result)
         progress('score', next(read), total)
 
-    scores = score_outputs(folder / 'outputs', bag_path, keep=keep)
+    scores = Scores()
+    try:
+        scores = score_outputs(folder / 'outputs', bag.path, keep=keep)
+    except Exception as error:  # whatever it is, the results are there
+        notes.add(f'the results could not be scored: {_reason(error)}')
+    notes.add(*unused_truth(bag, frames.stamps, scores.metrics, done.infos))
     result = ReplayResult(
-        _metrics(bag_path, cameras, done, scores, notes, settings), _timings(done), notes
+        _metrics(bag.path, frames.topics, done, scores, tuple(notes), settings), _timings(done),
+        tuple(notes),
     )
-    frames = sampled_frames.frames() if settings.sample_frames else []
-    stamps = [stamp for stamp, _ in frames]
-    images, truths = images_at(bag_path, stamps, cameras), truth_at(bag_path, stamps)
-    write_report(folder / 'report.html', recording_report(
-        f'Replay of {bag_path.name}', scores, frames, images,
-        truths=truths, milliseconds=result.timings['milliseconds'], notes=notes,
-        subtitle=f'{done.frames} frames, none dropped; perception_nodes {__version__}',
-    ))
+    try:
+        shown = sampled_frames.frames() if settings.sample_frames else []
+        stamps = [stamp for stamp, _ in shown]
+        write_report(folder / 'report.html', recording_report(
+            f'Replay of {bag.path.name}', scores, shown,
+            images_at(bag.path, stamps, frames.topics), truths=truth_at(bag.path, stamps),
+            milliseconds=result.timings['milliseconds'], notes=result.notes,
+            subtitle=f'{done.frames} frames; perception_nodes {__version__}',
+        ))
+    except Exception as error:  # as above
+        notes.add(f'the report could not be drawn: {_reason(error)}')
+        result.metrics['notes'] = list(notes)
     return result
+
+
+def _reason(error: Exception) -> str:
+    text = ' '.join(str(error).split())
+    return text if isinstance(error, PerceptionError) else f'{type(error).__name__}: {text}'
 
 
 def _metrics(

@@ -114,10 +114,11 @@ def _impossible(cameras: StereoTopics | CameraTopics) -> dict[str, str]:
     """Task to reason."""
     if isinstance(cameras, StereoTopics):
         return {}
-    why = f'the bag has no calibrated stereo pair, only {cameras.image}'
+    why = cameras.no_pair or f'the bag has no calibrated stereo pair, only {cameras.image}'
     reasons = dict.fromkeys(STEREO_TASKS, why)
     if cameras.camera is None:
-        reasons |= dict.fromkeys(_CALIBRATED_TASKS, f'{cameras.image} has no camera_info')
+        why = cameras.problem or f'{cameras.image} has no camera_info'
+        reasons |= dict.fromkeys(_CALIBRATED_TASKS, why)
     return reasons
 
 

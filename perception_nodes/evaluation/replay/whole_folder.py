@@ -1,65 +1,97 @@
 # SPDX-License-Identifier: Apache-2.0
 """A folder of results that is either whole or not there."""
 
-import shutil
-from collections.abc import Iterator
+import ctypes
+import os
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from perception_nodes.files import temporary_folder
 from perception_nodes.types import PerceptionError
 
-__all__ = ['whole_folder']
+__all__ = ['RESULT_NAMES', 'whole_folder']
+
+# What replay and demo write; a folder that holds anything else is not replaced.
+RESULT_NAMES = frozenset({
+    'outputs', 'drive', 'live', 'logs', 'metrics.json', 'timings.json', 'report.html',
+})
+
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 
 @contextmanager
-def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def whole_folder(
+    path: Path, *, overwrite: bool = False, names: Collection[str] = RESULT_NAMES
+) -> Iterator[Path]:
     """Give a folder to write into that gets its name when the block ends well.
 
     Parameters
     ----------
     path : the folder to be.
-    overwrite : replace what is there; else only an empty folder is.
+    overwrite : replace the results that are there; else only an empty folder is.
+    names : what such a folder may hold in order to be replaced.
 
     Yields
     ------
-    the folder ``PATH.partial``; it is removed when the block raises.
+    a hidden folder beside it; it is removed when the block raises, and if the process is killed
+    when the next one writes the same results.
 
     Raises
     ------
     PerceptionError
         If the folder holds something, is a file, or cannot be written.
     """
-    if path.exists() and not path.is_dir():
-        raise PerceptionError(f'{path} is a file; give the name of a folder')
-    if path.is_dir() and any(path.iterdir()) and not overwrite:
-        raise PerceptionError(f'{path} is not empty; give another name, or --overwrite')
-    partial = path.with_name(f'{path.name}.partial')
+    target = Path(os.path.realpath(path))
+    _check(path, target, overwrite, names)
+    with temporary_folder(target.name, target.parent) as folder:
+        result = folder / 'results'
+        try:
+            result.mkdir()
+            yield result
+            _check(path, target, overwrite, names)
+            # Old results go with the temporary folder, when the new ones stand.
+            if target.exists():
+                _swap(result, target)
+            else:
+                result.rename(target)
+        except OSError as error:
+            raise PerceptionError(f'cannot write {path}: {error.strerror or error}') from None
+
+
+def _swap(first: Path, second: Path) -> None:
+    """Exchange the names of two folders, at once where the kernel can: no moment without results.
+
+    Raises
+    ------
+    OSError
+        If neither is renamed.
+    """
+    rename = getattr(ctypes.CDLL(None, use_errno=True), 'renameat2', None)
+    if rename is not None and not rename(
+        _HERE, os.fsencode(first), _HERE, os.fsencode(second), _EXCHANGE
+    ):
+        return
+    aside = first.with_name('replaced')
+    second.rename(aside)
     try:
-        _remove(partial)
-        partial.mkdir(parents=True)
-    except OSError as error:
-        raise PerceptionError(f'cannot write {path}: {error.strerror or error}') from None
-    try:
-        yield partial
-        _give_name(partial, path)
-    except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise PerceptionError(f'cannot write {path}: {error.strerror or error}') from None
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
+        first.rename(second)
+    except OSError:
+        aside.rename(second)
         raise
 
 
-def _give_name(partial: Path, path: Path) -> None:
-    """Swap the new folder in; the old one goes only when the new one stands."""
-    old = path.with_name(f'{path.name}.replaced')
-    _remove(old)
-    if path.exists():
-        path.rename(old)
-    partial.rename(path)
-    _remove(old)
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)
+def _check(path: Path, target: Path, overwrite: bool, names: Collection[str]) -> None:
+    try:
+        if target.exists() and not target.is_dir():
+            raise PerceptionError(f'{path} is a file; give the name of a folder')
+        held = {entry.name for entry in target.iterdir()} if target.is_dir() else set()
+    except OSError as error:
+        raise PerceptionError(f'cannot write {path}: {error.strerror or error}') from None
+    if held and not overwrite:
+        raise PerceptionError(f'{path} is not empty; give another name, or --overwrite')
+    if foreign := sorted(held - set(names)):
+        raise PerceptionError(
+            f'{path} holds {foreign[0]}, which is no result of this command: it is left as it '
+            'is; give another name'
+        )

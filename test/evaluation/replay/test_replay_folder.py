@@ -166,7 +166,8 @@ def _broken_bag(folder: Path, kind: str, good: Path) -> Path:
 @pytest.mark.parametrize(
     ('kind', 'reason'),
     [
-        ('nothing', 'no bag at'), ('folder', 'is not a rosbag2'), ('truncated', 'cut off'),
+        ('nothing', 'no bag at'), ('folder', 'is not a rosbag2'),
+        ('truncated', 'break off at byte'),
         ('no cameras', 'has no camera topic'), ('step', 'step 3 is too small'),
         ('encoding', "'yuv999' is not known"), ('calibration', 'uncalibrated camera'),
         ('empty', 'empty image'), ('sizes', '60x40'),
@@ -185,6 +186,51 @@ def test_bad_bags_end_in_one_line(
     assert reason in lines[0]
     assert 'Traceback' not in complaint
     assert sorted(entry.name for entry in tmp_path.iterdir()) in ([], ['broken'])
+
+
+def test_truth_on_another_clock_is_told(wall_bag: Path, tmp_path: Path) -> None:
+    path = tmp_path / 'bag'
+    with open_bag(wall_bag) as bag, BagWriter(path) as writer:
+        for entry in bag.messages():
+            if entry.topic.startswith('/ground_truth/'):
+                entry.message.header.stamp.sec += 500
+            writer.write(entry.topic, entry.recorded_ns, entry.message)
+    result = replay_to_folder(path, tmp_path / 'out', ODOMETRY)
+    assert result.metrics['metrics'] == {}
+    assert any(
+        note.startswith('ground truth /ground_truth/odometry was not used: none of its ')
+        and 'the nearest is 499.5 s away' in note for note in result.notes
+    ), result.notes
+
+
+@pytest.mark.parametrize('part', ['score_outputs', 'recording_report'])
+def test_results_outlive_an_error_in_scoring_or_drawing(
+    wall_bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError('no frames')
+
+    monkeypatch.setattr(f'perception_nodes.evaluation.replay.run.{part}', fail)
+    replay_to_folder(wall_bag, tmp_path / 'out', ODOMETRY)
+    metrics = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    assert metrics['outputs']['/visual_odometry_node/odometry'] == 6
+    assert any('ZeroDivisionError: no frames' in note for note in metrics['notes'])
+
+
+def test_what_was_left_out_is_in_the_notes(wall_bag: Path, tmp_path: Path) -> None:
+    path = tmp_path / 'bag'
+    with open_bag(wall_bag) as bag, BagWriter(path) as writer:
+        for number, entry in enumerate(bag.messages(['/left/image_rect'])):
+            if number == 2:
+                entry.message.data = entry.message.data[:0]
+            writer.write(entry.topic, entry.recorded_ns, entry.message)
+        for entry in bag.messages(set(bag.topics()) - {'/left/image_rect'}):
+            writer.write(entry.topic, entry.recorded_ns, entry.message)
+    told: list[str] = []
+    result = replay_to_folder(path, tmp_path / 'out', ODOMETRY, note=told.append)
+    assert result.metrics['frames'] == 5
+    assert tuple(told) == result.notes
+    assert any('1 message of /left/image_rect left out' in note for note in told)
 
 
 def test_mistakes_on_the_command_line(wall_bag: Path, tmp_path: Path, command: Any) -> None:
