@@ -157,9 +157,17 @@ class Camera:
         )
 
 
+LONGEST_BASELINE_M, SHORTEST_BASELINE_M = 10.0, 1e-3
+_FOCAL_GAP, _ROW_GAP = 0.01, 0.01  # of the focal length and of the image's height
+
+
 @dataclass(frozen=True)
 class StereoRig:
-    """Two rectified cameras side by side; the baseline is in the right one's projection."""
+    """Two rectified cameras side by side; the baseline is in the right one's projection.
+
+    A scene point at column u of the left image and u' of the right one has the disparity
+    ``u - u' - cx_gap_px`` (stereo_msgs/DisparityImage), so depth = focal * baseline / disparity.
+    """
 
     left: Camera
     right: Camera
@@ -170,10 +178,32 @@ class StereoRig:
                 f'left is {self.left.width}x{self.left.height} but right is '
                 f'{self.right.width}x{self.right.height}: a stereo pair has one size'
             )
+        left, right = self.left.p, self.right.p
+        if self.baseline_m <= 0 and left[0, 3] != 0:
+            raise PerceptionError(
+                f'no baseline: P[3] of the left camera_info is {left[0, 3]:g} and must be 0, '
+                f'that of the right one is {right[0, 3]:g}; are left and right swapped?'
+            )
         if self.baseline_m <= 0:
             raise PerceptionError(
                 'no baseline: P[3] of the right camera_info must be -fx * baseline '
-                f'(it is {self.right.p[0, 3]:g}); are left and right swapped?'
+                f'(it is {right[0, 3]:g}); are left and right swapped?'
+            )
+        if not SHORTEST_BASELINE_M <= self.baseline_m <= LONGEST_BASELINE_M:
+            raise PerceptionError(
+                f'a baseline of {self.baseline_m:.4g} m is not believed: P[3] of the right '
+                f'camera_info (it is {right[0, 3]:g}) must be -fx * baseline in pixel metres'
+            )
+        if max(abs(left[i, i] / right[i, i] - 1) for i in (0, 1)) > _FOCAL_GAP:
+            raise PerceptionError(
+                f'P of left and right have the focal lengths {left[0, 0]:.4g}, {left[1, 1]:.4g} '
+                f'and {right[0, 0]:.4g}, {right[1, 1]:.4g} px: rectified images have the same '
+                '(is one camera_info of another zoom or size?)'
+            )
+        if abs(left[1, 2] - right[1, 2]) > max(3.0, _ROW_GAP * self.left.height):
+            raise PerceptionError(
+                f'P[6] is {left[1, 2]:.4g} px on the left and {right[1, 2]:.4g} px on the right: '
+                'rectified images share their rows'
             )
 
     @property
@@ -185,6 +215,11 @@ class StereoRig:
     def baseline_m(self) -> float:
         """Distance between the two optical centres, metres."""
         return float((self.left.p[0, 3] - self.right.p[0, 3]) / self.right.p[0, 0])
+
+    @property
+    def cx_gap_px(self) -> float:
+        """Principal point of the left image minus the right one's; 0 for most rigs, pixels."""
+        return float(self.left.p[0, 2] - self.right.p[0, 2])
 
 
 @dataclass(frozen=True)
@@ -217,6 +252,7 @@ class Depth:
     camera : the rectified camera of exactly this depth image's size.
     depth_m, sigma_m : float32 [H, W] metres, NaN invalid.
     disparity_px, disparity_sigma_px : float32 [H, W] pixels, NaN invalid; None from one camera.
+        ``u_left - u_right - (cx_left - cx_right)``, so depth = focal * baseline / disparity.
     baseline_m : 0 from one camera.
     """
 

@@ -51,7 +51,8 @@ def depth_messages(
 def disparity_message(result: Depth, factory: MessageFactory) -> Any:
     """Make a stereo_msgs/DisparityImage.
 
-    ``t`` is the baseline in metres and ``f`` the focal length in pixels, so depth = f t / d.
+    ``t`` is the baseline in metres and ``f`` the focal length in pixels, so depth = f t / d; the
+    gap between the principal points is taken off already, as the message wants it.
     The matcher is not bound to steps: ``min_disparity..max_disparity`` is the range found in
     this image and ``delta_d`` the median one-sigma, below which no difference means anything.
     """

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth with its one-sigma from a rectified pair."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from perception_nodes.geometry.stereo import depth_from_disparity
+from perception_nodes.geometry.stereo_agreement import contradicted
 from perception_nodes.inference.runner import Runner, for_task
-from perception_nodes.pipelines.images import require_range, require_size, rgb_batch
-from perception_nodes.types import Depth, FloatArray, Image, PerceptionError, StereoRig
+from perception_nodes.pipelines.images import grey, require_range, require_size, rgb_batch
+from perception_nodes.types import Array, Depth, FloatArray, Image, PerceptionError, StereoRig
 
 
 @dataclass(frozen=True)
@@ -49,23 +50,29 @@ def require_pair(left: Image, right: Image, rig: StereoRig) -> None:
 
 
 def stereo_depth(
-    left: Image, rig: StereoRig, disparity_px: FloatArray, sigma_px: FloatArray,
+    left: Image, rig: StereoRig, shift_px: FloatArray, sigma_px: FloatArray,
     config: StereoDepthConfig,
 ) -> Depth:
-    """Turn disparity into what the package calls depth.
+    """Turn what a matcher found into what the package calls depth.
 
-    A disparity whose partner would lie outside the right image cannot have been seen and is NaN
+    A point whose partner would lie outside the right image cannot have been seen and is NaN
     like its depth. Depth is NaN too where it is out of range or too uncertain; the disparity
     stays, since it is what was measured (at infinity it is 0, and that is no error).
 
     Parameters
     ----------
-    disparity_px, sigma_px : float32 [H, W] pixels at the size of the left image, NaN invalid.
+    shift_px : float32 [H, W] pixels of the left image, NaN invalid: the point at column u is at
+        ``u - shift_px`` in the right image. It differs from the disparity by ``rig.cx_gap_px``.
+    sigma_px : float32 [H, W] pixels, one sigma of it.
     """
-    column = np.arange(left.width, dtype=np.float32)
-    seen = (disparity_px >= 0) & (disparity_px <= column)
-    disparity_px = np.where(seen, disparity_px, np.float32(np.nan))
-    sigma_px = np.where(seen, sigma_px, np.float32(np.nan))
+    there = np.arange(left.width, dtype=np.float32) - shift_px
+    seen = (there >= 0) & (there <= left.width - 1)
+    # Noise at infinity: a disparity under 0 by less than a pixel is as good as 0.
+    disparity_px = shift_px - np.float32(rig.cx_gap_px)
+    disparity_px = np.where((disparity_px < 0) & (disparity_px > -1), 0, disparity_px)
+    seen &= disparity_px >= 0
+    disparity_px = np.where(seen, disparity_px, np.nan).astype(np.float32)
+    sigma_px = np.where(seen, sigma_px, np.nan).astype(np.float32)
     depth_m, sigma_m = depth_from_disparity(
         disparity_px, sigma_px, rig.focal_px, rig.baseline_m
     )
@@ -77,9 +84,7 @@ def stereo_depth(
         stamp_ns=left.stamp_ns, frame_id=left.frame_id, camera=rig.left,
         depth_m=np.where(good, depth_m, np.nan).astype(np.float32),
         sigma_m=np.where(good, sigma_m, np.nan).astype(np.float32),
-        disparity_px=disparity_px.astype(np.float32),
-        disparity_sigma_px=sigma_px.astype(np.float32),
-        baseline_m=rig.baseline_m,
+        disparity_px=disparity_px, disparity_sigma_px=sigma_px, baseline_m=rig.baseline_m,
     )
 
 
@@ -93,8 +98,31 @@ class StereoDepthPipeline:
     def reset(self) -> None:
         """Forget nothing: every pair stands for itself."""
 
+    def max_disparity_px(self, width: int, height: int) -> float | None:
+        """Largest disparity that the model can find in images of a size; None: it does not say."""
+        card = self.runner.card
+        told = card.calibration.get('max_disparity_px')
+        fraction = card.calibration.get('max_disparity_fraction')
+        if isinstance(fraction, int | float):
+            return float(fraction) * width
+        if not isinstance(told, int | float):
+            return None
+        scale = 1.0
+        if card.network_pixels:
+            scale = max(float(np.sqrt(width * height / card.network_pixels)), 1.0)
+        return float(told) * scale
+
+    def nearest_depth_m(self, rig: StereoRig) -> float | None:
+        """Depth of the nearest surface that model and rig can see; None: it is not told."""
+        reach = self.max_disparity_px(rig.left.width, rig.left.height)
+        return None if reach is None else rig.focal_px * rig.baseline_m / reach
+
     def __call__(self, left: Image, right: Image, rig: StereoRig) -> Depth:
         """Match one pair.
+
+        Where the two images contradict what the model says, and beyond the model's range, its
+        sigma is not believed: the range itself is taken, with which depth is NaN unless
+        ``max_relative_sigma`` lets all through.
 
         Raises
         ------
@@ -102,8 +130,22 @@ class StereoDepthPipeline:
             If the images are no pair of this rig.
         """
         require_pair(left, right, rig)
-        out = self.runner.run({'left': rgb_batch(left), 'right': rgb_batch(right)})
-        return stereo_depth(
-            left, rig, np.asarray(out['disparity_px'][0], np.float32),
-            np.asarray(out['sigma_px'][0], np.float32), self.config,
-        )
+        # The model finds shifts from 0 on: whole pixels of the gap are taken off before.
+        moved = int(np.floor(rig.cx_gap_px))
+        partner = right if moved == 0 else replace(right, data=_moved(right.data, moved))
+        out = self.runner.run({'left': rgb_batch(left), 'right': rgb_batch(partner)})
+        found_px = np.asarray(out['disparity_px'][0], np.float32)
+        sigma_px = np.asarray(out['sigma_px'][0], np.float32)
+        reach_px = self.max_disparity_px(left.width, left.height)
+        doubted = contradicted(grey(left), grey(partner), found_px)
+        if reach_px is not None:
+            doubted = doubted | (found_px > reach_px)
+        unknown_px = np.float32(left.width / 4 if reach_px is None else reach_px)
+        sigma_px = np.where(doubted, np.maximum(sigma_px, unknown_px), sigma_px)
+        return stereo_depth(left, rig, found_px + np.float32(moved), sigma_px, self.config)
+
+
+def _moved(data: Array, columns: int) -> Array:
+    """Move an image to the right by whole columns (left if negative); its edge is repeated."""
+    source = np.clip(np.arange(data.shape[1]) - columns, 0, data.shape[1] - 1)
+    return np.ascontiguousarray(data[:, source])

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth from disparity: known answers, and every reason to be NaN."""
 
+import cv2
 import numpy as np
 import pytest
 
 from perception_nodes.pipelines.stereo_depth import StereoDepthConfig, StereoDepthPipeline
-from perception_nodes.types import PerceptionError
+from perception_nodes.types import Camera, Image, PerceptionError, StereoRig
 
 
 def pipeline(memory_runner, disparity, sigma, **config):
@@ -71,3 +72,84 @@ def test_no_pair_is_refused(memory_runner, image, rig):
 def test_a_wrong_setting_is_refused(wrong):
     with pytest.raises(PerceptionError, match='must lie between'):
         StereoDepthConfig(**wrong)
+
+
+def wide_rig(cx_gap_px=0.0, width=320, height=96):
+    size = {'width': width, 'height': height, 'fx': 100.0, 'fy': 100.0, 'cy': 47.5}
+    return StereoRig(
+        Camera.pinhole(**size, cx=159.5),
+        Camera.pinhole(**size, cx=159.5 - cx_gap_px, baseline_m=0.12),
+    )
+
+
+def textured(seed=0, width=480, height=96):
+    coarse = np.random.default_rng(seed).uniform(0, 255, (height // 3, width // 3))
+    return cv2.resize(coarse.astype(np.float32), (width, height)).astype(np.uint8)
+
+
+def best_shift(inputs):
+    """Answer with the one shift that all of the pair agrees on, as a matcher would."""
+    left, right = (inputs[side][0, :, :, 0].astype(np.float32) for side in ('left', 'right'))
+    miss = [np.abs(left[:, 64:] - right[:, 64 - d : right.shape[1] - d]).mean() for d in range(48)]
+    shape = left.shape
+    return {
+        'disparity_px': np.full((1, *shape), np.argmin(miss), np.float32),
+        'sigma_px': np.full((1, *shape), 0.1, np.float32),
+    }
+
+
+@pytest.mark.parametrize('gap', [0, 6, 6.25, -9])
+def test_depth_does_not_change_with_the_principal_points(memory_runner, gap):
+    """The right image is cut further to the right, its principal point moves with it."""
+    wall, rig, disparity = textured(), wide_rig(gap), 8
+    cut = 40 + disparity + int(gap)
+    left, right = (Image(wall[:, start : start + 320].copy()) for start in (40, cut))
+    stereo = StereoDepthPipeline(memory_runner('stereo_depth', best_shift))
+    depth = stereo(left, right, rig)
+    assert rig.cx_gap_px == gap
+    fraction = gap - int(gap)
+    assert np.nanmedian(depth.disparity_px) == pytest.approx(disparity - fraction, abs=1e-4)
+    assert np.nanmedian(depth.depth_m) == pytest.approx(12 / (disparity - fraction), rel=1e-4)
+    seen = np.isfinite(depth.disparity_px)
+    there = np.arange(320) - (disparity - fraction) - gap
+    assert (seen == ((there >= 0) & (there <= 319))).all()
+
+
+def test_nearer_than_the_range_the_sigma_covers_it_and_depth_is_nan(memory_runner):
+    def too_far(inputs):  # a matcher that ends at 30 px finds something under that
+        shape = inputs['left'].shape[1:3]
+        return {
+            'disparity_px': np.full((1, *shape), 22.0, np.float32),
+            'sigma_px': np.full((1, *shape), 0.2, np.float32),
+        }
+
+    wall, rig = textured(), wide_rig()
+    left, right = (Image(wall[:, start : start + 320].copy()) for start in (0, 60))
+    runner = memory_runner('stereo_depth', too_far, calibration={'max_disparity_px': 30.0})
+    inner = np.s_[10:-10, 90:-30]
+    stereo = StereoDepthPipeline(runner)
+    depth = stereo(left, right, rig)
+    assert np.isnan(depth.depth_m[inner]).mean() > 0.99
+    assert (depth.disparity_sigma_px[inner] >= 30).mean() > 0.99
+    assert stereo.nearest_depth_m(rig) == pytest.approx(100 * 0.12 / 30)
+    # With a network that works at a quarter of the area the range is twice as many pixels.
+    quarter = memory_runner(
+        'stereo_depth', too_far, calibration={'max_disparity_px': 30.0},
+        network_pixels=320 * 96 // 4,
+    )
+    assert StereoDepthPipeline(quarter).max_disparity_px(320, 96) == pytest.approx(60.0)
+    assert StereoDepthPipeline(memory_runner('stereo_depth', too_far)).nearest_depth_m(rig) is None
+
+
+def test_beyond_its_own_range_no_model_is_believed(memory_runner):
+    def answer(inputs):
+        shape = inputs['left'].shape[1:3]
+        ramp = np.tile(np.linspace(0, 60, shape[1], dtype=np.float32), (shape[0], 1))
+        return {'disparity_px': ramp[None], 'sigma_px': np.full((1, *shape), 0.1, np.float32)}
+
+    runner = memory_runner('stereo_depth', answer, calibration={'max_disparity_px': 40.0})
+    flat = Image(np.full((96, 320), 90, np.uint8))
+    depth = StereoDepthPipeline(runner)(flat, flat, wide_rig())
+    beyond = depth.disparity_px > 40
+    assert beyond.any() and np.isnan(depth.depth_m[beyond]).all()
+    assert np.isfinite(depth.depth_m[(depth.disparity_px > 5) & ~beyond]).all()

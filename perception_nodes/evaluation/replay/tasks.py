@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which tasks a bag's cameras allow, and their pipelines for it."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 from perception_nodes.bags.cameras import CameraTopics, StereoTopics
 from perception_nodes.bags.reader import BagReader
 from perception_nodes.bags.transforms import base_from_frame
+from perception_nodes.geometry.rig_checks import camera_doubts, mount_doubts, rig_doubts
 from perception_nodes.pipelines.build import PIPELINES, build_perception
 from perception_nodes.pipelines.config_values import changed
 from perception_nodes.pipelines.perception import STEREO_TASKS, TASKS, Perception
-from perception_nodes.types import PerceptionError
+from perception_nodes.types import PerceptionError, StereoRig
 
 __all__ = ['choose_tasks', 'make_perception', 'model_info_of']
 
@@ -78,6 +80,8 @@ def make_perception(
         f'/tf_static does not say where {frame or "the camera"} is on base_link: taken as looking '
         'forward from its origin',
     )
+    if base_from_camera is not None:
+        notes = mount_doubts(base_from_camera, frame)
     for name in parameters:
         if name.partition('.')[0] not in tasks or '.' not in name:
             raise PerceptionError(
@@ -99,7 +103,18 @@ def make_perception(
         configs, models=models, backend=backend, precision=precision, threads=threads
     )
     uses_pose = any('base_from_camera' in _names(config) for config in configs.values())
-    return perception, notes if uses_pose else ()
+    return perception, (*(notes if uses_pose else ()), *_rig_doubts(cameras))
+
+
+def _rig_doubts(cameras: StereoTopics | CameraTopics) -> tuple[str, ...]:
+    """One line for each thing in the calibration that is hard to believe."""
+    if isinstance(cameras, CameraTopics):
+        return camera_doubts(cameras.camera) if cameras.camera else ()
+    if cameras.left.camera is None or cameras.right.camera is None:
+        return ()
+    with contextlib.suppress(PerceptionError):  # what is no rig is refused with its frames
+        return rig_doubts(StereoRig(cameras.left.camera, cameras.right.camera))
+    return ()
 
 
 def model_info_of(pipeline: Any) -> dict[str, Any]:

@@ -66,7 +66,10 @@ def held_out_errors(
 def calibrate(network: nn.Module, data_root: Path) -> Calibration:
     """Fit the scale of sigma."""
     fitted = fit_sigma_scale(held_out_errors(network, data_root))
-    return {**fitted, 'fitted_on': 'pairs folded from CamVid val'}
+    # At the size that the network works at; the pipeline scales it to the camera's.
+    levels: int = network.levels  # type: ignore[assignment]
+    reach_px = 4.0 * (levels - 1)
+    return {**fitted, 'max_disparity_px': reach_px, 'fitted_on': 'pairs folded from CamVid val'}
 
 
 def build_graph(network: nn.Module, calibration: Mapping[str, Any]) -> nn.Module:

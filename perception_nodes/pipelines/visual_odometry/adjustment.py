@@ -20,6 +20,7 @@ from perception_nodes.pipelines.visual_odometry.motion import (
     VARIANCE_FLOOR,
     motion_derivative,
     robust_variance,
+    whitener,
 )
 from perception_nodes.pipelines.visual_odometry.window import Window
 from perception_nodes.types import FloatArray
@@ -75,7 +76,7 @@ class _Sightings:
         owner, frame = np.nonzero(seen[rows])
         first = np.searchsorted(owner, np.arange(len(rows)))
         covariance = window.covariance_px2[rows[owner], frame]
-        root = np.linalg.inv(np.linalg.cholesky(covariance))
+        root = whitener(covariance)
         measured = window.measured_px[rows[owner], frame]
         root[np.isnan(measured[:, 2]), 2] = 0.0
         return _Sightings(rows, owner, first, frame, np.nan_to_num(measured), root)
@@ -136,7 +137,9 @@ def _normal_equations(window: Window, sightings: _Sightings) -> _System:
 def _solve(system: _System, damping: float) -> tuple[FloatArray, FloatArray]:
     poses = system.reduced[:-1, :-1]
     step = np.zeros(len(system.right))  # the offset, its last entry, stays
-    step[:-1] = np.linalg.solve(poses + damping * np.diag(np.diag(poses)), system.right[:-1])
+    # A keyframe whose features are all gone has an empty block: it stays where it is.
+    damped = damping * np.diag(np.diag(poses)) + 1e-9 * np.eye(len(poses))
+    step[:-1] = np.linalg.solve(poses + damped, system.right[:-1])
     remaining = system.landmark_right - np.einsum('ldj,d->lj', system.cross, step)
     return step, np.einsum('lij,lj->li', system.landmark_inverse, remaining)
 

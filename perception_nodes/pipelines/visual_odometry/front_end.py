@@ -20,7 +20,7 @@ class View:
 
     Attributes
     ----------
-    grey : uint8 [H, W].
+    grey : uint8 [H, W], what is compared; a front end may have levelled its contrast.
     half : uint8 [H/2, W/2], for coarse search.
     keypoints_px, descriptors, scores : float32 [M, 2], [M, D], [M] of a learned front end; else
         None.

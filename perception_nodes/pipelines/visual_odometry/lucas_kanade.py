@@ -4,6 +4,9 @@
 Shi & Tomasi, "Good features to track" (1994); Bouguet, "Pyramidal implementation of the affine
 Lucas Kanade feature tracker" (2000). The covariance of a match is the photometric residual's
 variance times the inverse of the window's structure tensor, the least-squares result.
+
+Grey values are compared after local normalisation, so that neither two cameras with exposures of
+their own nor a change of exposure moves a match.
 """
 
 import cv2
@@ -13,6 +16,10 @@ from numpy.typing import NDArray
 from perception_nodes.pipelines.visual_odometry.front_end import Bools, Found, Grey, View
 from perception_nodes.types import Array, FloatArray
 
+# Local normalisation: side of the neighbourhood, and the contrast it is brought to. Contrast that
+# is small beside the floor is noise and stays small. All but the side in grey levels.
+_LEVEL_PX, _LEVEL_CONTRAST, _LEVEL_FLOOR = 25, 32.0, 4.0
+_UNLIKE = 16.0  # mean difference of two windows that do not show the same, levelled grey values
 _TERMINATION = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 0.02)
 
 
@@ -41,9 +48,9 @@ class LucasKanade:
         self.sigma_floor_px = sigma_floor_px
 
     def view(self, grey: Grey, image: Array) -> View:
-        """Halve the image; the colour is not used."""
+        """Level and halve the image; the colour is not used."""
         del image
-        return View(grey, halved(grey))
+        return View(levelled(grey), halved(grey))
 
     def detect(self, view: View, taken_px: FloatArray, count: int) -> FloatArray:
         """Take the best corner of each free cell, strongest first."""
@@ -77,6 +84,7 @@ class LucasKanade:
         points = end.astype(np.float64)
         height, width = view1.grey.shape
         valid = seen & returned & (np.linalg.norm(back - start, axis=1) < self.round_trip_px)
+        valid &= error < _UNLIKE
         valid &= (points >= 1).all(axis=1) & (points < [width - 2, height - 2]).all(axis=1)
         points[~valid] = np.nan
         return Found(points, self._covariance(view0.grey, points0_px, error), valid)
@@ -100,6 +108,18 @@ class LucasKanade:
         sigma = 1.25 * np.clip(np.nan_to_num(error, nan=255.0), 1.0, 255.0)  # mean |x| -> sigma
         tensor = tensor / (sigma**2)[:, None, None] + 1e-4 * np.eye(2)
         return np.asarray(np.linalg.inv(tensor) + self.sigma_floor_px**2 * np.eye(2))
+
+
+def levelled(grey: Grey) -> Grey:
+    """Give every neighbourhood the same mean and nearly the same contrast, uint8 [H, W]."""
+    values = grey.astype(np.float32)
+    side = (_LEVEL_PX, _LEVEL_PX)
+    mean = cv2.boxFilter(values, -1, side)
+    variance = np.maximum(cv2.sqrBoxFilter(values, -1, side) - mean * mean, 0.0)
+    values -= mean
+    values *= _LEVEL_CONTRAST / (np.sqrt(variance) + _LEVEL_FLOOR)
+    values += 128.0
+    return np.asarray(np.clip(values, 0, 255), np.uint8)
 
 
 def halved(grey: Grey) -> Grey:

@@ -132,6 +132,8 @@ def _summary(
         return None
     weight = np.where(inliers, sightings.weights, 0.0)
     normal = np.einsum('nri,nrj->ij', jacobian * weight[:, None, None], jacobian)
+    if not np.isfinite(normal).all():
+        return None
     factor = float((weight * np.where(inliers, chi2, 0.0)).sum() / max(3 * weight.sum() - 6, 1.0))
     covariance = np.linalg.pinv(normal, hermitian=True) * max(factor, VARIANCE_FLOOR)
     return Motion(motion, covariance, inliers, factor)
@@ -152,15 +154,30 @@ def _whitened(
     covariance[blind, :2, 2] = covariance[blind, 2, :2] = 0.0
     covariance[blind, 2, 2] = 1e8
     residual[behind], covariance[behind] = 0.0, np.eye(3)
+    lost = ~np.isfinite(covariance).all(axis=(1, 2))
+    behind |= lost
+    residual[lost], covariance[lost] = 0.0, np.eye(3)
     rotation, translation = motion[:3, :3], motion[:3, 3]
     q = sightings.landmarks[:, 2]
     ray = np.concatenate([sightings.landmarks[:, :2], np.ones((len(q), 1))], axis=1)
     by_motion = motion_derivative(by_ray, ray @ rotation.T + translation * q[:, None], q)
     by_motion[~np.isfinite(by_motion)] = 0.0
-    inverse_root = np.linalg.inv(np.linalg.cholesky(covariance))
+    inverse_root = whitener(covariance)
     residual = np.einsum('nij,nj->ni', inverse_root, residual)
     chi2 = np.where(behind, np.nan, (residual**2).sum(axis=1))
     return chi2, inverse_root @ by_motion, residual
+
+
+def whitener(covariance: FloatArray) -> FloatArray:
+    """Inverse Cholesky factors [N, 3, 3] of finite covariances [N, 3, 3].
+
+    A landmark that lies almost in the camera's plane has a covariance so large in one direction
+    that rounding makes it indefinite; a trace of it more on the diagonal mends that, and hides
+    nothing that a float64 could have held.
+    """
+    trace = np.trace(covariance, axis1=1, axis2=2)
+    ridge = (1e-12 * np.abs(trace) + 1e-12)[:, None, None] * np.eye(3)
+    return np.asarray(np.linalg.inv(np.linalg.cholesky(covariance + ridge)))
 
 
 def motion_derivative(by_ray: FloatArray, point: FloatArray, q: FloatArray) -> FloatArray:

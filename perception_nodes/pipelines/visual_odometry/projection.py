@@ -12,6 +12,8 @@ import numpy as np
 
 from perception_nodes.types import FloatArray, StereoRig
 
+_LEAST_SLOPE = 0.02  # of a ray to the image plane: no lens without distortion sees further aside
+
 
 @dataclass(frozen=True)
 class StereoProjection:
@@ -35,7 +37,7 @@ class StereoProjection:
         p = rig.left.p
         return StereoProjection(
             float(p[0, 0]), float(p[1, 1]), float(p[0, 2]), float(p[1, 2]),
-            rig.focal_px * rig.baseline_m, float(p[0, 2] - rig.right.p[0, 2]),
+            rig.focal_px * rig.baseline_m, rig.cx_gap_px,
         )
 
     @property
@@ -68,7 +70,7 @@ class StereoProjection:
 
         Returns
         -------
-        predicted : [N, 3] (u, v, disparity) pixels; NaN behind the camera.
+        predicted : [N, 3] (u, v, disparity) pixels; NaN behind the camera and nearly beside it.
         by_ray : [N, 3, 3] derivative with respect to the homogeneous point ``(x', y', z')`` of
             camera 1 up to scale, ``p' = R (x, y, 1) + t q``.
         by_landmark : [N, 3, 3] derivative with respect to (x, y, q).
@@ -78,8 +80,9 @@ class StereoProjection:
         q = landmarks[:, 2]
         ray = np.concatenate([landmarks[:, :2], np.ones((len(landmarks), 1))], axis=1)
         point = (rotation @ ray[..., None])[..., 0] + translation * q[:, None]
+        nearest = np.maximum(_LEAST_SLOPE * np.hypot(point[:, 0], point[:, 1]), 1e-6)
         with np.errstate(divide='ignore', invalid='ignore'):
-            inverse = np.where(point[:, 2] > 1e-6, 1.0 / point[:, 2], np.nan)
+            inverse = np.where(point[:, 2] > nearest, 1.0 / point[:, 2], np.nan)
         a, b = point[:, 0] * inverse, point[:, 1] * inverse
         seen = np.stack([a, b, q * inverse], axis=1)
         by_ray = np.zeros((len(landmarks), 3, 3))

@@ -329,3 +329,24 @@ def test_a_mask_keeps_a_large_mover_from_being_taken_for_the_world(make_room):
         result = pipeline(*pair, room.rig, segmentation=mask)
         assert result.tracking
     assert np.linalg.norm(error_of(result, truth_of(poses)[-1])[:3]) < 0.1
+
+
+@pytest.mark.parametrize('gain', [0.8, 0.6])
+def test_a_darker_right_camera_does_not_shorten_the_path(make_room, gain):
+    room, poses = make_room(5), drive(10)
+    pipeline = VisualOdometryPipeline(None, EXACT)
+    for i, pose in enumerate(poses):
+        left, right = room.pair(pose, i * STEP_NS)
+        darker = Image((right.data * gain).astype(np.uint8), right.stamp_ns)
+        last = pipeline(left, darker, room.rig)
+        assert last.tracking
+    assert np.linalg.norm(error_of(last, truth_of(poses)[-1])[:3]) < 0.03
+
+
+def test_a_change_of_exposure_is_no_motion(make_room):
+    room, pose = make_room(6), np.eye(4)
+    pipeline = VisualOdometryPipeline(None, EXACT)
+    for i, gain in enumerate((1.0, 0.7, 0.5, 0.9)):
+        seen = [(image.data * gain).astype(np.uint8) for image in room.pair(pose, 0)]
+        last = pipeline(*(Image(data, i * STEP_NS) for data in seen), room.rig)
+    assert last.tracking and np.linalg.norm(last.odom_from_base[:3, 3]) < 0.005
