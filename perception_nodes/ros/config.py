@@ -4,7 +4,9 @@
 from dataclasses import dataclass
 
 from perception_nodes.inference import BACKENDS, PRECISIONS
+from perception_nodes.messages.camera_infos import MAX_AGE_S
 from perception_nodes.pipelines.images import require_range
+from perception_nodes.time_order import CLOCK_JUMP_S
 from perception_nodes.types import PerceptionError
 
 TRANSPORTS = ('raw', 'compressed')
@@ -30,6 +32,11 @@ class NodeConfig:
     rectify : take raw images (left/image instead of left/image_rect) and rectify them here.
     sync_tolerance_s : stamps of left and right may differ by this much, seconds.
     queue_size : messages kept per input.
+    clock_jump_s : stamps that go back by this much say that the clock went back (a looped bag):
+        what is remembered is dropped; a frame that is older by less is late and dropped itself.
+        Seconds.
+    camera_info_max_age_s : a camera_info that has not the stamp of an image may be this much older
+        or newer, unless it is latched, seconds; 0 = any age.
     auxiliary_wait_s : how long a frame waits for what another node says of it (depth, mask,
         flow, odometry) if somebody publishes that, seconds; 0 = not at all.
     """
@@ -48,6 +55,8 @@ class NodeConfig:
     rectify: bool = False
     sync_tolerance_s: float = 0.002
     queue_size: int = 5
+    clock_jump_s: float = CLOCK_JUMP_S
+    camera_info_max_age_s: float = MAX_AGE_S
     auxiliary_wait_s: float = 0.3
 
     def __post_init__(self) -> None:
@@ -63,6 +72,8 @@ class NodeConfig:
         require_range('memory_limit_mb', self.memory_limit_mb, 0, 1 << 20)
         require_range('sync_tolerance_s', self.sync_tolerance_s, 0.0, 1.0)
         require_range('queue_size', self.queue_size, 1, 1000)
+        require_range('clock_jump_s', self.clock_jump_s, 1e-3, 1e5)
+        require_range('camera_info_max_age_s', self.camera_info_max_age_s, 0.0, 1e9)
         require_range('auxiliary_wait_s', self.auxiliary_wait_s, 0.0, 10.0)
         if len(self.build_size) != 2 or min(self.build_size) < 0:
             raise PerceptionError(f'build_size is {list(self.build_size)}; give width and height')

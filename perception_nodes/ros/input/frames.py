@@ -10,7 +10,7 @@ from perception_nodes.messages.decode import DECODERS
 from perception_nodes.messages.image import decode_image
 from perception_nodes.pipelines.perception import Failed, MonoFrame, Results, StereoFrame
 from perception_nodes.pipelines.rectification import Rectifier
-from perception_nodes.ros.input.assembler import RawFrame
+from perception_nodes.ros.input.raw_frame import RawFrame
 from perception_nodes.types import (
     Camera,
     FloatArray,
@@ -48,7 +48,8 @@ class FrameDecoder:
         if raw.right is None:
             return MonoFrame(image, camera)
         right, right_camera = self._one(raw.right, raw.right_info, self._right)
-        assert camera is not None and right_camera is not None  # a pair waits for both
+        if camera is None or right_camera is None:  # a pair waits for both
+            raise PerceptionError('a pair came without the camera_info of both cameras')
         return StereoFrame(image, right, StereoRig(camera, right_camera))
 
     def _one(self, message: Any, info: Any, rectifier: Rectifier) -> tuple[Image, Camera | None]:

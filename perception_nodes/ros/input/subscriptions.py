@@ -5,7 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_profile_sensor_data,
+)
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
@@ -20,7 +26,13 @@ from perception_nodes.types import PerceptionError
 class Subscriptions:
     """Subscriptions that pass their messages to an assembler.
 
-    Best effort (SensorData), overridable by the parameters ``qos_overrides.<topic>...``.
+    Best effort (SensorData), overridable by the parameters ``qos_overrides.<topic>...``. A
+    camera_info that is latched (published once, transient local) reaches nobody who does not ask
+    for it so, and who does reaches no other: where one is offered, a second subscription takes it.
+
+    Parameters
+    ----------
+    taken : called after each message, in its callback.
 
     Attributes
     ----------
@@ -30,11 +42,13 @@ class Subscriptions:
     def __init__(
         self, node: Node, inputs: tuple[Input, ...], assembler: Assembler,
         statistics: Statistics, problems: Problems, queue_size: int,
+        taken: Callable[[], None],
     ) -> None:
         self._node, self._inputs = node, inputs
         self._assembler, self._statistics, self._problems = assembler, statistics, problems
-        self._queue_size = queue_size
+        self._queue_size, self._taken = queue_size, taken
         self.by_input: dict[Input, Subscription] = {}
+        self._latched: dict[Input, Subscription] = {}
 
     def open(self) -> None:
         """Subscribe to everything."""
@@ -44,12 +58,30 @@ class Subscriptions:
                 _qos(self._queue_size),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
+        self.follow_latched()
+
+    def follow_latched(self) -> None:
+        """Subscribe to camera_infos that are latched; call it now and then, publishers come."""
+        for entry, subscription in self.by_input.items():
+            if entry.kind != 'camera_info' or entry in self._latched or _is_latched(subscription):
+                continue
+            topic = subscription.topic_name
+            offers = [
+                info.qos_profile for info in self._node.get_publishers_info_by_topic(topic)
+                if info.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+            ]
+            if offers:
+                self._latched[entry] = self._node.create_subscription(
+                    message_class(entry.type), topic, self._callback(entry, latched=True),
+                    _latched_qos(offers),
+                )
 
     def close(self) -> None:
         """End all subscriptions."""
-        for subscription in self.by_input.values():
-            self._node.destroy_subscription(subscription)
-        self.by_input.clear()
+        for subscriptions in (self.by_input, self._latched):
+            for subscription in subscriptions.values():
+                self._node.destroy_subscription(subscription)
+            subscriptions.clear()
 
     def _topic(self, entry: Input) -> str:
         """Name to subscribe to; the compressed topic lies below the remapped one."""
@@ -57,7 +89,11 @@ class Subscriptions:
             return entry.name
         return f'{self._node.resolve_topic_name(entry.name)}/compressed'
 
-    def _callback(self, entry: Input) -> Callable[[Any], None]:
+    def _asks_latched(self, entry: Input) -> bool:
+        own = self.by_input.get(entry)
+        return own is not None and _is_latched(own)
+
+    def _callback(self, entry: Input, latched: bool = False) -> Callable[[Any], None]:
         take = self._assembler
 
         def received(message: Any) -> None:
@@ -66,12 +102,13 @@ class Subscriptions:
                 if entry.kind == 'image':
                     take.image(entry.side, message)
                 elif entry.kind == 'camera_info':
-                    take.info(entry.side, message)
+                    take.info(entry.side, message, latched=latched or self._asks_latched(entry))
                 else:
                     take.auxiliary(entry.task, entry.name, message)
             except PerceptionError as error:
                 self._statistics.count('bad')
                 self._problems.add(f'{entry.name}: {error}')
+            self._taken()
 
         return received
 
@@ -82,3 +119,17 @@ def _qos(depth: int) -> QoSProfile:
         reliability=qos_profile_sensor_data.reliability,
         durability=qos_profile_sensor_data.durability,
     )
+
+
+def _latched_qos(offers: list[QoSProfile]) -> QoSProfile:
+    reliable = any(offer.reliability == ReliabilityPolicy.RELIABLE for offer in offers)
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=1,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
+
+
+def _is_latched(subscription: Subscription) -> bool:
+    """Whether a subscription asks for latched messages itself (qos_overrides)."""
+    return bool(subscription.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from perception_nodes.messages.topics import CAMERA_INFO, IMAGE, find_topic
 from perception_nodes.ros.config import NodeConfig
-from perception_nodes.ros.input.assembler import LEFT, RIGHT, AuxiliaryInput
+from perception_nodes.ros.input.raw_frame import LEFT, RIGHT, AuxiliaryInput
 
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 NEEDS_CAMERA = ('mono_depth', 'place_recognition')

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from perception_nodes.ros.input.assembler import Assembler, RawFrame
+from perception_nodes.ros.input.assembler import Assembler
 from perception_nodes.ros.input.connections import connections
 from perception_nodes.ros.input.preflight import (
     View,
@@ -11,13 +11,14 @@ from perception_nodes.ros.input.preflight import (
     silent_because,
     taken_for_rectified,
 )
+from perception_nodes.ros.input.raw_frame import Assembly, RawFrame
 from perception_nodes.ros.input.subscriptions import Subscriptions
 from perception_nodes.ros.input.topics import needed_infos, needs_pair
 from perception_nodes.ros.node.host import Host
 from perception_nodes.ros.node.worker import Worker
 from perception_nodes.ros.tasks.task_set import Settings
 
-RELEASE_S = 0.02
+TICK_S = 0.02
 
 
 class ActiveState:
@@ -40,23 +41,25 @@ class ActiveState:
         self.worker: Worker[RawFrame] = Worker(
             process, lambda error: host.failed(error, ''), f'{node.get_name()} worker'
         )
-        self.assembler = Assembler(
-            self._emit, self._time_jumped, stereo=needs_pair(inputs), infos=needed_infos(inputs),
+        assembly = Assembly(
+            stereo=needs_pair(inputs), infos=needed_infos(inputs),
             tolerance_ns=round(config.sync_tolerance_s * 1e9), auxiliary=auxiliary,
-            wait_s=config.auxiliary_wait_s,
+            wait_s=config.auxiliary_wait_s, clock_jump_s=config.clock_jump_s,
+            info_max_age_s=config.camera_info_max_age_s,
+        )
+        self.assembler = Assembler(
+            assembly, host.statistics, host.problems, self._emit, self._time_jumped
         )
         self._subscriptions = Subscriptions(
-            node, inputs, self.assembler, host.statistics, host.problems, config.queue_size
+            node, inputs, self.assembler, host.statistics, host.problems, config.queue_size,
+            self._start_ticking,
         )
         self._view = View(
             node, self._subscriptions.by_input, host.statistics, self.assembler,
             config.sync_tolerance_s,
         )
-        self._release_timer = None
-        if auxiliary:
-            self._release_timer = node.create_timer(
-                RELEASE_S, self.assembler.release, clock=host.steady_clock
-            )
+        self._timer = node.create_timer(TICK_S, self._tick, clock=host.steady_clock)
+        self._timer.cancel()  # it runs while a frame waits
         try:
             self._subscriptions.open()
         except BaseException:  # a QoS override that is none
@@ -75,7 +78,8 @@ class ActiveState:
 
     def silent_because(self) -> str:
         """Say why no frame comes; '' while they do. Looks at who publishes on the way."""
-        self.assembler.expected = published_auxiliary(self._view)
+        self.assembler.auxiliary_results.expected = published_auxiliary(self._view)
+        self._subscriptions.follow_latched()
         return silent_because(self._view)
 
     def taken_for_rectified(self) -> str:
@@ -85,15 +89,22 @@ class ActiveState:
     def close(self) -> None:
         """End the subscriptions, then the worker when it has finished its frame."""
         self._subscriptions.close()
-        if self._release_timer is not None:
-            self._node.destroy_timer(self._release_timer)
+        self._node.destroy_timer(self._timer)
         self.worker.stop()
+
+    def _start_ticking(self) -> None:
+        if self.assembler.waiting and self._timer.is_canceled():
+            self._timer.reset()
+
+    def _tick(self) -> None:
+        self.assembler.tick()
+        if not self.assembler.waiting:
+            self._timer.cancel()
 
     def _emit(self, frame: RawFrame) -> None:
         self._statistics.count('in')
         self.worker.mailbox.put(frame)
 
     def _time_jumped(self) -> None:
-        self._statistics.count('time jump')
         self.worker.mailbox.forget()
         self.worker.mailbox.put_job(self._reset)

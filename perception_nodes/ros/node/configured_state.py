@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from perception_nodes.messages.encode import Context, latched_messages
 from perception_nodes.pipelines.perception import MonoFrame, StereoFrame
-from perception_nodes.ros.input.assembler import RawFrame
 from perception_nodes.ros.input.frames import FrameDecoder
+from perception_nodes.ros.input.raw_frame import RawFrame
 from perception_nodes.ros.input.topics import needs_pair
 from perception_nodes.ros.node.active_state import ActiveState
 from perception_nodes.ros.node.build_only import blank_frame, build_engines

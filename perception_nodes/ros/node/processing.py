@@ -11,8 +11,8 @@ from perception_nodes.pipelines.perception import (
     Perception,
     StereoFrame,
 )
-from perception_nodes.ros.input.assembler import RawFrame
 from perception_nodes.ros.input.frames import FrameDecoder, decode_auxiliary
+from perception_nodes.ros.input.raw_frame import RawFrame
 from perception_nodes.ros.node.host import Host
 from perception_nodes.ros.output.outputs import Outputs
 from perception_nodes.ros.tasks.interface import TaskInterface

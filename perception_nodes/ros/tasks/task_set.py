@@ -11,7 +11,7 @@ from perception_nodes.pipelines.build import PIPELINES
 from perception_nodes.pipelines.perception import STEREO_TASKS, TASKS
 from perception_nodes.ros import parameters
 from perception_nodes.ros.config import NodeConfig
-from perception_nodes.ros.input.assembler import AuxiliaryInput
+from perception_nodes.ros.input.raw_frame import AuxiliaryInput
 from perception_nodes.ros.input.topics import (
     AUXILIARY,
     NEEDS_CAMERA,

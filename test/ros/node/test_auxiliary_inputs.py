@@ -61,7 +61,8 @@ def test_odometry_takes_depth_and_mask_of_its_stamp(bench, wall, spied):
     bench.connect_cameras()
     for publisher in (masks, *publishers.values()):
         bench.until(lambda p=publisher: p.get_subscription_count() == 1)
-    bench.until(lambda: node.active.assembler.expected == {'stereo_depth', 'segmentation'})
+    others = node.active.assembler.auxiliary_results
+    bench.until(lambda: others.expected == {'stereo_depth', 'segmentation'})
     bench.send(pair)
     bench.until(lambda: len(node.active.assembler._waiting) == 1)
     labels = rng.integers(0, 11, (192, 320), np.uint8)

@@ -87,7 +87,7 @@ def test_a_bad_message_of_another_node_does_not_cost_the_frame(bench, wall, diag
     kinds = {'depth/image_rect': Image, 'depth/stddev': Image, 'depth/camera_info': CameraInfo}
     publishers = {name: bench.publisher(kind, f'/{name}') for name, kind in kinds.items()}
     bench.connect_cameras()
-    bench.until(lambda: 'stereo_depth' in node.active.assembler.expected)
+    bench.until(lambda: 'stereo_depth' in node.active.assembler.auxiliary_results.expected)
     pair = wall(1)[0]
     bench.send(pair)
     bench.until(lambda: len(node.active.assembler._waiting) == 1)
