@@ -109,8 +109,8 @@ class CameraInfos:
             return ''
         side = 'older' if apart_ns > 0 else 'newer'
         return (
-            f'the newest camera_info is {abs(apart_ns) / 1e9:.1f} s {side} than its image; '
-            f'camera_info_max_age_s allows {self._max_age_ns / 1e9:g} s'
+            f'image has no camera_info of its own and the newest is {abs(apart_ns) / 1e9:.1f} s '
+            f'{side}; camera_info_max_age_s allows {self._max_age_ns / 1e9:g} s'
         )
 
 
@@ -127,7 +127,7 @@ def _foreign(image: Any, info: Any) -> str:
     """Say why a CameraInfo is of another camera than the image; '' if it may be its own."""
     ours, theirs = str(image.header.frame_id), str(info.header.frame_id)
     if ours and theirs and ours != theirs:  # many drivers leave one of them empty
-        return f'the image is of frame {ours!r} but its camera_info is of {theirs!r}'
+        return f'image is of frame {ours[:80]!r} but its camera_info is of {theirs[:80]!r}'
     if hasattr(image, 'format'):  # compressed: its size is known when it is decoded
         return ''
     size = (int(image.width), int(image.height))

@@ -15,7 +15,7 @@ from perception_nodes.messages.camera import (
 )
 from perception_nodes.messages.context import Context
 from perception_nodes.messages.factory import MessageFactory
-from perception_nodes.messages.image import decode_array, encode_image
+from perception_nodes.messages.image import decode_map, encode_image
 from perception_nodes.messages.points import depth_points_message
 from perception_nodes.messages.primitives import header, stamp_ns
 from perception_nodes.types import Depth, FloatArray, PerceptionError
@@ -85,15 +85,24 @@ def depth_from_messages(messages: Mapping[str, Any]) -> Depth:
         If a message is malformed.
     """
     image = messages['depth/image_rect']
-    depth_m = _float_array(image)
+    depth_m = _float_array(image, 'depth/image_rect')
+    camera = camera_from_info(messages['depth/camera_info'])
+    if (camera.height, camera.width) != depth_m.shape:
+        raise PerceptionError(
+            f'depth/image_rect is {depth_m.shape[1]}x{depth_m.shape[0]} but depth/camera_info '
+            f'says {camera.width}x{camera.height}'
+        )
     sigma_m = np.full(depth_m.shape, np.nan, np.float32)
     if 'depth/stddev' in messages:
-        sigma_m = _float_array(messages['depth/stddev'])
+        sigma_m = _float_array(messages['depth/stddev'], 'depth/stddev', depth_m.shape)
     disparity = messages.get('disparity')
     return Depth(
         stamp_ns(image.header.stamp), image.header.frame_id,
-        camera_from_info(messages['depth/camera_info']), depth_m, sigma_m,
-        disparity_px=None if disparity is None else _float_array(disparity.image),
+        camera, depth_m, sigma_m,
+        disparity_px=(
+            None if disparity is None
+            else _float_array(disparity.image, 'disparity', depth_m.shape)
+        ),
         baseline_m=0.0 if disparity is None else float(disparity.t),
     )
 
@@ -102,15 +111,15 @@ def _float_image(values: FloatArray, factory: MessageFactory, stamp: int, frame_
     return encode_image(np.asarray(values, np.float32), '32FC1', factory, stamp, frame_id)
 
 
-def _float_array(message: Any) -> FloatArray:
+def _float_array(
+    message: Any, name: str, shape: tuple[int, ...] | None = None
+) -> FloatArray:
     """Metres or pixels of a 32FC1 image; REP 118 lets 16UC1 hold millimetres, 0 invalid."""
-    values = decode_array(message)
+    values = decode_map(message, name, ('32FC1', '16UC1'), shape)
     if message.encoding == '16UC1':
         metres = values.astype(np.float32) / np.float32(1000.0)
         return np.where(values == 0, np.float32(np.nan), metres)
-    if message.encoding != '32FC1':
-        raise PerceptionError(f'a depth image is 32FC1 or 16UC1, not {message.encoding}')
-    return values
+    return np.asarray(values, np.float32)
 
 
 def _number(value: Any) -> float:

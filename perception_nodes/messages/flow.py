@@ -8,9 +8,9 @@ import numpy as np
 
 from perception_nodes.messages.context import Context
 from perception_nodes.messages.factory import MessageFactory
-from perception_nodes.messages.image import decode_array, encode_image, image_message
+from perception_nodes.messages.image import decode_map, encode_image, image_message
 from perception_nodes.messages.primitives import header, stamp_ns
-from perception_nodes.types import Flow, Image, PerceptionError
+from perception_nodes.types import Flow, Image
 from perception_nodes.visualization.colors import flow_color
 
 
@@ -59,13 +59,11 @@ def flow_from_messages(messages: Mapping[str, Any]) -> Flow:
         If a message is malformed.
     """
     image = messages['flow']
-    flow_px = decode_array(image)
-    if image.encoding != '32FC2':
-        raise PerceptionError(f'flow is 32FC2, not {image.encoding}')
+    flow_px = decode_map(image, 'flow', ('32FC2',))
     stamp = stamp_ns(image.header.stamp)
     sigma_px = np.full(flow_px.shape[:2], np.nan, np.float32)
     if 'flow/stddev' in messages:
-        sigma_px = decode_array(messages['flow/stddev'])
+        sigma_px = decode_map(messages['flow/stddev'], 'flow/stddev', ('32FC1',), flow_px.shape)
     interval = messages.get('flow/interval')
     previous = stamp if interval is None else stamp_ns(interval.time_ref)
     return Flow(stamp, image.header.frame_id, previous, flow_px, sigma_px)

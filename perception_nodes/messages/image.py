@@ -57,6 +57,34 @@ def decode_array(message: Any, limits: ImageLimits = DEFAULT_IMAGE_LIMITS) -> Ar
     return rows.reshape(shape)
 
 
+def decode_map(
+    message: Any, name: str, encodings: tuple[str, ...], shape: tuple[int, ...] | None = None
+) -> Array:
+    """Give the pixels of an image that holds a result and not a view of the world.
+
+    Parameters
+    ----------
+    name : of its topic, for the error. encodings : that it may have.
+    shape : (height, width) that it must have; None: any.
+
+    Raises
+    ------
+    PerceptionError
+        If it is malformed, of another encoding, or of another size.
+    """
+    if message.encoding not in encodings:
+        raise PerceptionError(
+            f'{name} is {" or ".join(encodings)}, not {str(message.encoding)[:40]!r}'
+        )
+    pixels = decode_array(message)
+    if shape is not None and pixels.shape[:2] != tuple(shape[:2]):
+        raise PerceptionError(
+            f'{name} is {pixels.shape[1]}x{pixels.shape[0]} but what it describes is '
+            f'{shape[1]}x{shape[0]}'
+        )
+    return pixels
+
+
 def decode_image(message: Any, limits: ImageLimits = DEFAULT_IMAGE_LIMITS) -> Image:
     """Give a sensor_msgs/Image or CompressedImage as an image.
 

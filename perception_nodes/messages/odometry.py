@@ -18,6 +18,7 @@ from perception_nodes.messages.primitives import (
 from perception_nodes.types import FloatArray, Odometry
 
 OK, WARN = 0, 1
+LOST_VARIANCE = 9999.0  # m^2, rad^2; rtabmap_ros calls it BAD_COVARIANCE
 
 
 def odometry_messages(
@@ -41,12 +42,22 @@ def odometry_messages(
 
 
 def odometry_message(result: Odometry, factory: MessageFactory) -> Any:
-    """Make a nav_msgs/Odometry."""
+    """Make a nav_msgs/Odometry; of a lost vehicle it is the pose that is held, known to nobody.
+
+    Whoever fuses odometry sees this topic alone. Lost is therefore written as rtabmap and others
+    take it: a variance of LOST_VARIANCE or more on the diagonals, and a twist of zero.
+    """
+    pose_covariance, twist = result.pose_covariance, result.twist
+    twist_covariance = result.twist_covariance
+    if not result.tracking:
+        unknown = LOST_VARIANCE * np.eye(6)
+        pose_covariance, twist_covariance = pose_covariance + unknown, twist_covariance + unknown
+        twist = np.zeros(6)
     return factory.make(
         'nav_msgs/msg/Odometry', header=header(factory, result.stamp_ns, result.frame_id),
         child_frame_id=result.child_frame_id,
-        pose=pose_with_covariance(factory, result.odom_from_base, result.pose_covariance),
-        twist=twist_with_covariance(factory, result.twist, result.twist_covariance),
+        pose=pose_with_covariance(factory, result.odom_from_base, pose_covariance),
+        twist=twist_with_covariance(factory, twist, twist_covariance),
     )
 
 
@@ -86,14 +97,17 @@ def odometry_from_messages(messages: Mapping[str, Any]) -> Odometry:
     """
     message = messages['odometry']
     values = {entry.key: entry.value for entry in getattr(messages.get('status'), 'values', ())}
-    tracking = values.get('tracking', 'true') == 'true'
-    reason = '' if tracking else messages['status'].message.partition('lost: ')[2]
+    lost = float(message.pose.covariance[0]) >= LOST_VARIANCE
+    tracking = values.get('tracking', str(not lost).lower()) == 'true'
+    reason = 'the message gives it no certainty'
+    if 'status' in messages:
+        reason = messages['status'].message.partition('lost: ')[2]
     linear, angular = message.twist.twist.linear, message.twist.twist.angular
     return Odometry(
         stamp_ns(message.header.stamp), message.header.frame_id, message.child_frame_id,
         transform_of_pose(message.pose.pose), _square(message.pose.covariance),
         np.array([linear.x, linear.y, linear.z, angular.x, angular.y, angular.z], np.float64),
-        _square(message.twist.covariance), tracking, reason,
+        _square(message.twist.covariance), tracking, '' if tracking else reason,
         int(values.get('inliers', 0)), int(values.get('matches', 0)),
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from perception_nodes.messages.context import Context
 from perception_nodes.messages.factory import MessageFactory
-from perception_nodes.messages.image import decode_array, encode_image, image_message
+from perception_nodes.messages.image import decode_map, encode_image, image_message
 from perception_nodes.messages.primitives import header, stamp_ns
 from perception_nodes.types import Image, Segmentation
 from perception_nodes.visualization.colors import overlay
@@ -75,14 +75,17 @@ def segmentation_from_messages(messages: Mapping[str, Any]) -> Segmentation:
         If a message is malformed.
     """
     mask = messages['mask']
-    labels = decode_array(mask)
+    labels = decode_map(mask, 'mask', ('mono8', '8UC1'))
     unknown = np.full(labels.shape, np.nan, np.float32)
     confidence = entropy = unknown
     if 'confidence' in messages:
-        confidence = decode_array(messages['confidence']).astype(np.float32) / np.float32(255.0)
+        stored = decode_map(messages['confidence'], 'confidence', ('mono8',), labels.shape)
+        confidence = stored.astype(np.float32) / np.float32(255.0)
     if 'uncertainty' in messages:
-        entropy = decode_array(messages['uncertainty'])
-    mutual = decode_array(messages['epistemic']) if 'epistemic' in messages else None
+        entropy = decode_map(messages['uncertainty'], 'uncertainty', ('32FC1',), labels.shape)
+    mutual = None
+    if 'epistemic' in messages:
+        mutual = decode_map(messages['epistemic'], 'epistemic', ('32FC1',), labels.shape)
     return Segmentation(
         stamp_ns(mask.header.stamp), mask.header.frame_id, labels, confidence, entropy, mutual
     )

@@ -7,8 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from perception_nodes.ros.text import one_line
+
 FRESH_S = 5.0
 MAX_KINDS = 30
+# Somebody who sends new nonsense all day must not fill the disk.
+MAX_LOGGED = 100
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Problems:
         self._log = log
         self._lock = threading.Lock()
         self._problems: dict[str, Problem] = {}
+        self._logged = 0
 
     def add(self, message: str, kind: str = '') -> None:
         """Note one; the first of its kind is logged.
@@ -48,21 +53,27 @@ class Problems:
         ----------
         kind : '' = the message without its numbers.
         """
-        line = ' '.join(message.split())
-        kind = kind or re.sub(r'[\d.]+', '#', line)
+        line = one_line(message)
+        kind = one_line(kind) or re.sub(r'[\d.]+', '#', line)
         with self._lock:
             before = self._problems.pop(kind, None)
             count = before.count + 1 if before else 1
             self._problems[kind] = Problem(kind, line, count, time.monotonic())
             while len(self._problems) > MAX_KINDS:
                 del self._problems[next(iter(self._problems))]
-        if count == 1:
+            logged = count == 1 and self._logged < MAX_LOGGED
+            self._logged += logged
+            last = logged and self._logged == MAX_LOGGED
+        if logged:
             self._log(f'{line} (further ones are counted in /diagnostics)')
+        if last:
+            self._log(f'{MAX_LOGGED} kinds of problems are logged; others are in /diagnostics')
 
     def clear(self) -> None:
         """Forget all, so that each kind is logged again should it come back."""
         with self._lock:
             self._problems.clear()
+            self._logged = 0
 
     def all(self) -> tuple[Problem, ...]:
         """Every kind since the start."""

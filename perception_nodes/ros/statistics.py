@@ -37,6 +37,12 @@ class Statistics:
         with self._lock:
             return self._counts[event]
 
+    def recent(self, event: str, seconds: float = WINDOW_S) -> int:
+        """How often it happened in the last seconds, MAX_SAMPLES at most."""
+        since = time.monotonic() - seconds
+        with self._lock:
+            return sum(t >= since for t in self._times_s.get(event, ()))
+
     def rate_hz(self, event: str) -> float:
         """How often it happened per second over the last WINDOW_S."""
         now = time.monotonic()

@@ -72,9 +72,9 @@ def test_size_of_a_compressed_image_is_known_later() -> None:
 
 def test_old_calibration_is_refused_with_the_parameter_that_allows_it() -> None:
     infos = with_infos(info(100.0))
-    with pytest.raises(PerceptionError, match=r'100\.0 s older than.*camera_info_max_age_s'):
+    with pytest.raises(PerceptionError, match=r'100\.0 s older; camera_info_max_age_s'):
         infos.find(image(200.0))
-    with pytest.raises(PerceptionError, match=r'50\.0 s newer than'):
+    with pytest.raises(PerceptionError, match=r'50\.0 s newer'):
         infos.find(image(50.0))
     assert not infos.find(image(109.9)).exact
     assert with_infos(info(100.0), max_age_s=0.0).find(image(1e6)).info

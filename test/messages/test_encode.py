@@ -4,7 +4,7 @@
 import importlib.util
 import json
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ import pytest
 from perception_nodes.bags.factory import BagFactory
 from perception_nodes.messages.decode import DECODERS
 from perception_nodes.messages.encode import ENCODERS, Context, latched_messages
-from perception_nodes.messages.image import decode_array, decode_image
+from perception_nodes.messages.image import decode_array, decode_image, encode_image
+from perception_nodes.messages.odometry import LOST_VARIANCE
 from perception_nodes.messages.points import decode_cloud
 from perception_nodes.messages.primitives import stamp_ns, transform_of_pose
 from perception_nodes.messages.topics import TOPICS, find_topic, full_name
 from perception_nodes.messages.trajectory import Trajectory
+from perception_nodes.types import PerceptionError
 
 _spec = importlib.util.spec_from_file_location('results', Path(__file__).with_name('results.py'))
 assert _spec and _spec.loader
@@ -75,6 +77,12 @@ def test_outputs_carry_stamp_and_frame_of_the_image(
 @pytest.mark.parametrize('task', DECODERS)
 def test_results_come_back(published: dict[str, dict[str, Any]], task: str) -> None:
     result, back = made.results()[task], DECODERS[task](published[task])
+    if task == 'visual_odometry':  # it is lost
+        unknown = LOST_VARIANCE * np.eye(6)
+        result = replace(
+            result, pose_covariance=result.pose_covariance + unknown, twist=np.zeros(6),
+            twist_covariance=result.twist_covariance + unknown,
+        )
     lost = {
         'segmentation': {'classes'},
         'stereo_depth': {'disparity_sigma_px'},
@@ -94,6 +102,41 @@ def test_results_come_back(published: dict[str, dict[str, Any]], task: str) -> N
             np.testing.assert_allclose(found, expected, atol=1e-12)
         else:
             np.testing.assert_array_equal(found, expected, err_msg=entry.name)
+
+
+def test_lost_odometry_is_known_by_its_own_message(
+    published: dict[str, dict[str, Any]]
+) -> None:
+    message = published['visual_odometry']['odometry']
+    assert np.diag(np.reshape(message.pose.covariance, (6, 6))).min() >= 9999.0
+    assert np.diag(np.reshape(message.twist.covariance, (6, 6))).min() >= 9999.0
+    assert (message.twist.twist.linear.x, message.twist.twist.angular.z) == (0.0, 0.0)
+    back = DECODERS['visual_odometry']({'odometry': message})
+    assert not back.tracking and back.reason
+
+
+@pytest.mark.parametrize(('task', 'topic', 'encoding', 'reason'), [
+    ('segmentation', 'mask', 'rgb8', "mask is mono8 or 8UC1, not 'rgb8'"),
+    ('segmentation', 'uncertainty', 'mono8', "uncertainty is 32FC1, not 'mono8'"),
+    ('segmentation', 'epistemic', '32FC1', 'epistemic is 2x3 but what it describes is'),
+    ('stereo_depth', 'depth/stddev', '32FC1', 'depth/stddev is 2x3 but what it describes is'),
+    ('stereo_depth', 'depth/image_rect', '32FC1', 'depth/image_rect is 2x3 but depth/camera_info'),
+    ('stereo_depth', 'depth/image_rect', 'rgb8', "32FC1 or 16UC1, not 'rgb8'"),
+    ('optical_flow', 'flow', '32FC1', "flow is 32FC2, not '32FC1'"),
+    ('optical_flow', 'flow/stddev', '32FC1', 'flow/stddev is 2x3 but what it describes is'),
+])
+def test_what_does_not_fit_is_refused(
+    published: dict[str, dict[str, Any]], factory: BagFactory, task: str, topic: str,
+    encoding: str, reason: str,
+) -> None:
+    """Each topic of another node in an encoding or a size that it cannot have."""
+    pixels = np.zeros((3, 2), np.float32 if encoding == '32FC1' else np.uint8)
+    if encoding == 'rgb8':
+        pixels = np.zeros((3, 2, 3), np.uint8)
+    messages = dict(published[task])
+    messages[topic] = encode_image(pixels, encoding, factory, STAMP_NS, 'cam')
+    with pytest.raises(PerceptionError, match=reason):
+        DECODERS[task](messages)
 
 
 def test_only_what_is_wanted_is_made(factory: BagFactory) -> None:

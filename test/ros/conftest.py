@@ -176,7 +176,10 @@ class Bench:
             self.publisher(ImageMessage, name)
         for name in infos:
             self.publisher(CameraInfo, name)
-        self.until(lambda: all(self._publishers[n].get_subscription_count() for n in names))
+        taken = {s.topic_name for node in self.nodes for s in node.subscriptions}
+        used = [self._publishers[n] for n in (*names, *infos)]
+        used = [publisher for publisher in used if publisher.topic_name in taken]
+        self.until(lambda: used and all(p.get_subscription_count() for p in used))
         # The other direction is matched a little later, and until then images are lost.
         self.until(self._all_fed)
 

@@ -133,7 +133,7 @@ class Calibration:
             try:
                 match = side.infos.find(_image(frame, name))
             except PerceptionError as error:
-                self._refuse(f'{name}: {error}' if RIGHT in self._sides else str(error))
+                self._refuse(f'{name} {error}' if RIGHT in self._sides else str(error))
                 return
             side.matched(match)
             infos[name] = match.info

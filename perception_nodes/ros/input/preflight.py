@@ -15,6 +15,7 @@ from perception_nodes.ros import image_delivery
 from perception_nodes.ros.input.assembler import Assembler
 from perception_nodes.ros.input.topics import COMPRESSED, Input
 from perception_nodes.ros.statistics import Statistics
+from perception_nodes.ros.text import short_list
 
 SILENT_S = 2.0
 # What perception nodes publish themselves is no camera.
@@ -96,7 +97,7 @@ def _not_arriving(view: View, entry: Input, subscription: Subscription) -> str:
     if entry.kind == 'camera_info' and entry.side in view.assembler.infos:
         return ''  # one is enough; it is kept
     if entry.kind == 'camera_info':
-        return f'no camera_info: {name} has a publisher that sent none'
+        return f'no camera_info: {name} has a publisher that has sent none'
     lost = image_delivery.complaint(get_rmw_implementation_identifier())
     return f'{name} has a publisher but no image arrives' + (f': {lost}' if lost else '')
 
@@ -116,7 +117,7 @@ def _suggestion(node: Node, entry: Input) -> str:
     )
     if not others:
         return ''
-    return f'; {entry.type} is on {", ".join(others[:4])}: remap {entry.name}'
+    return f'; {entry.type} is on {short_list(others)}: remap {entry.name}'
 
 
 def _mismatch(offered: QoSProfile, wanted: QoSProfile) -> str:

@@ -105,9 +105,10 @@ class Subscriptions:
                     take.info(entry.side, message, latched=latched or self._asks_latched(entry))
                 else:
                     take.auxiliary(entry.task, entry.name, message)
-            except PerceptionError as error:
+            except Exception as error:  # whatever it was, no message ends the node
+                told = error if isinstance(error, PerceptionError) else repr(error)
                 self._statistics.count('bad')
-                self._problems.add(f'{entry.name}: {error}')
+                self._problems.add(f'{entry.name}: {told}')
             self._taken()
 
         return received

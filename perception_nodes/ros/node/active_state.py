@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What exists only while a node is active: subscriptions, frames in the making, the worker."""
 
+import time
 from collections.abc import Callable
 
 from perception_nodes.ros.input.assembler import Assembler
@@ -28,6 +29,10 @@ class ActiveState:
     ----------
     process : answers a frame, in the worker's thread.
     reset : forgets the past, in the worker's thread, when stamps go back.
+
+    Attributes
+    ----------
+    builds_only : whether frames are only looked at to build engines for them.
     """
 
     def __init__(
@@ -37,7 +42,8 @@ class ActiveState:
         config, node = settings.node, host.node
         inputs, auxiliary = host.tasks.inputs(settings), host.tasks.auxiliary(settings)
         self._node, self._statistics, self._reset = node, host.statistics, reset
-        self._rectifies = config.rectify
+        self._rectifies, self.builds_only = config.rectify, config.build_only
+        self._since_s = time.monotonic()
         self.worker: Worker[RawFrame] = Worker(
             process, lambda error: host.failed(error, ''), f'{node.get_name()} worker'
         )
@@ -68,9 +74,9 @@ class ActiveState:
         self.worker.start()
 
     @property
-    def dropped(self) -> int:
-        """Frames that a newer one replaced before the worker was free."""
-        return self.worker.mailbox.dropped
+    def age_s(self) -> float:
+        """How long the node has been active."""
+        return time.monotonic() - self._since_s
 
     def connections(self) -> dict[str, str]:
         """Say how many publishers each input is matched with."""
@@ -86,11 +92,11 @@ class ActiveState:
         """Say which raw images are taken for rectified ones; '' if none seem to be."""
         return '' if self._rectifies else taken_for_rectified(self._view)
 
-    def close(self) -> None:
-        """End the subscriptions, then the worker when it has finished its frame."""
+    def close(self) -> bool:
+        """End the subscriptions, then the worker; False if it hangs and was left behind."""
         self._subscriptions.close()
         self._node.destroy_timer(self._timer)
-        self.worker.stop()
+        return self.worker.stop()
 
     def _start_ticking(self) -> None:
         if self.assembler.waiting and self._timer.is_canceled():
@@ -103,7 +109,8 @@ class ActiveState:
 
     def _emit(self, frame: RawFrame) -> None:
         self._statistics.count('in')
-        self.worker.mailbox.put(frame)
+        if self.worker.mailbox.put(frame):
+            self._statistics.count('dropped')
 
     def _time_jumped(self) -> None:
         self.worker.mailbox.forget()

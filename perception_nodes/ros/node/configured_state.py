@@ -86,14 +86,15 @@ class ConfiguredState:
             found.append(Finding(OK, f'not published: {", ".join(self._outputs.missing)}'))
         return found
 
-    def close(self) -> None:
-        """Free everything."""
+    def close(self, *, keep_models: bool = False) -> None:
+        """Free everything; but not the models that a hanging worker may be in the middle of."""
         for interface in self._interfaces:
             interface.close()
         self._interfaces.clear()
         if self._outputs is not None:
             self._outputs.close()
-        self.loaded.close()
+        if not keep_models:
+            self.loaded.close()
 
     @property
     def _opened_outputs(self) -> Outputs:
@@ -138,7 +139,12 @@ class ConfiguredState:
         }
 
     def _time_jumped(self) -> None:
-        """In the worker's thread, before the first frame of the earlier time."""
-        self.loaded.perception.reset()
+        """In the worker's thread, before the first frame of the earlier time.
+
+        A simulation or a recording that starts again is a new drive; on a vehicle the clock was
+        set, and odometry is continuous (REP 105).
+        """
+        simulated = bool(self._host.node.get_parameter('use_sim_time').value)
+        self.loaded.perception.reset(keep_pose=not simulated)
         for interface in self._interfaces:
-            interface.time_jumped()
+            interface.time_jumped(keep_pose=not simulated)

@@ -25,8 +25,10 @@ from perception_nodes.ros.node.active_state import ActiveState
 from perception_nodes.ros.node.configured_state import ConfiguredState
 from perception_nodes.ros.node.host import Host
 from perception_nodes.ros.node.reporting import NodeState, report
+from perception_nodes.ros.node.transitions import guard_transitions
 from perception_nodes.ros.problems import Problems
 from perception_nodes.ros.tasks.task_set import LIVE, TaskSet
+from perception_nodes.ros.text import one_line
 from perception_nodes.types import PerceptionError
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -49,6 +51,7 @@ class PerceptionLifecycleNode(LifecycleNode):
     """
 
     exit_status = 0
+    hangs = False
     configured: ConfiguredState | None = None
     active: ActiveState | None = None
 
@@ -62,6 +65,7 @@ class PerceptionLifecycleNode(LifecycleNode):
             name, context=context, cli_args=cli_args, namespace=namespace,
             parameter_overrides=parameter_overrides,
         )
+        guard_transitions(self)
         self.stage = 'unconfigured'
         self.failure = ''
         self.problems = Problems(self.get_logger().error)
@@ -126,12 +130,14 @@ class PerceptionLifecycleNode(LifecycleNode):
         super().destroy_node()
 
     def publish_diagnostics(self) -> None:
-        """Tell the state now; called once a second."""
-        self._diagnostics.publish(report(
-            self.host, NodeState(self.stage, self.failure, self.configured, self.active)
-        ))
-        if self.stage == 'active' and self.configured is not None:
-            self.configured.publish_latched()
+        """Publish the state now; called once a second."""
+        state = NodeState(self.stage, self.failure, self.configured, self.active)
+        try:
+            self._diagnostics.publish(report(self.host, state))
+            if self.stage == 'active' and self.configured is not None:
+                self.configured.publish_latched()
+        except Exception as error:  # a middleware that cannot tell must not end the node
+            self._failed(error, 'diagnostics')
 
     async def on_worker(self, job: Callable[[], str]) -> tuple[bool, str]:
         """Do a job between two frames; gives (done, what it said or why not)."""
@@ -161,6 +167,8 @@ class PerceptionLifecycleNode(LifecycleNode):
     def _activate(self) -> None:
         if self.configured is None:
             raise PerceptionError('it is not configured')
+        if self.hangs:
+            raise PerceptionError('a worker still hangs: end this process and start it again')
         self.problems.clear()
         self.active = self.configured.activate()
         self.configured.publish_latched()
@@ -175,7 +183,7 @@ class PerceptionLifecycleNode(LifecycleNode):
         except Exception as error:
             if not self.context.ok():
                 return FAILURE  # the process is ending under it
-            self.failure = f'{name} failed: {" ".join(str(error).split()) or repr(error)}'
+            self.failure = one_line(f'{name} failed: {error}' if str(error) else repr(error))
             self.get_logger().error(self.failure)
             if not isinstance(error, PerceptionError):
                 self.get_logger().error(traceback.format_exc())
@@ -209,7 +217,10 @@ class PerceptionLifecycleNode(LifecycleNode):
         self.problems.add(f'{who}{error!r}{place}', f'{who}{type(error).__name__}{place}')
 
     def _check_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
-        reason = parameters.refusal(self, self.tasks.configs(), changes)
+        try:
+            reason = parameters.refusal(self, self.tasks.configs(), changes)
+        except Exception as error:  # out of here it would end the process
+            reason = f'it cannot be read: {error!r}'
         mine = self.tasks.parameter_names()
         late = [
             change.name for change in changes
@@ -217,15 +228,16 @@ class PerceptionLifecycleNode(LifecycleNode):
         ]
         if not reason and late and self.configured is not None:
             reason = f'{", ".join(late)}: read in configure; clean the node up first'
-        return SetParametersResult(successful=not reason, reason=reason)
+        return SetParametersResult(successful=not reason, reason=one_line(reason))
 
     def _deactivate(self) -> None:
         active, self.active = self.active, None
-        if active is not None:
-            active.close()
+        if active is not None and not active.close():
+            self.hangs = True
+            self.get_logger().error('the worker hangs and was left behind')
 
     def _close_all(self) -> None:
         self._deactivate()
         configured, self.configured = self.configured, None
         if configured is not None:
-            configured.close()
+            configured.close(keep_models=self.hangs)

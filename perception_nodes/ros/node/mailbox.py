@@ -15,27 +15,23 @@ class Mailbox(Generic[T]):
 
     A frame that finds another one waiting replaces it: latency never queues up. Jobs (a reset, a
     map to save) are few and none is lost; they come before the next frame.
-
-    Attributes
-    ----------
-    dropped : items that were replaced before anybody took them.
     """
 
     def __init__(self) -> None:
-        self.dropped = 0
         self._item: T | None = None
         self._jobs: deque[Job] = deque()
         self._closed = False
         self._changed = threading.Condition()
 
-    def put(self, item: T) -> None:
-        """Leave an item; never waits. Ignored when closed."""
+    def put(self, item: T) -> bool:
+        """Leave an item; True if it replaced one. Never waits; ignored when closed."""
         with self._changed:
             if self._closed:
-                return
-            self.dropped += self._item is not None
+                return False
+            replaced = self._item is not None
             self._item = item
             self._changed.notify()
+            return replaced
 
     def put_job(self, job: Job) -> bool:
         """Leave a job; False if closed, when nobody will do it."""

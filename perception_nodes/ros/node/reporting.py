@@ -10,6 +10,7 @@ from perception_nodes.ros import image_delivery
 from perception_nodes.ros.input.connections import diagnostics_name
 from perception_nodes.ros.node.active_state import ActiveState
 from perception_nodes.ros.node.configured_state import ConfiguredState
+from perception_nodes.ros.node.health import health_findings
 from perception_nodes.ros.node.host import Host
 from perception_nodes.ros.output import diagnostics
 from perception_nodes.ros.output.diagnostics import ERROR, OK, WARN, Finding
@@ -34,6 +35,7 @@ def report(host: Host, state: NodeState) -> Any:
     """Make the DiagnosticArray of a node."""
     found = [
         *_lifecycle(state), *_silence(state), *_problems(host), *_surroundings(host, state),
+        *(health_findings(state.active, host.statistics) if state.active else ()),
     ]
     runners = {}
     if state.configured is not None:
@@ -46,8 +48,7 @@ def report(host: Host, state: NodeState) -> Any:
     }
     if state.active is not None:
         more |= state.active.connections()
-    dropped = state.active.dropped if state.active else 0
-    values = diagnostics.values(state.stage, host.statistics, dropped, runners, more)
+    values = diagnostics.values(state.stage, host.statistics, runners, more)
     return diagnostics.array_message(
         diagnostics_name(host.node.get_fully_qualified_name()), hardware, found, values,
         host.factory, host.node.get_clock().now().nanoseconds,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node as a process: from its command line to its exit status."""
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from perception_nodes.ros.node.lifecycle_node import PerceptionLifecycleNode
 from perception_nodes.types import PerceptionError
 
 MISTAKE = 2
+HUNG = 1
 
 
 def run(make: Callable[[], PerceptionLifecycleNode], args: list[str] | None = None) -> int:
@@ -26,7 +28,7 @@ def run(make: Callable[[], PerceptionLifecycleNode], args: list[str] | None = No
     Returns
     -------
     exit status: 0, that of building engines with build_only, 2 if the command line or a parameter
-    is wrong.
+    is wrong. A worker that hangs ends the process with status 1.
     """
     try:
         rclpy.init(args=args)
@@ -50,6 +52,11 @@ def run(make: Callable[[], PerceptionLifecycleNode], args: list[str] | None = No
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+    if node.hangs:
+        # Python would wait for what the thread is in, or tear it down under it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(HUNG)
     return node.exit_status
 
 

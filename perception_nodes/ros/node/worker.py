@@ -2,12 +2,15 @@
 """The one thread of a node that computes, so that its executor stays free to answer."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from perception_nodes.ros.node.mailbox import Mailbox
 
 T = TypeVar('T')
+# For the frame under way; a node that is told to end has to end.
+PATIENCE_S = 5.0
 
 
 class Worker(Generic[T]):
@@ -27,20 +30,35 @@ class Worker(Generic[T]):
         self.mailbox: Mailbox[T] = Mailbox()
         self._work = work
         self._failed = failed
+        self._busy_since_s: float | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @property
+    def busy_s(self) -> float:
+        """How long it has been at the item or job that it works on; 0 while it waits."""
+        since = self._busy_since_s
+        return 0.0 if since is None else time.monotonic() - since
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Finish what is under way, do the waiting jobs, end; returns when the thread is gone."""
+    def stop(self, patience_s: float = PATIENCE_S) -> bool:
+        """Finish what is under way, do the waiting jobs, end.
+
+        Returns
+        -------
+        whether the thread is gone; False if it hangs. It may touch whatever it was given then.
+        """
         self.mailbox.close()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
-            self._thread.join()
+            self._thread.join(patience_s)
+            return not self._thread.is_alive()
+        return True
 
     def _run(self) -> None:
         while (taken := self.mailbox.take()) is not None:
+            self._busy_since_s = time.monotonic()
             try:
                 if callable(taken):
                     taken()
@@ -48,3 +66,5 @@ class Worker(Generic[T]):
                     self._work(taken)
             except Exception as error:  # whatever it was, the next frame may be good
                 self._failed(error)
+            finally:
+                self._busy_since_s = None

@@ -8,8 +8,10 @@ from typing import Any
 from perception_nodes.inference.runner import RunnerState
 from perception_nodes.messages.factory import MessageFactory
 from perception_nodes.ros.statistics import Statistics
+from perception_nodes.ros.text import one_line
 
 OK, WARN, ERROR = 0, 1, 2
+MAX_FINDINGS = 8
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def engine_findings(states: Mapping[str, RunnerState]) -> list[Finding]:
 
 
 def values(
-    lifecycle: str, statistics: Statistics, dropped: int, states: Mapping[str, RunnerState],
+    lifecycle: str, statistics: Statistics, states: Mapping[str, RunnerState],
     more: Mapping[str, str],
 ) -> dict[str, str]:
     """Everything measurable, as text with its unit in the key."""
@@ -48,7 +50,10 @@ def values(
         'latency_p99_ms': f'{statistics.percentile_ms(99):.1f}',
         'frames_in': str(statistics.counted('in')),
         'frames_out': str(statistics.counted('out')),
-        'dropped': str(dropped),
+        'last_output_s': f'{statistics.seconds_since("out"):.1f}',
+        'dropped': str(statistics.counted('dropped')),
+        'late': str(statistics.counted('late')),
+        'repeated_stamps': str(statistics.counted('repeated stamp')),
         'bad_messages': str(statistics.counted('bad')),
         'time_jumps': str(statistics.counted('time jump')),
     }
@@ -68,13 +73,16 @@ def array_message(
 ) -> Any:
     """Make the DiagnosticArray; its level is the worst finding's, its message lists them."""
     worst = max((finding.level for finding in findings), default=OK)
-    listed = sorted(findings, key=lambda finding: -finding.level)
-    message = '; '.join(finding.message for finding in listed) or 'running'
+    listed = [
+        one_line(finding.message) for finding in sorted(findings, key=lambda one: -one.level)
+    ]
+    more = [f'{len(listed) - MAX_FINDINGS} more'] if len(listed) > MAX_FINDINGS else []
+    message = '; '.join([*listed[:MAX_FINDINGS], *more]) or 'running'
     status = factory.make(
         'diagnostic_msgs/msg/DiagnosticStatus', level=factory.octet(worst), name=name,
         message=message, hardware_id=hardware,
         values=[
-            factory.make('diagnostic_msgs/msg/KeyValue', key=key, value=value)
+            factory.make('diagnostic_msgs/msg/KeyValue', key=key, value=one_line(value))
             for key, value in told.items()
         ],
     )

@@ -42,8 +42,13 @@ class TaskInterface(Protocol):
         """Take the results of a frame."""
         ...
 
-    def time_jumped(self) -> None:
-        """Time jumped back; the pipelines are reset too."""
+    def time_jumped(self, *, keep_pose: bool) -> None:
+        """The clock went back; the pipelines are reset, too.
+
+        Parameters
+        ----------
+        keep_pose : odometry goes on from where the vehicle is.
+        """
         ...
 
     def findings(self) -> list[Finding]:

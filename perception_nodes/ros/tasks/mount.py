@@ -74,7 +74,7 @@ class MountInterface:
     def after(self, results: Results) -> None:
         """Take nothing."""
 
-    def time_jumped(self) -> None:
+    def time_jumped(self, *, keep_pose: bool) -> None:
         """Keep the mount."""
 
     def findings(self) -> list[Finding]:

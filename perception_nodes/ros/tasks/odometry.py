@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Visual odometry's services, its set_pose topic, and its transforms."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,14 @@ from perception_nodes.messages.primitives import transform_of_pose
 from perception_nodes.messages.trajectory import Trajectory
 from perception_nodes.pipelines.perception import MonoFrame, Results, StereoFrame
 from perception_nodes.ros.factory import RclpyFactory
-from perception_nodes.ros.output.diagnostics import WARN, Finding
+from perception_nodes.ros.output.diagnostics import ERROR, WARN, Finding
 from perception_nodes.ros.tasks.interface import ServiceSet, TaskSite
 from perception_nodes.ros.tasks.loading import Loaded
 from perception_nodes.ros.tasks.transforms import TransformBroadcaster, tf_missing
 from perception_nodes.types import PerceptionError
+
+# A tunnel's mouth, a hand before the lens; longer than that nobody should drive on.
+LOST_ERROR_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class OdometryInterface:
         self._node, self._on_worker = site.node, site.on_worker
         self._config, self._loaded = config, loaded
         self.trajectory = Trajectory(RclpyFactory(), config.path_length)
+        self._lost: tuple[float, str] | None = None  # since when, monotonic, and why
+        self._has_tracked = False
         self._services = ServiceSet(site)
         self._services.add('reset', self._reset)
         self._set_pose = site.node.create_subscription(
@@ -63,20 +69,37 @@ class OdometryInterface:
         return True
 
     def after(self, results: Results) -> None:
-        """Broadcast the pose while it is tracked."""
+        """Broadcast the pose while it is tracked; remember since when it is lost."""
         odometry = results.visual_odometry
-        if self._broadcaster is not None and odometry is not None and odometry.tracking:
+        if odometry is None:
+            return
+        if not odometry.tracking:
+            since_s = self._lost[0] if self._lost else time.monotonic()
+            self._lost = (since_s, odometry.reason)
+            return
+        self._lost, self._has_tracked = None, True
+        if self._broadcaster is not None:
             self._broadcaster.send(odometry)
 
-    def time_jumped(self) -> None:
-        """Start the path anew."""
-        self.trajectory.clear()
+    def time_jumped(self, *, keep_pose: bool) -> None:
+        """Start the path anew where the pose does."""
+        if not keep_pose:
+            self.trajectory.clear()
 
     def findings(self) -> list[Finding]:
-        """What is off about TF."""
+        """What is off: TF, and whether the vehicle is lost."""
+        found = []
         if tf_missing() and self._config.publish_tf:
-            return [Finding(WARN, f'publish_tf is off: {tf_missing()}')]
-        return []
+            found.append(Finding(WARN, f'publish_tf is off: {tf_missing()}'))
+        lost = self._lost
+        if lost is not None:
+            lost_s = time.monotonic() - lost[0]
+            bad = lost_s >= LOST_ERROR_S or not self._has_tracked
+            since = f'for {lost_s:.1f} s' if self._has_tracked else 'since the first frame'
+            found.append(Finding(
+                ERROR if bad else WARN, f'visual_odometry is lost {since}: {lost[1]}'
+            ))
+        return found
 
     def context(self) -> dict[str, Any]:
         """Poses for the path."""
@@ -96,6 +119,7 @@ class OdometryInterface:
     def _reset(self) -> str:
         self._pipeline.reset()
         self.trajectory.clear()
+        self._lost, self._has_tracked = None, False
         return 'the next image is the origin of odom'
 
     def _take_pose(self, message: PoseWithCovarianceStamped) -> None:

@@ -56,7 +56,7 @@ class MapInterface:
     def after(self, results: Results) -> None:
         """Take nothing."""
 
-    def time_jumped(self) -> None:
+    def time_jumped(self, *, keep_pose: bool) -> None:
         """Keep the places: they are where they were."""
 
     def findings(self) -> list[Finding]:

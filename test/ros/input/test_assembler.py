@@ -152,7 +152,7 @@ def test_size_that_changes_waits_for_its_calibration():
 @pytest.mark.parametrize(('image', 'reason'), [
     (message(100, frame='front'), "of frame 'front' but its camera_info is of 'rear'"),
     (message(100, frame='rear', width=2), 'image is 2x3 but its camera_info says 4x3'),
-    (message(60_000, frame='rear'), 's older than its image; camera_info_max_age_s allows 10 s'),
+    (message(60_000, frame='rear'), '60.0 s older; camera_info_max_age_s allows 10 s'),
 ])
 def test_camera_info_that_is_not_the_images_is_refused(image, reason):
     """It has a moment to come; then the frame is dropped, and the reason is told."""

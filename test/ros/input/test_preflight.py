@@ -109,7 +109,7 @@ def test_no_camera_info(bench, diagnosis, odometry_node, wall, monkeypatch):
 
     until_told(
         bench, lambda _: keep_sending(), node,
-        'no camera_info: /left/camera_info has a publisher that sent none',
+        'no camera_info: /left/camera_info has a publisher that has sent none',
     )
 
 

@@ -4,7 +4,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from builtin_interfaces.msg import Time
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Image
@@ -92,23 +91,6 @@ def test_every_fault_is_told_and_survived(bench, diagnosis, wall):
     level, message, values = diagnosis(node)
     assert level == 2 and values['bad_messages'] == str(len(FAULTS))
     assert all(f'problem {number}' in values for number in range(len(FAULTS)))
-
-
-def test_time_that_goes_back_starts_anew(bench, diagnosis, wall):
-    """A looped bag: the pose is the origin again, and the diagnostics count it."""
-    node = bench.add(VisualOdometryNode, {'mount': 'parameter'})
-    bench.active(node)
-    received = bench.listen(Odometry, '/visual_odometry_node/odometry')
-    bench.connect_cameras()
-    pairs = wall(5)
-    for number, pair in enumerate([*pairs, *pairs], 1):
-        bench.send(pair)
-        bench.until(lambda n=number: len(received) == n)
-    y = [message.pose.pose.position.y for message in received]
-    assert y[4] == pytest.approx(-0.2, abs=0.01)
-    assert y[5] == 0.0
-    np.testing.assert_array_equal(y[5:], y[:5])
-    assert diagnosis(node)[2]['time_jumps'] == '1'
 
 
 def test_size_may_change(bench, wall):

@@ -11,13 +11,10 @@ from perception_nodes.ros.statistics import Statistics
 def test_newest_item_wins_and_drops_are_counted():
     """Three frames while nobody takes: the last stays, two are counted."""
     mailbox = Mailbox()
-    for item in (1, 2, 3):
-        mailbox.put(item)
+    assert [mailbox.put(item) for item in (1, 2, 3)] == [False, True, True]
     assert mailbox.take() == 3
-    assert mailbox.dropped == 2
-    mailbox.put(4)
+    assert not mailbox.put(4)
     assert mailbox.take() == 4
-    assert mailbox.dropped == 2
 
 
 def test_jobs_come_first_and_none_is_lost():
@@ -57,19 +54,36 @@ def test_worker_goes_on_after_an_exception_and_takes_the_newest():
     worker.start()
     worker.mailbox.put('bad')
     assert busy.wait(10)
-    for item in range(5):
-        worker.mailbox.put(item)
+    assert [worker.mailbox.put(item) for item in range(5)] == [False, *[True] * 4]
+    assert worker.busy_s > 0.0
     done = threading.Event()
     go.set()
     worker.mailbox.put_job(done.set)
     assert done.wait(10)
     while len(seen) < 2:
         pass
-    worker.stop()
+    assert worker.stop() and worker.busy_s == 0.0
     assert seen == ['bad', 4]
-    assert worker.mailbox.dropped == 4
     assert [str(failure) for failure in failures] == ['bad']
     assert not [t for t in threading.enumerate() if t.name == 'test worker']
+
+
+def test_worker_that_hangs_is_left_behind():
+    """Stopping it is bounded, and says so."""
+    go, gone = threading.Event(), threading.Event()
+
+    def work(item):
+        go.wait(30)
+        gone.set()
+
+    worker = Worker(work, lambda error: None, 'hanging worker')
+    worker.start()
+    worker.mailbox.put('frame')
+    while not worker.busy_s:
+        pass
+    assert not worker.stop(patience_s=0.05)
+    go.set()
+    assert gone.wait(10) and worker.stop()
 
 
 def test_statistics_count_and_rank():
@@ -84,3 +98,5 @@ def test_statistics_count_and_rank():
     assert statistics.percentile_ms(50) == 50.0
     assert statistics.percentile_ms(99) == 99.0
     assert statistics.seconds_since('in') < 5.0
+    assert statistics.recent('in') == 3 and statistics.recent('in', 0.0) == 0
+    assert statistics.recent('out') == 0

@@ -10,6 +10,7 @@ from perception_nodes.ros.output import diagnostics
 from perception_nodes.ros.output.diagnostics import ERROR, OK, WARN, Finding
 from perception_nodes.ros.problems import Problems
 from perception_nodes.ros.statistics import Statistics
+from perception_nodes.ros.text import one_line, short_list
 
 BUILDING = RunnerState('onnxruntime cpu', 'building', 'no engine yet; tactics (40%)', 0.4)
 FAILED = RunnerState('onnxruntime cpu', 'failed', 'out of memory', 0.0, healthy=False)
@@ -24,7 +25,9 @@ def test_engines_are_told():
                     '(40%)'),
         Finding(ERROR, 'b: onnxruntime cpu serves, no engine: out of memory'),
     ]
-    told = diagnostics.values('active', Statistics(), 3, {'c': READY, 'a': BUILDING}, {})
+    statistics = Statistics()
+    statistics.count('dropped', 3)
+    told = diagnostics.values('active', statistics, {'c': READY, 'a': BUILDING}, {})
     assert told['dropped'] == '3'
     assert told['c.backend'] == 'tensorrt 10.3 fp16' and told['c.engine_key'] == 'abc'
     assert told['a.engine_detail'] == 'no engine yet; tactics (40%)'
@@ -44,6 +47,38 @@ def test_worst_comes_first():
     assert [(v.key, v.value) for v in status.values] == [('dropped', '0')]
     quiet = diagnostics.array_message('node', '', [], {}, RclpyFactory(), 0).status[0]
     assert (quiet.level, quiet.message) == (b'\x00', 'running')
+
+
+def test_what_is_long_is_cut():
+    """Findings and values that hold what somebody sent; many findings are counted."""
+    findings = [Finding(WARN, f'{number} ' + 'x' * 5000) for number in range(20)]
+    message = diagnostics.array_message(
+        'node', '', findings, {'problem 0': 'y' * 5000}, RclpyFactory(), 0
+    )
+    status, = message.status
+    assert len(status.message) < 4000 and status.message.endswith('12 more')
+    assert len(status.values[0].value) < 500
+
+
+def test_text_of_the_network_is_one_printable_line():
+    """Cut, with its length behind it; escape sequences and line ends do not reach a terminal."""
+    assert one_line('a\n b\tc') == 'a b c'
+    assert one_line('\x1b[31mred\x07') == '?[31mred?'
+    cut = one_line('z' * 300_000)
+    assert len(cut) < 450 and cut.endswith('... (300000 characters)')
+    assert short_list(['/a', '/b']) == '/a, /b'
+    assert short_list([f'/{number}' for number in range(300)]) == '/0, /1, /2, /3 and 296 more'
+
+
+def test_log_of_problems_is_bounded():
+    """Somebody sends a new nonsense each time, 300 KB of it."""
+    log = []
+    noted = Problems(log.append)
+    for number in range(300):
+        noted.add(chr(97 + number % 26) * 300_000 + 'q' * number)
+        noted.add(f'kind {"w" * number}')
+    assert sum(map(len, log)) < 100_000
+    assert max(len(problem.message) for problem in noted.all()) < 500
 
 
 def test_problems_are_logged_once_a_kind_and_counted(monkeypatch):
