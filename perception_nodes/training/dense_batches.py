@@ -44,9 +44,15 @@ class DenseBatches:
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Images float B 3 H W 0..1, targets float B C H W."""
-        rng = np.random.default_rng([self.seed, 3, step])
-        samples = [self.draw(rng) for _ in range(self.batch_size)]
-        return {key: _stack([sample[key] for sample in samples]) for key in samples[0]}
+        drawn = draw_batch(self.draw, self.batch_size, self.seed, step)
+        return {key: stack(array) for key, array in drawn.items()}
+
+
+def draw_batch(draw: Draw, batch_size: int, seed: int, step: int) -> Sample:
+    """Draw the examples of a step: arrays of a Sample, one more axis in front."""
+    rng = np.random.default_rng([seed, 3, step])
+    samples = [draw(rng) for _ in range(batch_size)]
+    return {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
 
 
 def mixed(shares: Mapping[Draw, float]) -> Draw:
@@ -60,8 +66,9 @@ def mixed(shares: Mapping[Draw, float]) -> Draw:
     return draw
 
 
-def _stack(arrays: list[Array]) -> Tensor:
-    stacked = torch.from_numpy(np.stack(arrays))
+def stack(arrays: Array) -> Tensor:
+    """Images uint8 B H W 3 as float B 3 H W 0..1, targets as they are."""
+    stacked = torch.from_numpy(arrays)
     if stacked.dtype == torch.uint8:
         return stacked.permute(0, 3, 1, 2).float() / 255
     return stacked

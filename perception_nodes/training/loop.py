@@ -70,9 +70,7 @@ def train(
     network = NETWORKS[recipe.network]().to(device, memory_format=torch.channels_last)
     new = not resume and warm_start is None
     released = warm_start is not None and warm_start.suffix == '.onnx'
-    if new and recipe.begin is not None:
-        recipe.begin(network, out)
-    elif warm_start is not None and not released:
+    if warm_start is not None and not released:
         load_weights(warm_start, network, recipe.network)
     task = recipe.build(data_root, recipe.seed)
     if new and task.prepare is not None:

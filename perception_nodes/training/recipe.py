@@ -57,8 +57,6 @@ class Recipe:
     ema_decay : of the averaged weights, which are the result.
     bf16 : compute in bfloat16 where autocast allows and the device has instructions for it.
     evaluate_minutes : time between evaluations.
-    begin : if given, called with the new network and the output folder before the first step, to
-        take over what another training has learned.
     data, data_licence : for the card.
     """
 
@@ -75,6 +73,5 @@ class Recipe:
     ema_decay: float = 0.998
     bf16: bool = True
     evaluate_minutes: float = 10.0
-    begin: Callable[[nn.Module, Path], None] | None = None
     data: str = ''
     data_licence: str = ''

@@ -22,9 +22,12 @@ from perception_nodes.types import Array, PerceptionError
 
 MEASURED_BATCHES = 12
 WEIGHTED = ('Conv', 'ConvTranspose', 'Gemm')
+LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
-def initialise_from_released(path: Path, network: nn.Module, task: Task) -> list[str]:
+def initialise_from_released(
+    path: Path, network: nn.Module, task: Task, part: str = ''
+) -> list[str]:
     """Put a released model's weights into a new network.
 
     Parameters
@@ -32,10 +35,12 @@ def initialise_from_released(path: Path, network: nn.Module, task: Task) -> list
     path : the ONNX file, its card beside it.
     network : of the same architecture; what only serves training keeps its values.
     task : whose batches the norms are measured on.
+    part : name of the module that the file's network is a relative of; it takes what it has of
+        the file's layers. Empty: the whole network, which must have them all.
 
     Returns
     -------
-    Names of the layers with weights that are not in the file.
+    Names of the layers with weights that are not in the file, within the part.
 
     Raises
     ------
@@ -45,9 +50,13 @@ def initialise_from_released(path: Path, network: nn.Module, task: Task) -> list
     _, content = load_model(path)
     proto = onnx.load_model_from_string(content)
     values = values_of(proto)
+    whole, network = network, network.get_submodule(part)
+    own = {name for name, module in network.named_modules() if isinstance(module, LAYERS)}
     norms: dict[nn.BatchNorm2d, Tensor] = {}
     found = set()
     for name, weight, bias in layers_of(proto, values):
+        if part and name not in own:
+            continue
         layer = _layer(path, network, name, weight)
         layer.weight.data.copy_(torch.from_numpy(weight.copy()))
         shift = torch.zeros(len(weight)) if bias is None else torch.from_numpy(bias.copy())
@@ -57,10 +66,9 @@ def initialise_from_released(path: Path, network: nn.Module, task: Task) -> list
             norms[_norm_behind(network, name)] = shift
         found.add(name)
     found |= take_by_name(path, network, values)
-    restore_norms(network, norms, task)
+    restore_norms(whole, norms, task)
     return [name for name, module in network.named_modules()
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
-            and name not in found]
+            if isinstance(module, LAYERS) and name not in found]
 
 
 def take_by_name(path: Path, network: nn.Module, values: Mapping[str, Array]) -> set[str]:
@@ -179,7 +187,7 @@ def _layer(path: Path, network: nn.Module, name: str, weight: Array) -> nn.Conv2
         layer = network.get_submodule(name)
     except AttributeError:
         layer = None
-    if not isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+    if not isinstance(layer, LAYERS):
         raise PerceptionError(f'{path} has a layer {name} that the network has not: it is a '
                               'release of another network; train without --warm-start')
     if tuple(layer.weight.shape) != weight.shape:

@@ -88,7 +88,23 @@ def test_a_factor_on_all_depths_has_no_gradient_error_and_less_scale_invariant_e
     truth = torch.rand(1, 1, 8, 8)
     assert log_gradient_error(truth + 0.7, truth).item() == pytest.approx(0.0, abs=1e-6)
     expected = 0.7**2 - 0.5 * 0.7**2
-    assert scale_invariant_log_error(truth + 0.7, truth).item() == pytest.approx(expected)
+    assert scale_invariant_log_error(truth + 0.7, truth).tolist() == pytest.approx([expected])
+
+
+def test_unknown_depth_costs_nothing():
+    """What the loss of the known part is, however wrong the rest."""
+    truth = torch.rand(2, 1, 8, 8)
+    error = torch.zeros(2, 1, 8, 8)
+    error[:, :, :4] = torch.rand(2, 1, 4, 8)
+    weight = torch.zeros(2, 1, 8, 8)
+    weight[:, :, :4] = 1
+    wild = error + 100 * (1 - weight)
+    top = error[:, :, :4], torch.zeros(2, 1, 4, 8)
+    assert log_gradient_error(truth + wild, truth, weight, (1,)).item() == pytest.approx(
+        log_gradient_error(*top, None, (1,)).item(), rel=1e-4
+    )
+    found = scale_invariant_log_error(truth + wild, truth, weight)
+    assert found.tolist() == pytest.approx(scale_invariant_log_error(*top).tolist(), rel=1e-3)
 
 
 def test_log_gradient_error_of_a_ramp():

@@ -14,6 +14,7 @@ from perception_nodes.networks import NETWORKS
 from perception_nodes.simulation.cache import CachedSample
 from perception_nodes.simulation.clips import Clip
 from perception_nodes.training.checkpoint import FILE_NAME, TrainingState, save_checkpoint
+from perception_nodes.training.dense_batches import DenseBatches
 from perception_nodes.training.recipe import Batch
 from perception_nodes.training.recipes import (
     RECIPES,
@@ -26,6 +27,7 @@ from perception_nodes.training.recipes import (
 )
 from perception_nodes.training.recipes.segmentation import SEGMENTATION_RECIPES
 from perception_nodes.training.recipes.segmentation_comparison import COMPARISON_RECIPES
+from perception_nodes.training.recorded_depth import view_of
 from perception_nodes.training.rendered_batches import RenderedViews
 
 HEIGHT, WIDTH = 60, 80
@@ -84,16 +86,20 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             lines.append(f'{split}/{number}.png {split}annot/{number}.png')
         (camvid / f'{split}.txt').write_text('\n'.join(lines))
     save_untrained('keypoint_net', folder / 'runs' / 'features')
-    save_untrained('bayesian_context_net', folder / 'runs' / 'segmentation')
     return folder
 
 
 @pytest.fixture
 def data(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The data root; nothing is rendered, little is held out."""
-    for module in (features, mono_depth, optical_flow, place_recognition, sfm_learner,
-                   stereo_depth):
+    for module in (features, optical_flow, place_recognition, sfm_learner, stereo_depth):
         monkeypatch.setattr(module, 'HELD_OUT', 1)
+    view = view_of(picture(3, 200, 400), np.full((200, 400), 8, np.float32), 400.0)
+    monkeypatch.setattr(mono_depth, 'recorded_views', lambda root: {
+        name: [view] for name in ('drive', 'bag', 'kitti', 'office')
+    })
+    monkeypatch.setattr(mono_depth, 'held_out_sets', lambda root: {})
+    monkeypatch.setattr(mono_depth, 'WorkerBatches', DenseBatches)
     for module in (mono_depth, optical_flow, stereo_depth):
         monkeypatch.setattr(module, 'rendered_views', lambda: RenderedViews(OneView(), 1))
     monkeypatch.setattr(sfm_learner, 'kept_clips', lambda count: [clip(n) for n in range(count)])
@@ -124,8 +130,6 @@ def test_a_step_of_the_recipe(name: str, data: Path) -> None:
     recipe = RECIPES[name]
     torch.manual_seed(0)
     network = NETWORKS[recipe.network]()
-    if recipe.begin is not None:
-        recipe.begin(network, data / 'runs' / name)
     task = recipe.build(data, 0)
     if task.prepare is not None:
         task.prepare(network)

@@ -14,6 +14,7 @@ from perception_nodes.export.releases import RELEASES
 from perception_nodes.inference.model_card import ModelCard, write_card
 from perception_nodes.networks import NETWORKS
 from perception_nodes.networks.bayesian_context_net import BayesianContextNet
+from perception_nodes.networks.mono_depth_net import MonoDepthNet
 from perception_nodes.onnx_graph.weight_storage import store_half
 from perception_nodes.training.checkpoint import FILE_NAME, load_weights
 from perception_nodes.training.loop import train
@@ -80,6 +81,23 @@ def test_it_computes_what_the_file_computes(released: tuple[BayesianContextNet, 
     # Weights were rounded to half precision.
     for key in ('logits', 'coarse_logits', 'log_variance'):
         torch.testing.assert_close(given[key], wanted[key], atol=0.02, rtol=0.02)
+
+
+def test_a_part_of_another_network_takes_what_it_has(
+    released: tuple[BayesianContextNet, Path]
+) -> None:
+    """Mono depth sees with the encoder and decoder of segmentation."""
+    network, path = released
+    mono = MonoDepthNet()
+    loss = lambda net, batch: (net(batch['image'])['log_depth'].sum(), {})  # noqa: E731
+    absent = initialise_from_released(path, mono, Task(Noise(), loss, lambda _: {}), 'seeing')
+    assert absent == []
+    image = Noise().batch(99)['image']
+    with torch.inference_mode():
+        wanted, given = network.encode(image), mono.eval().seeing.encode(image)
+    for index in (0, 1):
+        assert torch.allclose(wanted[index], given[index], atol=0.05, rtol=0.02)
+        assert wanted[index].std() > 0.1
 
 
 def test_the_norms_know_the_statistics_so_that_training_goes_on_from_there(

@@ -2,8 +2,7 @@
 """The graph of the released mono depth model."""
 
 import math
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,16 @@ from perception_nodes.export.release import Calibration, Release
 from perception_nodes.export.sigma_scale import fit_sigma_scale
 from perception_nodes.inference.model_card import ANY, TensorSpec
 from perception_nodes.networks.mono_depth_net import FOCAL_PX
-from perception_nodes.training.dense_batches import (
-    DenseBatches,
-    Images,
-    depth_example,
-    read_folded,
+from perception_nodes.training.depth_evaluation import (
+    NETWORK_PIXELS,
+    held_out_sets,
+    relative_errors,
 )
-from perception_nodes.types import FloatArray
 
-NETWORK_PIXELS = 640 * 200
-HELD_OUT = 48
-FARTHEST_M = 80.0
+FITTED_ON = (
+    'the part of the KITTI drive and the corner of the office that are held out of training, as '
+    'many pixels of each'
+)
 
 
 class MonoGraph(nn.Module):
@@ -55,24 +53,11 @@ class MonoGraph(nn.Module):
         return depth, depth * relative
 
 
-def held_out_errors(
-    network: nn.Module, data_root: Path
-) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Errors and sigmas, part of the depth, on CamVid val folded, up to 80 m."""
-    images = Images(read_folded(data_root, 'val'), (160, 384), (0.9, 2.0))
-    batches = DenseBatches(partial(depth_example, images=images), 2, 7)
-    for step in range(HELD_OUT):
-        batch = batches.batch(step)
-        out = network(batch['image'])
-        counted = batch['log_depth'] < math.log(FARTHEST_M)
-        error = (out['log_depth'] - batch['log_depth'])[counted]
-        yield error.numpy(), (out['log_scale'].exp() * math.sqrt(2))[counted].numpy()
-
-
 def calibrate(network: nn.Module, data_root: Path) -> Calibration:
-    """Fit the scale of sigma."""
-    fitted = fit_sigma_scale(held_out_errors(network, data_root))
-    return {**fitted, 'fitted_on': 'depth folded from CamVid val, camera 1.5 m above the ground'}
+    """Fit the scale of sigma; street and rooms count alike."""
+    sets = held_out_sets(data_root)
+    errors = relative_errors(network, [sets['drive'], sets['office']])
+    return {**fit_sigma_scale(errors), 'fitted_on': FITTED_ON}
 
 
 def build_graph(network: nn.Module, calibration: Mapping[str, Any]) -> nn.Module:
@@ -82,10 +67,14 @@ def build_graph(network: nn.Module, calibration: Mapping[str, Any]) -> nn.Module
 
 MONO_DEPTH = Release(
     name='mono_depth', task='mono_depth', graph=build_graph, calibrate=calibrate,
-    summary='depth of one road image with its one-sigma; the scale is that of a camera about '
-    '1.5 m above the ground',
-    network_pixels=NETWORK_PIXELS, licence='CC-BY-NC-4.0', non_commercial=True,
-    evaluated_on=(('kitti_depth', 'kitti_depth', None),),
+    summary='metric depth of one image of a street or a room at its focal length, with its '
+    'one-sigma',
+    network_pixels=NETWORK_PIXELS, licence='CC-BY-NC-SA-3.0', non_commercial=True,
+    evaluated_on=(
+        ('kitti_depth', 'kitti_depth', None), ('kitti_drive', 'kitti_drive_0926', 'held_out'),
+        ('hololens_office', 'hololens_office', 'held_out'),
+        ('seven_scenes', 'seven_scenes_redkitchen', None),
+    ),
     inputs=(
         TensorSpec('image', 'uint8', (1, ANY, ANY, 3), '1', 'RGB image, rectified'),
         TensorSpec('focal_px', 'float32', (1,), 'px', 'focal length at the size of the image'),
