@@ -54,6 +54,7 @@ def replay(
     frames: BagFrames, perception: Perception, writer: BagWriter, *,
     info_of: Callable[[Any], Mapping[str, Any]] = lambda _pipeline: {}, on_demand: bool = False,
     max_frames: int | None = None, progress: Progress = lambda _: None,
+    observe: Callable[[Results], None] = lambda _: None,
 ) -> Replayed:
     """Run all frames and write the results.
 
@@ -68,6 +69,7 @@ def replay(
         colours); the path is written once, at the end.
     max_frames : stop after so many; None = all.
     progress : called after every frame with the number of frames done.
+    observe : called with the results of every frame, as the pipelines returned them.
 
     Raises
     ------
@@ -83,6 +85,7 @@ def replay(
         done.milliseconds.setdefault('frame', []).append(_since_ms(start_ns))
         if not done.infos:
             done.infos = {task: info_of(getattr(perception, task)) for task in perception.tasks}
+        observe(results)
         output.write(results, frame.left if isinstance(frame, StereoFrame) else frame.image)
         done.frames += 1
         progress(done.frames)

@@ -9,14 +9,10 @@ from typing import Any
 import click
 
 from perception_nodes.evaluation.evaluate import evaluate
+from perception_nodes.evaluation.scorers import SCORERS
 from perception_nodes.evaluation.speed import SpeedCase
 from perception_nodes.pipelines.visual_odometry.config import VisualOdometryConfig
 
-HEADLINE = {
-    'segmentation': 'miou', 'stereo_depth': 'd1', 'mono_depth': 'abs_rel',
-    'optical_flow': 'epe_px', 'visual_odometry': 'end_error_percent',
-    'place_recognition': 'recall1',
-}
 # Odometry follows corners without a network unless told: here its network is what is scored.
 CONFIGS = {'visual_odometry': VisualOdometryConfig(front_end='learned')}
 
@@ -48,7 +44,7 @@ def score_all(
     threads: int,
 ) -> None:
     """Score every model case on a data set; its metrics go into its row."""
-    name = HEADLINE[task]
+    name = SCORERS[task].headlines[0]
     click.echo(f'  {name} on {judge.dataset}, and its change from fp32 ONNX Runtime')
     first: float | None = None
     for case, row in zip(cases, rows, strict=True):

@@ -91,8 +91,8 @@ def _report(bag: Path, folder: Path, cameras: StereoTopics) -> list[str]:
         score_outputs,
         truth_at,
     )
-    from perception_nodes.evaluation.recordings.recording_report import HEADLINES
-    from perception_nodes.evaluation.report import format_number, write_report
+    from perception_nodes.evaluation.recordings.recording_report import headline_figures
+    from perception_nodes.evaluation.report import write_report
     from perception_nodes.files import write_atomically
 
     kept = SampledFrames(3)
@@ -104,16 +104,12 @@ def _report(bag: Path, folder: Path, cameras: StereoTopics) -> list[str]:
     write_report(folder / 'report.html', recording_report(
         'Six nodes on a drive', scores, frames, images_at(bag, stamps),
         subtitle='Live over ROS 2; scored against the truth that the bag holds.',
-        truths=truth_at(bag, stamps), notes=_left_out(scores.summary, total),
+        truths=truth_at(bag, stamps, scores.tasks), notes=_left_out(scores.summary, total),
     ))
     figures = {'messages': scores.messages, 'metrics': scores.metrics}
     write_atomically(folder / 'metrics.json', json.dumps(figures, indent=1).encode())
     lines = [f'  {topic:44}{count:>7}' for topic, count in sorted(scores.messages.items())]
-    for task, (name, unit, label) in HEADLINES.items():
-        value = scores.metrics.get(task, {}).get(name)
-        if value is not None:
-            lines.append(f'  {label:44}{format_number(value):>7}{unit}')
-    return lines
+    return lines + [f'  {label:44}{figure:>7}' for figure, label in headline_figures(scores)]
 
 
 def _left_out(summary: Mapping[str, Mapping[str, float]], total: int) -> list[str]:

@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,22 +15,26 @@ from perception_nodes.files import write_atomically
 from perception_nodes.inference import BACKENDS, PRECISIONS
 from perception_nodes.types import PerceptionError
 
+if TYPE_CHECKING:
+    from perception_nodes.evaluation.evaluate import Evaluation
+
 __all__ = ['command']
 
-TASKS = (
-    'segmentation', 'stereo_depth', 'mono_depth', 'optical_flow', 'visual_odometry',
-    'place_recognition',
-)  # fmt: skip
-DATASETS = (
-    'camvid', 'kitti_stereo', 'middlebury_stereo', 'middlebury_flow', 'kitti_flow', 'kitti_depth',
-    'kitti_drive', 'kitti_road', 'kitti_semantic', 'idd_lite', 'hololens_office', 'seven_scenes',
-    'loop_matrix', 'bag',
-)  # fmt: skip
+
+class _Command(click.Command):
+    """Names the data sets of every task at the end of its help; they are loaded for it alone."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list."""
+        from perception_nodes.evaluation.sources import SOURCES
+
+        with formatter.section('Data sets by task'):
+            formatter.write_dl([(task, ', '.join(names)) for task, names in SOURCES.items()])
 
 
-@click.command('evaluate', short_help='Evaluate a task on a data set.')
-@click.argument('task', type=click.Choice(TASKS), metavar='TASK')
-@click.option('--dataset', required=True, type=click.Choice(DATASETS), help='Layout of the data.')
+@click.command('evaluate', cls=_Command, short_help='Evaluate a task on a data set.')
+@click.argument('task')
+@click.option('--dataset', required=True, help='Layout of the data, see below.')
 @click.option(
     '--root', required=True, type=click.Path(path_type=Path), help='Folder of the data, or a bag.'
 )
@@ -59,39 +63,60 @@ DATASETS = (
 @parameter_option('the task (those of its node, see config/)')
 @click.option('--baselines', '--peers', 'baselines', is_flag=True,
               help='Score the classical methods on the same frames, too.')
+@click.option(
+    '--protocol', type=click.Choice(('benchmark', 'node')), default='benchmark', show_default=True,
+    help="benchmark: the task alone, every pixel and frame answered. node: the node's parameters, "
+    'fed by the other tasks as in perception_node and replay.',
+)
+@click.option(
+    '--align', type=click.Choice(('none', 'origin', 'se3', 'sim3')), default='se3',
+    show_default=True, help='Alignment of trajectories before ATE, as evo names it.',
+)
+@click.option('--align-first', type=click.IntRange(0), default=0, metavar='N',
+              help='Fit the alignment over the first N poses; 0 = all.')
+@click.option(
+    '--trajectories', type=click.Path(file_okay=False, path_type=Path),
+    help='Folder to write trajectories to, in TUM and KITTI format.',
+)
 def command(
     task: str, dataset: str, root: Path, json_path: Path | None, report_path: Path | None,
     split: str | None, model: str | None, backend: str, precision: str, threads: int,
-    parameters: dict[str, str], baselines: bool,
+    parameters: dict[str, str], baselines: bool, protocol: str, align: str, align_first: int,
+    trajectories: Path | None,
 ) -> None:
-    """Evaluate TASK on a data set: predict every frame, score it, write the numbers.
+    """Evaluate TASK on a data set: run every frame, score it, write the numbers.
 
-    TASK is segmentation, stereo_depth, mono_depth, optical_flow, visual_odometry or
-    place_recognition.
-
-    Fractions are 0..1; names of metrics say other units (px, m, percent). Times are those of the
-    pipeline's call in milliseconds, reading of files not included.
-    """  # fmt: skip
+    Fractions are 0..1; names of metrics say other units (px, m, percent), docs/metrics.md defines
+    them. Times are those of the pipeline's call in milliseconds, reading of files not included.
+    """
     from perception_nodes.evaluation.evaluate import baselines_of, evaluate
     from perception_nodes.evaluation.evaluation_report import evaluation_report
     from perception_nodes.evaluation.report import write_report
+    from perception_nodes.evaluation.trajectories import write_trajectories
+    from perception_nodes.metrics.alignment import Alignment
 
-    for path in (json_path, report_path):
+    if task != 'visual_odometry' and (trajectories or align_first or align != 'se3'):
+        raise PerceptionError(f'{task} has no trajectory to align or to write')
+    for path in (json_path, report_path, trajectories and trajectories / 'any'):
         if path is not None:
             _require_writable(path)
     with ExitStack() as stack:
         evaluation = evaluate(
             task, dataset, root, split=split, model=model, backend=backend, precision=precision,
-            threads=threads, parameters=parameters,
+            threads=threads, parameters=parameters, protocol=protocol,
             baselines=baselines_of(task) if baselines else (),
+            alignment=Alignment(align, align_first) if task == 'visual_odometry' else None,
             details=bool(report_path), progress=_Bars(stack),
         )
-    result = evaluation.result()
     if json_path is not None:
-        write_atomically(json_path, (json.dumps(result, indent=2) + '\n').encode())
+        text = json.dumps(evaluation.result(), indent=2)
+        write_atomically(json_path, (text + '\n').encode())
+    if trajectories is not None:
+        methods = (evaluation.ours, *evaluation.baselines)
+        write_trajectories(trajectories, {method.name: method.metric for method in methods})
     if report_path is not None:
         write_report(report_path, evaluation_report(evaluation))
-    click.echo(_screen(result))
+    click.echo(_screen(evaluation))
 
 
 def _require_writable(path: Path) -> None:
@@ -115,19 +140,22 @@ class _Bars:
         self._bars[method].update(done - self._bars[method].pos)
 
 
-def _screen(result: dict[str, Any]) -> str:
+def _screen(evaluation: 'Evaluation') -> str:
     """Lay the metrics of all methods out as aligned columns."""
     from perception_nodes.evaluation.report import format_number
 
+    result, protocol = evaluation.result(), evaluation.protocol
     methods = {'ours': result['metrics'], **result['peers']}
     milliseconds = {f'ms_{name}': value for name, value in result['ms_per_frame'].items()}
     methods['ours'] = {**methods['ours'], **milliseconds}
     names = list(dict.fromkeys(name for metrics in methods.values() for name in metrics))
     width = max(12, *(len(method) + 2 for method in methods))
     split = f', {result["split"]}' if result['split'] else ''
+    fed = f', fed by {", ".join(protocol.inputs)}' if protocol.inputs else ''
+    aligned = f', ATE aligned by {protocol.alignment}' if protocol.alignment else ''
     lines = [
         f'{result["task"]} on {result["dataset"]}{split}: {result["frames"]} frames, '
-        f'{result["model"]} on {result["backend"]}',
+        f'{result["model"]} on {result["backend"]}, protocol {protocol.name}{fed}{aligned}',
         f'{"":26}' + ''.join(f'{method:>{width}}' for method in methods),
     ]
     for name in names:

@@ -123,17 +123,11 @@ class _Bar:
 
 def _screen(out: Path, result: Any) -> str:
     """Say what was written and the main figures."""
-    from perception_nodes.evaluation.recordings.recording_report import HEADLINES
-    from perception_nodes.evaluation.report import format_number
-
     metrics = result.metrics
     lines = [f'{metrics["frames"]} frames of {metrics["bag"]} -> {out}']
     for topic, count in metrics['outputs'].items():
         lines.append(f'  {topic:44}{count:>7}')
-    for task, (name, unit, label) in HEADLINES.items():
-        value = metrics['metrics'].get(task, {}).get(name)
-        if value is not None:
-            lines.append(f'  {label:44}{format_number(value):>7}{unit}')
+    lines += [f'  {label:44}{figure:>7}' for figure, label in result.headline]
     for task, times in result.timings['milliseconds'].items():
         lines.append(f'  {task + ", ms a frame (p50, p99)":44}{times["p50"]:>7.1f}'
                      f'{times["p99"]:>9.1f}')

@@ -1,72 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluate a task on a data set: one loop predicts, one scores; classical baselines beside it.
+"""Evaluate a task on a data set or a bag, classical baselines beside it.
 
 The result is what ``perception evaluate --json`` writes.
 """
 
-import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from perception_nodes.evaluation.baselines import BASELINES
 from perception_nodes.evaluation.baselines.two_way_flow import TwoWayFlowPipeline
-from perception_nodes.evaluation.predictions import Predictions
-from perception_nodes.evaluation.report_parts import ReportImage
-from perception_nodes.evaluation.samples import NEIGHBOURS, Source
+from perception_nodes.evaluation.method import MethodResult, Progress, run_method
+from perception_nodes.evaluation.protocol import (
+    Protocol,
+    on_vehicle,
+    protocol_config,
+    protocol_inputs,
+)
+from perception_nodes.evaluation.samples import Source
 from perception_nodes.evaluation.scorers import SCORERS, Scorer
 from perception_nodes.evaluation.sources import open_source
+from perception_nodes.metrics.alignment import Alignment
 from perception_nodes.pipelines.build import NO_MODEL, PIPELINES, build_pipeline
 from perception_nodes.pipelines.config_values import changed
-from perception_nodes.pipelines.mono_depth import MonoDepthConfig
-from perception_nodes.pipelines.optical_flow import OpticalFlowConfig
-from perception_nodes.pipelines.place_recognition import PlaceRecognitionConfig
 from perception_nodes.types import PerceptionError
 
-__all__ = ['Evaluation', 'MethodResult', 'baselines_of', 'evaluate']
-
-Progress = Callable[[str, int, int], None]
-
-# A benchmark scores every pixel and every image: what a robot would rather not use is not hidden
-# from it. (The depth metric clips to the data set's range itself, as the literature does.)
-_CONFIGS: dict[str, Any] = {
-    'mono_depth': MonoDepthConfig(min_depth_m=0.0, max_depth_m=1e4),
-    'optical_flow': OpticalFlowConfig(keep_leaving=True),
-    'place_recognition': PlaceRecognitionConfig(
-        min_similarity=-1.0, recency_s=float(NEIGHBOURS), add_interval_s=0.0, add_similarity=1.0
-    ),
-}
-_SHOWN_FRAMES = 4
-
-
-@dataclass(frozen=True)
-class MethodResult:
-    """What one method reached.
-
-    Attributes
-    ----------
-    metrics : finite numbers by name. metric : the object behind them, for plots.
-    call_ms : [frames] wall time of the pipeline's calls.
-    images : a few frames'.
-    frame_values : [frames] the scorer's frame metric, NaN where a frame has none; empty if off.
-    """
-
-    name: str
-    backend: str
-    metrics: dict[str, float]
-    metric: Any
-    call_ms: tuple[float, ...]
-    frame_values: tuple[float, ...] = ()
-    images: tuple[tuple[ReportImage, ...], ...] = ()
-
-    @property
-    def ms_per_frame(self) -> dict[str, float]:
-        """Median and 99th percentile of the calls, milliseconds."""
-        return {f'p{q}': float(np.percentile(self.call_ms, q)) for q in (50, 99)}
+__all__ = ['Evaluation', 'baselines_of', 'evaluate']
 
 
 @dataclass(frozen=True)
@@ -84,6 +45,7 @@ class Evaluation:
     split: str | None
     model: str
     parameters: dict[str, str]
+    protocol: Protocol
     ours: MethodResult
     baselines: tuple[MethodResult, ...]
     scorer: Scorer
@@ -97,7 +59,7 @@ class Evaluation:
             'split': self.split,
             'model': self.model,
             'backend': self.ours.backend,
-            'frames': len(self.ours.call_ms),
+            'frames': len(self.ours.frame_values),
             'metrics': self.ours.metrics,
             'peers': {
                 baseline.name: {
@@ -107,6 +69,7 @@ class Evaluation:
                 for baseline in self.baselines
             },
             'ms_per_frame': self.ours.ms_per_frame,
+            'protocol': self.protocol.content(),
             **({'parameters': self.parameters} if self.parameters else {}),
         }
 
@@ -124,6 +87,8 @@ def evaluate(
     config: Any | None = None,
     parameters: Mapping[str, str] = MappingProxyType({}),
     baselines: Collection[str] = (),
+    protocol: str = 'benchmark',
+    alignment: Alignment | None = None,
     details: bool = False,
     progress: Progress = lambda method, done, total: None,
 ) -> Evaluation:
@@ -135,11 +100,13 @@ def evaluate(
     root : folder of the data set, or a bag.
     split : of data sets that have splits; None = the usual one for validation.
     model, backend, precision, threads : as ``pipelines.build.build_pipeline`` takes them.
-    config : the task's config; None = one that answers every frame and every pixel.
+    config : the task's config; None = that of the protocol.
     parameters : fields of it to change, by name: YAML texts. The baselines keep theirs.
     baselines : names out of ``baselines_of(task)``.
-    details : also keep images and values of single frames, for a report.
-    progress : called with (method, frames done, frames) in the prediction loop.
+    protocol : 'benchmark' or 'node', see :class:`Protocol`.
+    alignment : of trajectories; None = a rigid fit over all poses.
+    details : also keep images of single frames, for a report.
+    progress : called with (method, frames done, frames).
 
     Raises
     ------
@@ -148,6 +115,8 @@ def evaluate(
         loaded.
     """
     source = open_source(task, dataset, root, split)
+    if alignment is not None:
+        source = replace(source, settings={**source.settings, 'alignment': alignment})
     known_baselines = baselines_of(task)
     unknown = sorted(set(baselines) - set(known_baselines))
     if unknown:
@@ -155,23 +124,33 @@ def evaluate(
             f"no baseline '{unknown[0]}' of {task}; "
             f"there are: {', '.join(known_baselines) or 'none'}"
         )
-    scorer = SCORERS[task](source)
-    usual = _CONFIGS.get(task, PIPELINES[task].config())
-    config = changed(_on_vehicle(usual if config is None else config, source), parameters)
+    usual = protocol_config(task, protocol) if config is None else config
+    config = changed(on_vehicle(usual, source.base_from_camera), parameters)
     if model is None and getattr(config, 'front_end', 'learned') != 'learned':
         model = NO_MODEL
-    pipeline = build_pipeline(
-        task, model=model, config=config, backend=backend, precision=precision, threads=threads
-    )
-    ours = _run('ours', pipeline, scorer, source.samples, details, progress)
-    rivals = tuple(
-        _run(name, _baseline(task, name, source), scorer, source.samples, details, progress)
-        for name in known_baselines
-        if name in baselines
-    )
+    running = {'backend': backend, 'precision': precision, 'threads': threads}
+    pipeline = build_pipeline(task, model=model, config=config, **running)
+    inputs = {
+        other: build_pipeline(
+            other, config=on_vehicle(protocol_config(other, protocol), source.base_from_camera),
+            **running,
+        )
+        for other in protocol_inputs(task, protocol)
+    }
+    scorer = SCORERS[task](source, _card(pipeline))
+    methods = [
+        run_method(name, task, method, inputs, scorer, source, details, progress)
+        for name, method in (
+            ('ours', pipeline),
+            *((name, _baseline(task, name, source, protocol)) for name in known_baselines
+              if name in baselines),
+        )
+    ]
     return Evaluation(
         task, dataset, Path(root), split or ('val' if dataset == 'camvid' else None),
-        str(model or PIPELINES[task].model), dict(parameters), ours, rivals, scorer, source,
+        str(model or PIPELINES[task].model), dict(parameters),
+        Protocol.of(task, protocol, tuple(inputs), config, alignment=alignment),
+        methods[0], tuple(methods[1:]), scorer, source,
     )  # fmt: skip
 
 
@@ -180,78 +159,19 @@ def baselines_of(task: str) -> tuple[str, ...]:
     return tuple(BASELINES.get(task, {}))
 
 
-def _baseline(task: str, name: str, source: Source) -> Any:
-    """Make a baseline that, like ours, gives every pixel and knows where the camera is."""
+def _card(pipeline: Any) -> dict[str, Any]:
+    """Classes and palette of a pipeline's model."""
+    card = getattr(getattr(pipeline, 'runner', None), 'card', None)
+    return {} if card is None else {'classes': card.classes, 'palette': card.palette}
+
+
+def _baseline(task: str, name: str, source: Source, protocol: str) -> Any:
+    """Make a baseline with the protocol's parameters that knows where the camera is."""
     baseline = BASELINES[task][name]()
     if isinstance(baseline, TwoWayFlowPipeline):
-        baseline.config = _CONFIGS['optical_flow']
+        baseline.config = protocol_config(task, protocol)
     elif task == 'place_recognition':
-        baseline = type(baseline)(_CONFIGS[task])
+        baseline = type(baseline)(protocol_config(task, protocol))
     elif source.base_from_camera is not None:
-        baseline = type(baseline)(_on_vehicle(baseline.config, source))
+        baseline = type(baseline)(on_vehicle(baseline.config, source.base_from_camera))
     return baseline
-
-
-def _on_vehicle(config: Any, source: Source) -> Any:
-    """Put the camera where the source says it is, if the task cares."""
-    if source.base_from_camera is None or not hasattr(config, 'base_from_camera'):
-        return config
-    rows = tuple(tuple(float(value) for value in row) for row in source.base_from_camera)
-    return replace(config, base_from_camera=rows)
-
-
-def _run(
-    name: str,
-    pipeline: Any,
-    scorer: Scorer,
-    samples: Sequence[Any],
-    details: bool,
-    progress: Progress,
-) -> MethodResult:
-    """Predict every sample, then score every prediction."""
-    with Predictions() as predictions:
-        call_ms = _predict(name, pipeline, scorer, samples, predictions, progress)
-        metric = scorer.metric()
-        frame_values, images = [], []
-        shown = _spread(len(samples), _SHOWN_FRAMES) if details else ()
-        for index, sample in enumerate(samples):
-            arrays = predictions.load(index)
-            scorer.score(metric, sample, arrays)
-            if details and scorer.frame_metric:
-                frame_metric = scorer.metric()
-                scorer.score(frame_metric, sample, arrays)
-                frame_values.append(frame_metric.compute()[scorer.frame_metric])
-            if index in shown:
-                images.append(scorer.images(sample, arrays))
-    metrics = {key: value for key, value in metric.compute().items() if math.isfinite(value)}
-    runner = getattr(pipeline, 'runner', None)
-    return MethodResult(
-        name, runner.backend if runner is not None else 'opencv', metrics, metric,
-        tuple(call_ms), tuple(frame_values), tuple(images),
-    )  # fmt: skip
-
-
-def _predict(
-    name: str,
-    pipeline: Any,
-    scorer: Scorer,
-    samples: Sequence[Any],
-    predictions: Predictions,
-    progress: Progress,
-) -> list[float]:
-    """Run all samples in order after one that only warms the backend up; times in ms."""
-    scorer.predict(pipeline, samples[0])
-    pipeline.reset()
-    call_ms = []
-    for index, sample in enumerate(samples):
-        arrays, elapsed_ms = scorer.predict(pipeline, sample)
-        predictions.save(index, arrays)
-        call_ms.append(elapsed_ms)
-        progress(name, index + 1, len(samples))
-    return call_ms
-
-
-def _spread(count: int, wanted: int) -> tuple[int, ...]:
-    """Pick indices over the whole set, the middles of equal parts."""
-    wanted = min(count, wanted)
-    return tuple(int((part + 0.5) * count / wanted) for part in range(wanted))

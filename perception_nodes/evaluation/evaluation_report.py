@@ -3,7 +3,8 @@
 
 import json
 
-from perception_nodes.evaluation.evaluate import Evaluation, MethodResult
+from perception_nodes.evaluation.evaluate import Evaluation
+from perception_nodes.evaluation.method import MethodResult
 from perception_nodes.evaluation.metrics_table import metrics_table
 from perception_nodes.evaluation.plots import lines
 from perception_nodes.evaluation.report import format_number
@@ -11,24 +12,24 @@ from perception_nodes.evaluation.report_parts import (
     Bars,
     Details,
     Gallery,
-    Legend,
     Part,
     Report,
     Section,
 )
 from perception_nodes.evaluation.scorers import Scorer
-from perception_nodes.evaluation.scorers.segmentation import SegmentationScorer
+from perception_nodes.evaluation.trajectories import evo_section
 
 __all__ = ['evaluation_report']
+
 
 def evaluation_report(evaluation: Evaluation) -> Report:
     """Lay an evaluation out; made with ``details`` it has frames, too."""
     methods = (evaluation.ours, *evaluation.baselines)
     split = f', {evaluation.split}' if evaluation.split else ''
     figures = [
-        (format_number(evaluation.ours.metrics[headline.metric]), headline.label)
-        for headline in evaluation.scorer.headlines
-        if headline.metric in evaluation.ours.metrics
+        (format_number(evaluation.ours.metrics[info.name]), info.title)
+        for info in evaluation.scorer.headline_infos
+        if info.name in evaluation.ours.metrics
     ]
     milliseconds = evaluation.ours.ms_per_frame
     figures.append((f'{milliseconds["p50"]:.0f} ms', f'a frame, p99 {milliseconds["p99"]:.0f} ms'))
@@ -44,14 +45,19 @@ def evaluation_report(evaluation: Evaluation) -> Report:
                 'Spread over the set, not chosen.',
             )
         )
+    alignment = evaluation.protocol.alignment
+    if alignment is not None:
+        sections.append(evo_section('ours', alignment, evaluation.ours.metrics))
     sections.append(
         Section('Result', (Details('JSON', json.dumps(evaluation.result(), indent=2)),))
     )
     task = evaluation.task.replace('_', ' ').capitalize()
     return Report(
         title=f'{task} on {_data_name(evaluation)}{split}',
-        subtitle=f'{len(evaluation.ours.call_ms)} frames, model {evaluation.model} on '
+        subtitle=f'{len(evaluation.ours.frame_values)} frames, model {evaluation.model} on '
         f'{evaluation.ours.backend}'
+        + (f', fed by {", ".join(evaluation.protocol.inputs)}' if evaluation.protocol.inputs
+           else '')
         + ''.join(f', {name} {text}' for name, text in evaluation.parameters.items())
         + (f', beside {", ".join(baseline.name for baseline in evaluation.baselines)}'
            if evaluation.baselines else ''),
@@ -67,12 +73,9 @@ def _data_name(evaluation: Evaluation) -> str:
 
 def _galleries(ours: MethodResult, scorer: Scorer) -> list[Part]:
     """One row a frame; frames with one image share a row."""
-    legend: list[Part] = []
-    if isinstance(scorer, SegmentationScorer):
-        legend = [Legend(list(zip(scorer.classes, scorer.palette, strict=True)))]
     if all(len(images) == 1 for images in ours.images):
         return [Gallery([images[0] for images in ours.images], 2)]
-    return [*legend, *(Gallery(images, len(images)) for images in ours.images)]
+    return [*scorer.legend(), *(Gallery(images, len(images)) for images in ours.images)]
 
 
 def _metrics_parts(evaluation: Evaluation, methods: tuple[MethodResult, ...]) -> list[Part]:
@@ -80,12 +83,13 @@ def _metrics_parts(evaluation: Evaluation, methods: tuple[MethodResult, ...]) ->
     if evaluation.baselines:
         parts += [
             Bars(
-                headline.label,
-                [(method.name, method.metrics.get(headline.metric)) for method in methods],
-                lower_is_better=headline.better == 'low',
+                info.label,
+                [(method.name, method.metrics.get(info.name)) for method in methods],
+                unit=info.unit,
+                lower_is_better=info.better == 'low',
             )
-            for headline in evaluation.scorer.headlines
-            if headline.better
+            for info in evaluation.scorer.headline_infos
+            if info.better
         ]
         parts.append(
             Bars(
@@ -95,17 +99,17 @@ def _metrics_parts(evaluation: Evaluation, methods: tuple[MethodResult, ...]) ->
                 lower_is_better=True,
             )
         )
-    return [*parts, metrics_table({method.name: method.metrics for method in methods})]
+    infos = evaluation.ours.metric.infos
+    return [*parts, metrics_table({method.name: method.metrics for method in methods}, infos)]
 
 
 def _plots(evaluation: Evaluation, methods: tuple[MethodResult, ...]) -> list[Part]:
     plots: list[Part] = list(
         evaluation.scorer.plots({method.name: method.metric for method in methods})
     )
-    values = {method.name: method.frame_values for method in methods if method.frame_values}
-    if values:
-        name = evaluation.scorer.frame_metric
-        plots.append(lines(values, f'{name} of single frames', y_label=name))
+    if label := evaluation.scorer.frame_label:
+        values = {method.name: method.frame_values for method in methods}
+        plots.append(lines(values, f'{label}, of single frames', y_label=label))
     plots.append(
         lines(
             {method.name: method.call_ms for method in methods},

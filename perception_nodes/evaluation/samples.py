@@ -1,119 +1,128 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is evaluated, one kind of sample a task, whether a data set or a bag gave it.
+"""What is evaluated: a frame as the pipelines take it and what is true of it, from any source."""
 
-Segmentation, stereo and mono depth take the samples of :mod:`perception_nodes.datasets.samples`.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
-from perception_nodes.datasets.samples import FlowPair
-from perception_nodes.types import Camera, FloatArray, Flow, Image, StereoRig
+from perception_nodes.pipelines.perception import MonoFrame, StereoFrame
+from perception_nodes.types import Array, FloatArray, Image, PerceptionError
 
-__all__ = [
-    'NEIGHBOURS',
-    'FlowStep',
-    'OdometryFrame',
-    'PlaceQuery',
-    'Source',
-    'flow_of',
-    'step_of_pair',
-]
+__all__ = ['NEIGHBOURS', 'GroundTruth', 'PlaceTruth', 'Sample', 'Source']
 
-# Images this close before a query, in images of a walk or seconds of a drive, are neighbours:
+# Images this close before a query, in images of a sequence or seconds of a bag, are neighbours:
 # neither right nor wrong as an answer.
 NEIGHBOURS = 10
 
-_FRAME_NS = 100_000_000
-
 
 @dataclass(frozen=True)
-class FlowStep:
-    """Two images and the flow by this package's convention, see types.Flow.
+class PlaceTruth:
+    """Which earlier images show the place of an image, by their stamps.
 
     Attributes
     ----------
-    truth_px : float32 [H, W, 2] on the grid of ``newer``; NaN = no truth.
+    same : stamps of earlier images of this place, without the neighbours in time, ns.
+    ignored_from : stamps from here on are neighbours, neither right nor wrong, ns.
+    unclear : stamps of earlier images that are neither right nor wrong, ns.
     """
 
-    name: str
-    older: Image
-    newer: Image
-    truth_px: FloatArray
-
-
-@dataclass(frozen=True)
-class OdometryFrame:
-    """A rectified pair of a drive and where the vehicle truly was, odom_from_base [4, 4]."""
-
-    name: str
-    left: Image
-    right: Image
-    rig: StereoRig
-    truth_odom_from_base: FloatArray
-
-
-@dataclass(frozen=True)
-class PlaceQuery:
-    """An image of a walk and the earlier images that show the same place.
-
-    Attributes
-    ----------
-    number : position in the walk; queries come in this order.
-    same : numbers of earlier images of this place, without those beside it in time.
-    ignored : numbers of earlier images that are neither right nor wrong: the ones just before.
-    """
-
-    name: str
-    number: int
-    image: Image
-    camera: Camera
     same: frozenset[int]
-    ignored: frozenset[int]
+    ignored_from: int
+    unclear: frozenset[int] = frozenset()
+
+    def counts(self, stamp_ns: int) -> bool:
+        """Tell whether a candidate is right or wrong at all."""
+        return stamp_ns < self.ignored_from and stamp_ns not in self.unclear
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """What is true of one image; None where it is not known.
+
+    Attributes
+    ----------
+    labels : uint8 [H, W] class ids of the source, 255 = unlabelled.
+    disparity_px : float32 [H, W] of what both cameras see, NaN else.
+    depth_m : float32 [H, W] metres, NaN = none.
+    flow_px : float32 [H, W, 2] by the convention of types.Flow, NaN = none.
+    flow_from_ns : stamp of the image where flow_px starts; None = that of the image before.
+    odom_from_base : float64 [4, 4].
+    place : which earlier images show this place.
+    """
+
+    labels: Array | None = None
+    disparity_px: FloatArray | None = None
+    depth_m: FloatArray | None = None
+    flow_px: FloatArray | None = None
+    flow_from_ns: int | None = None
+    odom_from_base: FloatArray | None = None
+    place: PlaceTruth | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One frame.
+
+    Attributes
+    ----------
+    frame : what the pipelines take.
+    before : of pairs that are no sequence, the image to be shown first.
+    """
+
+    name: str
+    frame: StereoFrame | MonoFrame
+    truth: GroundTruth
+    before: Image | None = None
+
+    @property
+    def image(self) -> Image:
+        """The (left) image."""
+        return self.frame.left if isinstance(self.frame, StereoFrame) else self.frame.image
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a data set gives a task.
+    """What a data set or a bag gives a task.
 
     Attributes
     ----------
-    samples : read one by one.
-    classes : of segmentation's labels; empty else.
+    samples : read one by one by each loop over them, in order.
+    count : samples, or (of a bag) at most so many; for progress.
+    classes : of the labels; empty else.
     merged : the model's classes that each of them takes in, in their order; None: they are the
         model's own.
     settings : of the metric, for example a depth range.
     note : what a reader of the figures must know.
-    base_from_camera : float64 [4, 4] where the camera is on the vehicle; None = not known.
+    base_from_camera : float64 [4, 4] pose of the camera on the vehicle; None = not known.
     """
 
-    samples: Sequence[Any]
+    samples: Iterable[Sample]
+    count: int
     classes: tuple[str, ...] = ()
     merged: Mapping[str, tuple[str, ...]] | None = None
-    settings: dict[str, Any] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     note: str = ''
     base_from_camera: FloatArray | None = None
 
+    def first(self) -> Sample:
+        """Read the first sample.
 
-def step_of_pair(pair: FlowPair) -> FlowStep:
-    """Turn a data set's pair around, so that its truth lies on the newer image.
+        Raises
+        ------
+        PerceptionError
+            If there is none.
+        """
+        for sample in islice(self.samples, 1):
+            return sample
+        raise PerceptionError('there is no frame with ground truth to evaluate on')
 
-    The data set knows where the points of the first image are in the second,
-    ``second = p + forward``, on the first image's grid. Our flow is on the newest image's grid and
-    says where a point came from, ``older = p - flow``. So the first image is shown last and
-    ``flow = -forward``: exact, with no resampling.
-    """
-    return FlowStep(
-        pair.name,
-        older=replace(pair.second, stamp_ns=0),
-        newer=replace(pair.first, stamp_ns=_FRAME_NS),
-        truth_px=-pair.forward_flow_px,
-    )
-
-
-def flow_of(result: Flow | None, step: FlowStep) -> Flow:
-    """Check that a pipeline answered the second of two images."""
-    if result is None or result.previous_stamp_ns != step.older.stamp_ns:
-        raise RuntimeError(f'{step.name}: no flow came out for two images in a row')
-    return result
+    def images(self, stamps_ns: Iterable[int]) -> dict[int, Image]:
+        """Read the images of some stamps again, going through the samples until all are found."""
+        wanted, found = set(stamps_ns), dict[int, Image]()
+        for sample in self.samples:
+            if sample.image.stamp_ns in wanted:
+                found[sample.image.stamp_ns] = sample.image
+            if len(found) == len(wanted):
+                break
+        return found

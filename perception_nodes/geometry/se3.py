@@ -170,7 +170,7 @@ def transform_points(a_from_b: FloatArray, points_b: FloatArray) -> FloatArray:
 
 
 def umeyama(
-    source: FloatArray, target: FloatArray, with_scale: bool = False
+    source: FloatArray, target: FloatArray, with_scale: bool = False, *, unique: bool = True
 ) -> tuple[FloatArray, float]:
     """Fit ``target ~ scale * R @ source + t`` over points, least squares.
 
@@ -178,6 +178,8 @@ def umeyama(
     ----------
     source, target : [N, 3] points, N >= 3 and not all on one line.
     with_scale : estimate the scale too; else it is 1.
+    unique : False also takes points on one line. The rotation about that line is then arbitrary,
+        which moves none of them; the scale of points that are all one is NaN.
 
     Returns
     -------
@@ -196,18 +198,19 @@ def umeyama(
     source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
     if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 3:
         raise PerceptionError(f'point sets {source.shape} and {target.shape} are not both [N, 3]')
-    if len(source) < 3:
+    if unique and len(source) < 3:
         raise PerceptionError(f'{len(source)} points do not fix a rotation: at least 3 are wanted')
     source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
     centred = source - source_mean
     left, singular, right = np.linalg.svd((target - target_mean).T @ centred / len(source))
-    if singular[1] <= 1e-12 * max(singular[0], 1e-300):
+    if unique and singular[1] <= 1e-12 * max(singular[0], 1e-300):
         raise PerceptionError('the points lie on one line: they do not fix a rotation')
     sign = np.array([1.0, 1.0, np.sign(np.linalg.det(left) * np.linalg.det(right))])
     rotation = (left * sign) @ right
     scale = 1.0
     if with_scale:
-        scale = float(singular @ sign / np.mean(np.sum(centred**2, axis=1)))
+        spread = float(np.mean(np.sum(centred**2, axis=1)))
+        scale = float(singular @ sign / spread) if spread > 0.0 else float('nan')
     return from_rotation_translation(rotation, target_mean - scale * rotation @ source_mean), scale
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import erf
 
+from perception_nodes.metrics.info import MetricInfo
 from perception_nodes.types import Array, FloatArray, PerceptionError
 
 __all__ = ['GaussianCalibration', 'ReliabilityBins', 'ReliabilityCurve']
@@ -32,6 +33,15 @@ class ReliabilityCurve:
 
 class ReliabilityBins:
     """Expected calibration error over equal bins of confidence (C. Guo et al., ICML 2017)."""
+
+    infos = (
+        MetricInfo(
+            'ece', 'calibration error (ECE)',
+            'Expected calibration error: mean distance of confidence and accuracy over 15 equal '
+            'bins of confidence, weighted by their share (Guo et al., ICML 2017).',
+            better='low',
+        ),
+    )  # fmt: skip
 
     def __init__(self, bins: int = 15) -> None:
         if bins < 1:
@@ -80,6 +90,22 @@ class ReliabilityBins:
 
 class GaussianCalibration:
     """Coverage and negative log likelihood of estimates with a Gaussian one-sigma."""
+
+    infos = (
+        MetricInfo(
+            'coverage1', 'inside one sigma (nominal 0.683)',
+            'Share of the errors that are at most one sigma.',
+        ),
+        MetricInfo(
+            'coverage2', 'inside two sigma (nominal 0.954)',
+            'Share of the errors that are at most two sigma.',
+        ),
+        MetricInfo(
+            'nll', 'negative log likelihood',
+            'Mean negative logarithm of the Gaussian density that estimate and sigma give the '
+            'ground truth.', 'nat', 'low',
+        ),
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.reset()

@@ -5,15 +5,32 @@ D. Eigen, C. Puhrsch, R. Fergus, "Depth map prediction from a single image", NIP
 R. Garg et al., ECCV 2016. The literature averages images, not pixels, and so does this.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from perception_nodes.metrics.calibration import GaussianCalibration
+from perception_nodes.metrics.info import DENSITY, MetricInfo
 from perception_nodes.metrics.uncertainty import ErrorDetection, Sparsification
 from perception_nodes.types import FloatArray, PerceptionError
 
 __all__ = ['DepthMetric', 'garg_crop']
 
-_NAMES = ('abs_rel', 'sq_rel_m', 'rmse_m', 'rmse_log', 'delta1', 'delta2', 'delta3')
+_EIGEN = (
+    MetricInfo('abs_rel', 'Abs Rel', 'Mean of |error| over the true depth.', better='low'),
+    MetricInfo('sq_rel_m', 'Sq Rel', 'Mean of the squared error over the true depth.', 'm', 'low'),
+    MetricInfo('rmse_m', 'RMSE', 'Root mean square error.', 'm', 'low'),
+    MetricInfo('rmse_log', 'RMSE of the logarithm',
+               'Root mean square error of the natural logarithm of depth.', better='low'),
+    *(
+        MetricInfo(
+            f'delta{power}', f'off by less than 1.25{sign} times',
+            f'Share of the pixels with max(d / t, t / d) below 1.25{sign}.', better='high',
+        )
+        for power, sign in ((1, ''), (2, '\N{SUPERSCRIPT TWO}'), (3, '\N{SUPERSCRIPT THREE}'))
+    ),
+)  # fmt: skip
+_NAMES = tuple(info.name for info in _EIGEN)
 _DELTA1 = 1.25
 
 
@@ -31,6 +48,29 @@ class DepthMetric:
     min_depth_m, max_depth_m : truth outside is not scored (KITTI: 0.001 to 80).
     crop : score Garg's crop only.
     """
+
+    infos = (
+        *(
+            replace(info, definition=f'{info.definition} Mean over the images (Eigen et al., '
+                    'NIPS 2014).')
+            for info in _EIGEN
+        ),
+        *(
+            replace(
+                info, name=f'{info.name}_median_scaled', label=f'{info.label}, median-scaled',
+                definition=f'{info.name} after each image is scaled to the median of its ground '
+                'truth.',
+            )
+            for info in _EIGEN
+        ),
+        MetricInfo('median_scale', 'median scale',
+                   'Median over the images of median true over median estimated depth; 1 if the '
+                   'scale is right.'),
+        DENSITY,
+        *GaussianCalibration.infos,
+        *ErrorDetection.infos,
+        *Sparsification.infos,
+    )  # fmt: skip
 
     def __init__(
         self, min_depth_m: float = 1e-3, max_depth_m: float = 80.0, crop: bool = False
@@ -88,7 +128,7 @@ class DepthMetric:
             self.sparsification.update(sigma, np.abs(estimate - truth))
 
     def compute(self) -> dict[str, float]:
-        """Return the Eigen errors, the same ``_median_scaled``, density, sigma's worth."""
+        """Return the Eigen errors, the same ``_median_scaled``, density, sigma's calibration."""
         nan = float('nan')
         empty = np.full(len(_NAMES), nan)
         plain = np.mean(self._images, axis=0) if self._images else empty

@@ -4,12 +4,15 @@
 import numpy as np
 
 from perception_nodes.metrics.calibration import GaussianCalibration
+from perception_nodes.metrics.depth import DepthMetric
+from perception_nodes.metrics.info import DENSITY, MetricInfo
 from perception_nodes.metrics.uncertainty import ErrorDetection, Sparsification
 from perception_nodes.types import FloatArray, PerceptionError
 
 __all__ = ['DisparityMetric', 'kitti_outlier']
 
 _BAD_PX = (1, 2, 3)
+_METRIC_NAMES = ('abs_rel', 'rmse_m', 'delta1')
 
 
 def kitti_outlier(error_px: FloatArray, magnitude_px: FloatArray) -> np.ndarray:
@@ -22,7 +25,30 @@ def kitti_outlier(error_px: FloatArray, magnitude_px: FloatArray) -> np.ndarray:
 
 
 class DisparityMetric:
-    """Pixel counts over the whole set; an invalid prediction (NaN) is an outlier and a bad one."""
+    """Pixel counts over the whole set; an invalid prediction (NaN) is an outlier and a bad one.
+
+    Errors in metres are added where the ground truth holds depth as well.
+    """
+
+    infos = (
+        MetricInfo(
+            'd1', 'D1: off by 3 px and 5 %',
+            'Share of the pixels whose disparity is off by more than 3 px and more than 5 % of '
+            'the ground truth (KITTI 2015); no estimate counts as off.', better='low',
+        ),
+        MetricInfo('epe_px', 'end-point error', 'Mean absolute error of the valid estimates.',
+                   'px', 'low'),
+        MetricInfo(
+            'bad<n>', 'off by over <n> px',
+            'Share of the pixels whose disparity is off by more than N px (Middlebury); no '
+            'estimate counts as off.', better='low',
+        ),
+        DENSITY,
+        *GaussianCalibration.infos,
+        *ErrorDetection.infos,
+        *Sparsification.infos,
+        *(info for info in DepthMetric.infos if info.name in _METRIC_NAMES),
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.reset()
@@ -35,6 +61,7 @@ class DisparityMetric:
         self.calibration = GaussianCalibration()
         self.detection = ErrorDetection()
         self.sparsification = Sparsification()
+        self._depth = DepthMetric()
 
     def update(
         self,
@@ -72,9 +99,14 @@ class DisparityMetric:
             self.detection.update(sigma[valid], outlier[valid])
             self.sparsification.update(sigma, error)
 
+    def update_depth(self, depth_m: FloatArray, truth_m: FloatArray) -> None:
+        """Count the depth of one image: [H, W] metres, NaN = none; ground truth up to 80 m."""
+        self._depth.update(depth_m, truth_m)
+
     def compute(self) -> dict[str, float]:
-        """Return d1, bad1..3, epe_px (of valid estimates), density, sigma's worth."""
+        """Return the numbers of ``infos``; of depth only where it was counted."""
         nan = float('nan')
+        depth = self._depth.compute()
         return {
             'd1': self._outliers / self._truth if self._truth else nan,
             'epe_px': self._error_px / self._valid if self._valid else nan,
@@ -86,4 +118,5 @@ class DisparityMetric:
             **self.calibration.compute(),
             **self.detection.compute(),
             **self.sparsification.compute(),
+            **{name: depth[name] for name in _METRIC_NAMES},
         }

@@ -5,6 +5,7 @@ import numpy as np
 
 from perception_nodes.metrics.calibration import GaussianCalibration
 from perception_nodes.metrics.disparity import kitti_outlier
+from perception_nodes.metrics.info import DENSITY, MetricInfo
 from perception_nodes.metrics.uncertainty import ErrorDetection, Sparsification
 from perception_nodes.types import FloatArray, PerceptionError
 
@@ -13,6 +14,22 @@ __all__ = ['FlowMetric']
 
 class FlowMetric:
     """Pixel counts over the whole set; an invalid prediction (NaN) is an outlier."""
+
+    infos = (
+        MetricInfo('epe_px', 'end-point error',
+                   'Mean length of the error vector over all valid estimates.', 'px', 'low'),
+        MetricInfo('epe_image_px', 'end-point error, mean over images',
+                   'Mean over the images of the mean end-point error of each.', 'px', 'low'),
+        MetricInfo(
+            'fl', 'Fl: off by 3 px and 5 %',
+            'Share of the pixels whose flow is off by more than 3 px and more than 5 % of the '
+            'ground truth (KITTI 2015); no estimate counts as off.', better='low',
+        ),
+        DENSITY,
+        *GaussianCalibration.infos,
+        *ErrorDetection.infos,
+        *Sparsification.infos,
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.reset()
@@ -57,7 +74,7 @@ class FlowMetric:
             self.sparsification.update(sigma, error)
 
     def compute(self) -> dict[str, float]:
-        """Return epe_px (all valid pixels), epe_image_px (mean over images), fl, sigma's worth."""
+        """Return the numbers of ``infos``."""
         nan = float('nan')
         return {
             'epe_px': self._error_px / self._valid if self._valid else nan,

@@ -5,38 +5,79 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from perception_nodes.geometry.se3 import inverse, rotation_angle_rad, so3_log, umeyama
+from perception_nodes.geometry.se3 import inverse, rotation_angle_rad, so3_log
+from perception_nodes.metrics.alignment import Alignment
 from perception_nodes.metrics.calibration import GaussianCalibration
+from perception_nodes.metrics.drift import (
+    KITTI_SEGMENTS_M,
+    segment_errors,
+    segments_that_fit,
+    travelled_m,
+)
+from perception_nodes.metrics.info import MetricInfo
 from perception_nodes.types import FloatArray, PerceptionError
 
-__all__ = ['KITTI_SEGMENTS_M', 'OdometryMetric', 'segments_that_fit']
+__all__ = ['OdometryMetric']
 
-KITTI_SEGMENTS_M = (100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 700.0, 800.0)
-
-
-def segments_that_fit(path_m: float) -> tuple[float, ...]:
-    """KITTI's segment lengths that the path holds; of a path below 100 m 1/8 to 7/8 of it."""
-    fitting = tuple(length for length in KITTI_SEGMENTS_M if length <= path_m)
-    return fitting or tuple(path_m * eighth / 8.0 for eighth in range(1, 8))
+_STATISTICS = {'mean': np.mean, 'median': np.median, 'max': np.max}
+_OWN = (
+    MetricInfo('end_error_percent', 'end error, % of the path',
+               'Distance of the last position from the ground truth, first poses aligned, over '
+               'the length of the true path.', better='low'),
+    MetricInfo('t_rel_percent', 'drift of position',
+               'Mean translation error over all segments of 100 to 800 m (of a path below 100 m: '
+               'of 1/8 to 7/8 of it) over their length; a segment starts at every frame (KITTI).',
+               '%', 'low'),
+    MetricInfo('r_rel_deg_per_100m', 'drift of heading',
+               'Mean rotation error over the same segments over their length (KITTI).',
+               'deg per 100 m', 'low'),
+    MetricInfo('ate_m', 'ATE',
+               'Absolute trajectory error: root mean square distance of the positions after '
+               'alignment, by default a rigid least-squares fit over all poses, without scale '
+               '(Sturm et al., IROS 2012); evo_ape prints the same.', 'm', 'low'),
+    *(
+        MetricInfo(f'ate_{name}_m', f'ATE, {name}',
+                   f'{name.capitalize()} of the same distances.', 'm', 'low')
+        for name in _STATISTICS
+    ),
+    MetricInfo('rpe_m', 'RPE of a step',
+               'Relative pose error: root mean square translation error from frame to frame; '
+               'evo_rpe prints the same.', 'm', 'low'),
+    MetricInfo('rpe_deg', 'RPE of a step, rotation',
+               'Root mean square rotation error from frame to frame.', 'deg', 'low'),
+    MetricInfo('path_m', 'length of the path', 'Length of the true path.', 'm'),
+    MetricInfo('tracked_fraction', 'completion: frames tracked',
+               'Share of the frames in which odometry was not lost.', better='high'),
+)  # fmt: skip
+_NAMES = tuple(info.name for info in _OWN)
 
 
 class OdometryMetric:
-    """Poses of one drive against the truth, both taken relative to their first pose.
+    """Poses of one sequence against the ground truth.
 
     Parameters
     ----------
     segments_m : lengths over which drift is measured; None takes those that fit the path.
-
-    Notes
-    -----
-    Drift as in the KITTI odometry devkit (A. Geiger et al., CVPR 2012), with a segment starting at
-    every frame. ATE after a rigid fit without scale (J. Sturm et al., IROS 2012).
+    alignment : of the positions before ATE; drift, end error and RPE need none.
     """
 
-    def __init__(self, segments_m: Sequence[float] | None = None) -> None:
+    infos = (
+        *_OWN,
+        *(info for info in GaussianCalibration.infos if info.name != 'nll'),
+        MetricInfo('t_rel_percent_<length>m', 'drift of position over <length> m',
+                   'Mean translation error over the segments of this length.', '%', 'low'),
+        MetricInfo('r_rel_deg_per_100m_<length>m', 'drift of heading over <length> m',
+                   'Mean rotation error over the segments of this length.', 'deg per 100 m',
+                   'low'),
+    )  # fmt: skip
+
+    def __init__(
+        self, segments_m: Sequence[float] | None = None, alignment: Alignment | None = None
+    ) -> None:
         if segments_m is not None and (not segments_m or min(segments_m) <= 0.0):
             raise PerceptionError('segment lengths must be positive')
         self.segments_m = tuple(segments_m) if segments_m is not None else None
+        self.alignment = alignment or Alignment()
         self.reset()
 
     def reset(self) -> None:
@@ -45,6 +86,7 @@ class OdometryMetric:
         self._truth: list[FloatArray] = []
         self._covariance: list[FloatArray | None] = []
         self._tracked = 0
+        self.stamps_ns: list[int] = []
 
     def update(
         self,
@@ -53,6 +95,7 @@ class OdometryMetric:
         *,
         pose_covariance: FloatArray | None = None,
         tracking: bool = True,
+        stamp_ns: int = 0,
     ) -> None:
         """Add one frame, in order of time.
 
@@ -69,66 +112,67 @@ class OdometryMetric:
         self._truth.append(np.asarray(truth_odom_from_base, np.float64))
         self._covariance.append(pose_covariance)
         self._tracked += tracking
+        self.stamps_ns.append(stamp_ns)
+
+    def poses(self) -> tuple[FloatArray, FloatArray]:
+        """Poses [N, 4, 4] of estimate and ground truth, each in its own world."""
+        return _stacked(self._estimate), _stacked(self._truth)
 
     def trajectories(self) -> tuple[FloatArray, FloatArray]:
-        """Positions [N, 3] of estimate and truth, both from the first pose, metres."""
-        estimate, truth = _from_first(self._estimate), _from_first(self._truth)
+        """Positions [N, 3] of estimate and ground truth, both from the first pose, metres."""
+        estimate, truth = (_from_first(poses) for poses in self.poses())
         return estimate[:, :3, 3], truth[:, :3, 3]
 
-    def position_errors_m(self) -> FloatArray:
-        """Distance of every frame from the truth, first poses laid on each other, [N] metres."""
-        estimate, truth = self.trajectories()
-        return np.asarray(np.linalg.norm(estimate - truth, axis=1))
+    def last_error_m(self) -> float:
+        """Distance of the newest frame from the ground truth, first poses aligned, metres."""
+        start, true_start = self._estimate[0], self._truth[0]
+        apart = true_start @ inverse(start) @ self._estimate[-1] - self._truth[-1]
+        return float(np.linalg.norm(apart[:3, 3]))
 
     def compute(self) -> dict[str, float]:
         """Return the errors; NaN with fewer than two frames or a vehicle that stood still."""
+        nan = float('nan')
         if len(self._truth) < 2:
-            return dict.fromkeys((*_NAMES, 'coverage1', 'coverage2'), float('nan'))
-        estimate, truth = _from_first(self._estimate), _from_first(self._truth)
-        travelled = _travelled(truth)
-        path = float(travelled[-1])
-        end = float(np.linalg.norm(estimate[-1, :3, 3] - truth[-1, :3, 3]))
-        t_rel, r_rel = self._drift(estimate, truth, travelled)
-        steps = [
-            inverse(inverse(t0) @ t1) @ (inverse(e0) @ e1)
-            for e0, e1, t0, t1 in zip(estimate, estimate[1:], truth, truth[1:], strict=False)
-        ]
-        step_m = np.array([np.linalg.norm(step[:3, 3]) for step in steps])
-        step_deg = np.degrees([rotation_angle_rad(step) for step in steps])
+            return dict.fromkeys((*_NAMES, 'coverage1', 'coverage2'), nan)
+        estimate, truth = (_from_first(poses) for poses in self.poses())
+        path_m = float(travelled_m(truth)[-1])
+        end_m = float(np.linalg.norm(estimate[-1, :3, 3] - truth[-1, :3, 3]))
+        distances_m = self._distances_m()
+        step_m, step_deg = _step_errors(estimate, truth)
         coverage = self._calibration(estimate, truth).compute()
-        values = (
-            100.0 * end / path if path > 0.0 else float('nan'),
-            100.0 * t_rel, 100.0 * np.degrees(r_rel), _ate_m(estimate, truth),
-            float(np.sqrt(np.mean(step_m**2))), float(np.sqrt(np.mean(step_deg**2))),
-            path, self._tracked / len(truth),
-        )  # fmt: skip
-        return {
-            **dict(zip(_NAMES, map(float, values), strict=True)),
+        values = {
+            'end_error_percent': 100.0 * end_m / path_m if path_m > 0.0 else nan,
+            **self._drift(estimate, truth, path_m),
+            'ate_m': _rms(distances_m),
+            **{f'ate_{name}_m': of(distances_m) for name, of in _STATISTICS.items()},
+            'rpe_m': _rms(step_m),
+            'rpe_deg': _rms(step_deg),
+            'path_m': path_m,
+            'tracked_fraction': self._tracked / len(truth),
             'coverage1': coverage['coverage1'],
             'coverage2': coverage['coverage2'],
         }
+        return {name: float(value) for name, value in values.items()}
 
-    def _drift(
-        self, estimate: FloatArray, truth: FloatArray, travelled: FloatArray
-    ) -> tuple[float, float]:
-        """Mean translation error (m per m) and rotation error (rad per m) over the segments."""
-        path = float(travelled[-1])
-        if path <= 0.0:
-            return float('nan'), float('nan')
-        translations, rotations = [], []
-        for length in self.segments_m or segments_that_fit(path):
-            lasts = np.searchsorted(travelled, travelled + length * (1.0 - 1e-9))
-            for first, last in enumerate(lasts):
-                if last == len(travelled):
-                    break
-                moved = inverse(estimate[first]) @ estimate[last]
-                moved_truth = inverse(truth[first]) @ truth[last]
-                error = inverse(moved) @ moved_truth
-                translations.append(np.linalg.norm(error[:3, 3]) / length)
-                rotations.append(rotation_angle_rad(error) / length)
-        if not translations:
-            return float('nan'), float('nan')
-        return float(np.mean(translations)), float(np.mean(rotations))
+    def _distances_m(self) -> FloatArray:
+        """Distances of the aligned positions from the true ones, [N]."""
+        estimate, truth = self.poses()
+        apart = self.alignment.positions(estimate, truth) - truth[:, :3, 3]
+        return np.asarray(np.linalg.norm(apart, axis=1))
+
+    def _drift(self, estimate: FloatArray, truth: FloatArray, path_m: float) -> dict[str, float]:
+        """Drift over all segments, and of KITTI's lengths over each."""
+        lengths = (self.segments_m or segments_that_fit(path_m)) if path_m > 0.0 else ()
+        errors = segment_errors(estimate, truth, lengths)
+        unknown = np.full((1, 2), np.nan)
+        t_rel, r_rel = np.mean(np.concatenate(list(errors.values()) or [unknown]), axis=0)
+        drift = {'t_rel_percent': 100.0 * t_rel, 'r_rel_deg_per_100m': 100.0 * np.degrees(r_rel)}
+        for length, rows in errors.items():
+            if length in KITTI_SEGMENTS_M:
+                t_rel, r_rel = rows.mean(axis=0)
+                drift[f't_rel_percent_{length:g}m'] = 100.0 * t_rel
+                drift[f'r_rel_deg_per_100m_{length:g}m'] = 100.0 * np.degrees(r_rel)
+        return drift
 
     def _calibration(self, estimate: FloatArray, truth: FloatArray) -> GaussianCalibration:
         """Pose errors in odom's axes against the square roots of the covariance's diagonal."""
@@ -144,27 +188,25 @@ class OdometryMetric:
         return calibration
 
 
-_NAMES = (
-    'end_error_percent', 't_rel_percent', 'r_rel_deg_per_100m', 'ate_m', 'rpe_m', 'rpe_deg',
-    'path_m', 'tracked_fraction',
-)  # fmt: skip
+def _stacked(poses: list[FloatArray]) -> FloatArray:
+    return np.stack(poses) if poses else np.zeros((0, 4, 4))
 
 
-def _from_first(poses: list[FloatArray]) -> FloatArray:
+def _from_first(poses: FloatArray) -> FloatArray:
     return np.stack([inverse(poses[0]) @ pose for pose in poses])
 
 
-def _travelled(poses: FloatArray) -> FloatArray:
-    steps = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1)
-    return np.concatenate([[0.0], np.cumsum(steps)])
+def _step_errors(estimate: FloatArray, truth: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Errors from frame to frame: [N - 1] metres and degrees."""
+    steps = [
+        inverse(inverse(t0) @ t1) @ (inverse(e0) @ e1)
+        for e0, e1, t0, t1 in zip(estimate, estimate[1:], truth, truth[1:], strict=False)
+    ]
+    return (
+        np.array([np.linalg.norm(step[:3, 3]) for step in steps]),
+        np.degrees([rotation_angle_rad(step) for step in steps]),
+    )
 
 
-def _ate_m(estimate: FloatArray, truth: FloatArray) -> float:
-    """RMSE of the positions after a rigid fit; on a straight line after a shift of the means."""
-    positions, target = estimate[:, :3, 3], truth[:, :3, 3]
-    try:
-        fit, _ = umeyama(positions, target)
-        residual = positions @ fit[:3, :3].T + fit[:3, 3] - target
-    except PerceptionError:
-        residual = (positions - positions.mean(axis=0)) - (target - target.mean(axis=0))
-    return float(np.sqrt(np.mean(np.sum(residual**2, axis=1))))
+def _rms(values: FloatArray) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))

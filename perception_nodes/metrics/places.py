@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from perception_nodes.metrics.info import MetricInfo
 from perception_nodes.types import FloatArray, PerceptionError
 
 __all__ = ['PlaceMetric']
@@ -21,6 +22,23 @@ class PlaceMetric:
     ----------
     ranks : the N of recall@N.
     """
+
+    infos = (
+        MetricInfo(
+            'recall<n>', 'recall@<n>',
+            'Of the queries whose place is in the map, the share with a true one among the first '
+            'N candidates.', better='high',
+        ),
+        MetricInfo(
+            'ap', 'average precision',
+            'Area under precision over recall of the best candidates, accepted by falling '
+            'probability; a best candidate for a new place counts as false.', better='high',
+        ),
+        MetricInfo(
+            'recall_at_full_precision', 'recall without a false match',
+            'Largest recall at a precision of 1.', better='high',
+        ),
+    )  # fmt: skip
 
     def __init__(self, ranks: Sequence[int] = (1, 5)) -> None:
         if not ranks or min(ranks) < 1:
@@ -67,7 +85,7 @@ class PlaceMetric:
         return recall, precision
 
     def compute(self) -> dict[str, float]:
-        """Return recall<N>, ap, recall_at_full_precision; NaN without answerable queries."""
+        """Return recall<n>, ap, recall_at_full_precision; NaN without answerable queries."""
         names = (*(f'recall{rank}' for rank in self.ranks), 'ap', 'recall_at_full_precision')
         if not self._answerable:
             return dict.fromkeys(names, float('nan'))

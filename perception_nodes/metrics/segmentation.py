@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from perception_nodes.metrics.calibration import ReliabilityBins
+from perception_nodes.metrics.info import MetricInfo
 from perception_nodes.metrics.uncertainty import ErrorDetection, Sparsification
 from perception_nodes.types import UNLABELLED, Array, FloatArray, PerceptionError
 
@@ -19,6 +20,29 @@ class SegmentationMetric:
     ----------
     classes : names by class id, at most 255.
     """
+
+    infos = (
+        MetricInfo(
+            'miou', 'mIoU',
+            'Mean of the IoU over the classes that occur; one confusion matrix of the whole set.',
+            better='high',
+        ),
+        MetricInfo('accuracy', 'pixel accuracy', 'Share of the labelled pixels that are right.',
+                   better='high'),
+        MetricInfo(
+            'iou_<class>', 'IoU of <class>',
+            'Intersection over union of one class; an unlabelled prediction is wrong.',
+            better='high',
+        ),
+        *ReliabilityBins.infos,
+        MetricInfo(
+            'nll', 'negative log likelihood',
+            'Mean negative logarithm of the probability given to the true class; by `evaluate` '
+            'only, since topics carry no probabilities.', 'nat', 'low',
+        ),
+        *ErrorDetection.infos,
+        *Sparsification.infos,
+    )  # fmt: skip
 
     def __init__(self, classes: Sequence[str]) -> None:
         if not 1 <= len(classes) <= UNLABELLED:

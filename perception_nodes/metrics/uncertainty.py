@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perception_nodes.metrics.info import MetricInfo
 from perception_nodes.types import Array, FloatArray, PerceptionError
 
 __all__ = ['ErrorDetection', 'Sparsification', 'SparsificationCurve']
@@ -31,6 +32,15 @@ class ErrorDetection:
     The area under the ROC curve is the probability that a wrong estimate is more uncertain than a
     right one, ties counting half (Mann-Whitney).
     """
+
+    infos = (
+        MetricInfo(
+            'auroc_error', 'AUROC of errors by uncertainty',
+            'Probability that a wrong estimate is more uncertain than a right one, ties counting '
+            'half; 0.5 is chance. Wrong: a wrong class, an outlier (D1, Fl), or depth off by more '
+            'than 1.25 times.', better='high',
+        ),
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.reset()
@@ -85,6 +95,16 @@ class Sparsification:
     E. Ilg et al., "Uncertainty estimates and multi-hypotheses networks for optical flow", ECCV
     2018; mean error, normalised by the mean error of everything.
     """
+
+    infos = (
+        MetricInfo(
+            'ause', 'AUSE',
+            'Area under the sparsification error: mean error of what is left when the most '
+            'uncertain estimates are removed, minus the same for the worst, over the mean error '
+            'of all (Ilg et al., ECCV 2018). 0: uncertainty sorts as the error does.',
+            better='low',
+        ),
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.reset()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A drive and a walk give every task its ground truth in the package's conventions."""
 
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -39,34 +40,34 @@ def drive(tmp_path: Path) -> Path:
 
 
 def test_scans_become_disparity_and_depth(drive: Path) -> None:
-    pairs = open_source('stereo_depth', 'kitti_drive', drive, None).samples
+    pairs = list(open_source('stereo_depth', 'kitti_drive', drive, None).samples)
     assert [pair.name for pair in pairs] == ['000004', '000006']
-    assert (pairs[0].left.data[0, 0], pairs[0].right.data[0, 0]) == (40, 41)
-    assert pairs[0].disparity_px == pytest.approx(FOCAL_PX * BASELINE_M / DEPTH_M)
+    assert (pairs[0].frame.left.data[0, 0], pairs[0].frame.right.data[0, 0]) == (40, 41)
+    assert pairs[0].truth.disparity_px == pytest.approx(FOCAL_PX * BASELINE_M / DEPTH_M)
     source = open_source('mono_depth', 'kitti_drive', drive, None)
-    assert source.settings is not None and source.settings['crop']
-    assert (source.samples[1].depth_m == DEPTH_M).all()
+    assert source.settings['crop']
+    assert all((sample.truth.depth_m == DEPTH_M).all() for sample in source.samples)
 
 
 def test_flow_of_a_drive_is_that_of_depth_and_motion(drive: Path) -> None:
     """A point at x was at ``cx + (x - cx) Z / (Z + 1)``; 6 has no frame just before it."""
     (step,) = open_source('optical_flow', 'kitti_drive', drive, None).samples
-    assert (step.older.data[0, 0], step.newer.data[0, 0]) == (30, 40)
+    assert (step.before.data[0, 0], step.image.data[0, 0]) == (30, 40)
     x, y = np.meshgrid(np.arange(WIDTH) - 4.0, np.arange(HEIGHT) - 3.0)
     expected = np.stack([x, y], -1) / (DEPTH_M + 1)
-    assert step.truth_px == pytest.approx(expected, abs=1e-5)
+    assert step.truth.flow_px == pytest.approx(expected, abs=1e-5)
 
 
 def test_odometry_of_a_drive_starts_at_the_origin_and_goes_forward(drive: Path) -> None:
     source = open_source('visual_odometry', 'kitti_drive', drive, None)
-    poses = [frame.truth_odom_from_base for frame in source.samples]
+    poses = [sample.truth.odom_from_base for sample in source.samples]
     assert poses[0] == pytest.approx(np.eye(4))
     assert [pose[:3, 3].round(6).tolist() for pose in poses] == [[0, 0, 0], [1, 0, 0], [3, 0, 0]]
     assert source.base_from_camera is not None
 
 
 def test_a_part_without_scans_says_so(drive: Path) -> None:
-    with pytest.raises(PerceptionError, match='no frame that this task can be evaluated on'):
+    with pytest.raises(PerceptionError, match='holds no frame to evaluate stereo_depth on'):
         open_source('stereo_depth', 'kitti_drive', drive, 'fit')
 
 
@@ -74,14 +75,14 @@ def test_places_of_the_office_are_views_that_are_shared(shared: Path) -> None:
     """Each query has answers that share half its view; unclear ones do not count."""
     root = shared / 'data' / 'hololens_office'
     source = open_source('place_recognition', 'hololens_office', root, None)
-    query = source.samples[250]
+    query = next(islice(source.samples, 250, None)).truth.place
     shared_view = cv2.imread(str(root / 'overlap.png'), cv2.IMREAD_UNCHANGED) / 255.0
     mutual = (shared_view[250] + shared_view[:, 250]) / 2
-    assert query.same and all(mutual[n] >= 0.5 - 1e-6 and n < 240 for n in query.same)
-    assert not query.same & query.ignored
-    assert set(range(240, 251)) <= query.ignored
-    rest = set(range(250)) - query.same - query.ignored
-    assert all(mutual[n] <= 0.1 + 1e-6 for n in rest)
+    same = {stamp // 10**9 for stamp in query.same}
+    assert same and all(mutual[n] >= 0.5 - 1e-6 and n < 240 for n in same)
+    counted = {n for n in range(251) if query.counts(n * 10**9)}
+    assert same < counted < set(range(240))
+    assert all(mutual[n] <= 0.1 + 1e-6 for n in counted - same)
 
 
 def test_office_depth_is_scored_up_to_10_m(shared: Path) -> None:
@@ -89,4 +90,5 @@ def test_office_depth_is_scored_up_to_10_m(shared: Path) -> None:
         'mono_depth', 'hololens_office', shared / 'data' / 'hololens_office', 'held_out'
     )
     assert source.settings == {'min_depth_m': 0.1, 'max_depth_m': 10.0}
-    assert 0.3 < np.nanmin(source.samples[0].depth_m) < np.nanmax(source.samples[0].depth_m) < 10
+    depth_m = source.first().truth.depth_m
+    assert 0.3 < np.nanmin(depth_m) < np.nanmax(depth_m) < 10

@@ -19,7 +19,6 @@ from perception_nodes.evaluation import evaluate as evaluation
 from perception_nodes.evaluation.baselines.dis_flow import DisFlowPipeline
 from perception_nodes.evaluation.baselines.sgbm import SgbmPipeline
 from perception_nodes.evaluation.evaluation_report import evaluation_report
-from perception_nodes.evaluation.predictions import Predictions
 from perception_nodes.evaluation.report import render_report
 from perception_nodes.pipelines.stereo_depth import StereoDepthConfig
 from perception_nodes.types import (
@@ -40,7 +39,9 @@ class TrueOdometry:
     def reset(self) -> None:
         self.frame = 0
 
-    def __call__(self, left: Image, right: Image, rig: Any) -> Odometry:
+    def __call__(
+        self, left: Image, right: Image, rig: Any, depth: Any = None, segmentation: Any = None
+    ) -> Odometry:
         pose = np.eye(4)
         pose[1, 3] = -3 * 6.25 / 100.0 * self.frame
         self.frame += 1
@@ -86,7 +87,7 @@ def test_the_result_has_the_form_of_the_contract(
     result = json.loads(json.dumps(evaluated.result(), allow_nan=False))
     assert list(result) == [
         'task', 'dataset', 'split', 'model', 'backend', 'frames', 'metrics', 'peers',
-        'ms_per_frame',
+        'ms_per_frame', 'protocol',
     ]  # fmt: skip
     assert (result['task'], result['dataset'], result['split']) == ('stereo_depth', 'bag', None)
     assert result['frames'] == 6
@@ -137,16 +138,6 @@ def test_an_unknown_baseline_is_named(wall_bag: Path) -> None:
         evaluation.evaluate('stereo_depth', 'bag', wall_bag, baselines=('magic',))
 
 
-def test_predictions_come_back_and_go_away() -> None:
-    arrays = {'flow_px': np.arange(6, dtype=np.float32).reshape(1, 3, 2), 'ok': np.array(True)}
-    with Predictions() as predictions:
-        predictions.save(3, arrays)
-        folder = predictions._path(3).parent
-        for name, array in predictions.load(3).items():
-            assert np.array_equal(array, arrays[name])
-    assert not folder.exists()
-
-
 def test_the_report_shows_frames_plots_and_numbers(
     monkeypatch: pytest.MonkeyPatch, wall_bag: Path
 ) -> None:
@@ -155,7 +146,7 @@ def test_the_report_shows_frames_plots_and_numbers(
         'stereo_depth', 'bag', wall_bag, baselines=('block_matching',), details=True
     )
     page = render_report(evaluation_report(evaluated))
-    assert page.count('<img ') == 4 * 4
+    assert page.count('<img ') == 4 * 5
     assert page.count('<svg') == 4
     assert 'block_matching' in page
     assert len(evaluated.ours.frame_values) == 6
@@ -185,7 +176,7 @@ def test_times_are_those_of_the_call(monkeypatch: pytest.MonkeyPatch, wall_bag: 
     put_in_place(monkeypatch, SgbmPipeline())
     ticks = iter(range(0, 10**9, 5_000_000))
     monkeypatch.setattr(
-        'perception_nodes.evaluation.scorers.timing.time.perf_counter_ns', lambda: next(ticks)
+        'perception_nodes.evaluation.method.time.perf_counter_ns', lambda: next(ticks)
     )
     evaluated = evaluation.evaluate('stereo_depth', 'bag', wall_bag)
     assert evaluated.ours.call_ms == (5.0,) * 6

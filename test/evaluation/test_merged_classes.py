@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perception_nodes.datasets.samples import LabelledImage
-from perception_nodes.evaluation.samples import Source
+from perception_nodes.evaluation.samples import GroundTruth, Sample, Source
 from perception_nodes.evaluation.scorers.merged_classes import merged_probabilities
 from perception_nodes.evaluation.scorers.segmentation import SegmentationScorer
+from perception_nodes.pipelines.perception import MonoFrame
 from perception_nodes.types import Image, PerceptionError, Segmentation
 
 MODEL_CLASSES = ('Road', 'Tree', 'Building', 'Other')
@@ -36,10 +36,15 @@ class Pipeline:
         return Segmentation(0, '', np.zeros((6, 8), np.uint8), ones, ones, classes=MODEL_CLASSES)
 
 
-def scored(pipeline: Pipeline) -> dict[str, np.ndarray]:
-    sample = LabelledImage('a', Image(np.zeros((6, 8, 3), np.uint8)), np.full((6, 8), 1, np.uint8))
-    scorer = SegmentationScorer(Source([sample], classes=tuple(MERGED), merged=MERGED))
-    return scorer.predict(pipeline, sample)[0]
+def completed(pipeline: Pipeline) -> Any:
+    """What is scored of an image that is Far everywhere."""
+    image = Image(np.zeros((6, 8, 3), np.uint8))
+    truth = GroundTruth(labels=np.full((6, 8), 1, np.uint8))
+    scorer = SegmentationScorer(Source((), 0, classes=tuple(MERGED), merged=MERGED))
+    sample = Sample('a', MonoFrame(image, None), truth)
+    result = scorer.completed(pipeline, sample, pipeline(image))
+    assert scorer.score(scorer.metric(), truth, result) == 1.0
+    return result
 
 
 def test_probabilities_add_and_what_is_in_no_class_is_left_out() -> None:
@@ -51,13 +56,13 @@ def test_probabilities_add_and_what_is_in_no_class_is_left_out() -> None:
 
 
 def test_the_sum_decides_not_the_likeliest_part() -> None:
-    arrays = scored(Pipeline())
-    assert (arrays['labels'] == 1).all()
-    assert arrays['confidence'] == pytest.approx(0.6)
-    assert arrays['truth_probability'] == pytest.approx(0.6)
+    result = completed(Pipeline())
+    assert (result.labels == 1).all()
+    assert result.confidence == pytest.approx(0.6)
+    assert result.truth_probability == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize('pipeline', [Pipeline(('labels',)), Pipeline(flip=True)])
 def test_what_cannot_be_merged_is_refused(pipeline: Pipeline) -> None:
     with pytest.raises(PerceptionError, match='this data set merges classes'):
-        scored(pipeline)
+        completed(pipeline)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from perception_nodes.evaluation import plots
-from perception_nodes.evaluation.metrics_table import better_direction, metric_label, metrics_table
+from perception_nodes.evaluation.metrics_table import metrics_table
 from perception_nodes.evaluation.report import format_number, render_report, write_report
 from perception_nodes.evaluation.report_parts import (
     Bars,
@@ -26,6 +26,7 @@ from perception_nodes.evaluation.report_parts import (
     Text,
 )
 from perception_nodes.metrics.calibration import GaussianCalibration
+from perception_nodes.metrics.info import MetricInfo
 from perception_nodes.metrics.uncertainty import Sparsification
 from perception_nodes.types import PerceptionError
 
@@ -145,18 +146,12 @@ def test_the_best_of_a_row_is_set_off() -> None:
     page = render_report(make_report())
     assert '<td class="best">0.07</td><td>0.09</td>' in page
     assert page.count('class="best"') == 1
-    assert metrics_table({'a': {'miou': 0.5, 'x': 1.0}, 'b': {'miou': 0.4}}).rows == [
-        ('mIoU', 0.5, 0.4), ('x', 1.0, None),
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(('metric', 'label'), [
-    ('iou_sky', 'IoU of sky'), ('sq_rel_m_median_scaled', 'Sq Rel, m, median-scaled'),
-    ('median_depth_m', 'median depth, m'), ('path_m', 'path, m'), ('frames', 'frames'),
-    ('mean_inliers', 'mean inliers'),
-])  # fmt: skip
-def test_metrics_are_written_for_readers(metric: str, label: str) -> None:
-    assert metric_label(metric) == label
+    infos = (
+        MetricInfo('miou', 'mIoU', 'Mean.', better='high'), MetricInfo('x', 'x', 'Any.', 'px'),
+    )  # fmt: skip
+    table = metrics_table({'a': {'miou': 0.5, 'x': 1.0}, 'b': {'miou': 0.4}}, infos)
+    assert table.rows == [('mIoU', 0.5, 0.4), ('x, px', 1.0, None)]
+    assert table.better == ['high', '']
 
 
 def test_neighbouring_tables_stand_in_columns() -> None:
@@ -164,16 +159,6 @@ def test_neighbouring_tables_stand_in_columns() -> None:
     page = render_report(Report('r', [Section('s', tables), Section('t', tables[:1])]))
     assert page.count('<div class="tables"><div class="scroll">') == 2
     assert page.count('<div class="scroll">') == 3
-
-
-@pytest.mark.parametrize(
-    ('metric', 'direction'),
-    [('miou', 'high'), ('iou_sky', 'high'), ('d1', 'low'), ('delta1', 'high'), ('coverage1', ''),
-     ('auroc_error', 'high'), ('ause', 'low'), ('recall1', 'high'), ('ap', 'high'),
-     ('abs_rel_median_scaled', 'low'), ('density', 'high'), ('ms_p50', 'low')],
-)  # fmt: skip
-def test_direction_of_metrics(metric: str, direction: str) -> None:
-    assert better_direction(metric) == direction
 
 
 def test_numbers_keep_four_digits() -> None:

@@ -6,12 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perception_nodes.evaluation.samples import PlaceQuery, Source
+from perception_nodes.evaluation.samples import GroundTruth, PlaceTruth, Source
+from perception_nodes.evaluation.scorers import SCORERS, Score
 from perception_nodes.evaluation.scorers.place_recognition import PlaceRecognitionScorer
 from perception_nodes.evaluation.scorers.segmentation import SegmentationScorer, class_table
+from perception_nodes.evaluation.scorers.stereo_depth import StereoDepthScorer
 from perception_nodes.evaluation.sources import open_source
+from perception_nodes.metrics.info import find_info
 from perception_nodes.types import (
     Camera,
+    Depth,
     Image,
     PerceptionError,
     PlaceMatch,
@@ -46,20 +50,25 @@ def test_places_just_seen_neither_help_nor_hurt() -> None:
     """Images repeat after 6; the neighbour that always comes first is taken out."""
     blank = np.zeros((4, 4, 3), np.uint8)
     camera = Camera.pinhole(4, 4, 4.0, 4.0, 1.5, 1.5)
-    queries = [
-        PlaceQuery(
-            str(n), n, Image(blank, n), camera, frozenset({n - 6} if n >= 6 else ()),
-            frozenset(range(max(n - 2, 0), n + 1)),
-        )
+    truths = [
+        GroundTruth(place=PlaceTruth(frozenset({n - 6} if n >= 6 else ()), n - 2))
         for n in range(12)
-    ]  # fmt: skip
-    scorer = PlaceRecognitionScorer(Source(queries))
-    metric, pipeline = scorer.metric(), Recogniser()
-    for query in queries:
-        scorer.score(metric, query, scorer.predict(pipeline, query)[0])
-    result = metric.compute()
-    assert result['recall1'] == 1.0
-    assert result['ap'] == 1.0
+    ]
+    score, pipeline = Score(PlaceRecognitionScorer(Source((), 0))), Recogniser()
+    for number, truth in enumerate(truths):
+        score.add(truth, pipeline(Image(blank, number), camera))
+    assert score.compute()['recall1'] == 1.0
+    assert score.compute()['ap'] == 1.0
+
+
+def test_places_that_are_neither_right_nor_wrong_do_not_count() -> None:
+    """The candidate six images back is unclear: no query has an answer, right or wrong."""
+    truth = GroundTruth(place=PlaceTruth(frozenset({1}), 8, unclear=frozenset({4})))
+    match = PlaceMatch(0, 4, np.eye(4), 0.9, 0.9)
+    score = Score(PlaceRecognitionScorer(Source((), 0)))
+    score.add(truth, PlaceMatches(10, 'camera', (match,)))
+    assert score.compute()['recall1'] == 0.0
+    assert score.metric.curve()[0].size == 0
 
 
 def test_classes_are_matched_by_name() -> None:
@@ -72,14 +81,38 @@ def test_classes_are_matched_by_name() -> None:
 
 def test_segmentation_in_another_numbering_scores_the_same(wall_bag: Path) -> None:
     """The bag says Building (1) everywhere; the model calls it class 0 on the left half."""
-    sample = next(iter(open_source('segmentation', 'bag', wall_bag, None).samples))
-    scorer = SegmentationScorer(open_source('segmentation', 'bag', wall_bag, None))
-    names = (*scorer.classes[1:], scorer.classes[0])
-    labels = np.zeros(sample.labels.shape, np.uint8)
+    source = open_source('segmentation', 'bag', wall_bag, None)
+    truth = source.first().truth
+    names = (*source.classes[1:], source.classes[0])
+    labels = np.zeros(truth.labels.shape, np.uint8)
     labels[:, labels.shape[1] // 2 :] = 3
     full = np.ones(labels.shape, np.float32)
     result = Segmentation(0, '', labels, 0.5 * full, 0.5 * full, classes=names)
-    metric = scorer.metric()
-    scorer.score(metric, sample, scorer.predict(lambda image: result, sample)[0])
-    assert metric.compute()['iou_building'] == pytest.approx(0.5)
-    assert metric.compute()['ece'] == pytest.approx(0.0)
+    score = Score(SegmentationScorer(source, {'classes': names}))
+    score.add(truth, result)
+    assert score.values == [0.5]
+    assert score.compute()['iou_building'] == pytest.approx(0.5)
+    assert score.compute()['ece'] == pytest.approx(0.0)
+
+
+def test_sigma_of_disparity_is_its_own_where_it_is_known() -> None:
+    """Depth beyond its range is NaN, its disparity is not: that pixel's sigma counts, too."""
+    camera = Camera.pinhole(2, 1, 10.0, 10.0, 0.5, 0.0)
+    depth = Depth(
+        0, '', camera, np.float32([[5.0, np.nan]]), np.float32([[0.1, np.nan]]),
+        np.float32([[1.0, 0.1]]), np.float32([[0.5, 0.5]]), 0.5,
+    )
+    truth = GroundTruth(disparity_px=np.float32([[1.0, 0.9]]))
+    score = Score(StereoDepthScorer(Source((), 0)))
+    score.add(truth, depth)
+    assert score.compute()['coverage1'] == 0.5
+    assert score.values == [pytest.approx(0.4)]
+
+
+@pytest.mark.parametrize('task', SCORERS)
+def test_every_number_is_described(task: str) -> None:
+    """What compute returns has a record, and every headline is one of them."""
+    scorer = SCORERS[task](Source((), 0, classes=('Sky', 'Road')))
+    for name in scorer.metric().compute():
+        assert find_info(scorer.metric_type.infos, name).definition
+    assert [info.name for info in scorer.headline_infos] == list(scorer.headlines)

@@ -1,118 +1,114 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report of a bag of results: images of every output, errors, paths, times."""
+"""The report of a sequence's results: images of every output, errors, paths, times."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from perception_nodes.evaluation.metrics_table import metric_label, metrics_table
+from perception_nodes.evaluation.metrics_table import metrics_table
 from perception_nodes.evaluation.plots import lines, place_matches, trajectory
-from perception_nodes.evaluation.recordings.frame_images import frame_images, legend
-from perception_nodes.evaluation.recordings.ground_truth import FLOW
 from perception_nodes.evaluation.recordings.scores import Scores
+from perception_nodes.evaluation.recordings.summaries import Summary
 from perception_nodes.evaluation.report import format_number
-from perception_nodes.evaluation.report_parts import Part, Plot, Report, Section, Table, Text
-from perception_nodes.evaluation.samples import Source
-from perception_nodes.evaluation.scorers import SCORERS
+from perception_nodes.evaluation.report_parts import (
+    Part,
+    Plot,
+    Report,
+    ReportImage,
+    Section,
+    Table,
+    Text,
+)
+from perception_nodes.evaluation.samples import GroundTruth
 from perception_nodes.geometry.se3 import inverse
-from perception_nodes.types import Array, Image
+from perception_nodes.types import Image
 
-__all__ = ['HEADLINES', 'recording_report']
-
-# Metric, unit and label of what stands at the top, by task.
-HEADLINES = {
-    'segmentation': ('miou', '', 'mIoU of the masks'),
-    'stereo_depth': ('epe_px', ' px', 'disparity error'),
-    'mono_depth': ('abs_rel', '', 'Abs Rel of mono depth'),
-    'optical_flow': ('epe_px', ' px', 'flow error'),
-    'visual_odometry': ('end_error_percent', ' %', 'end error of odometry, of the path'),
-}
-IMAGE_TASKS = ('segmentation', 'stereo_depth', 'mono_depth', 'optical_flow')
+__all__ = ['Frames', 'headline_figures', 'recording_report']
 
 Frames = Sequence[tuple[int, Mapping[str, Any]]]
+Milliseconds = Mapping[str, Mapping[str, float]]
+_NO_TRUTH = GroundTruth()
 
 
 def recording_report(
     title: str, scores: Scores, frames: Frames, images: Mapping[int, Image], *,
-    truths: Mapping[int, Mapping[str, Array]] | None = None,
-    milliseconds: Mapping[str, Mapping[str, float]] | None = None,
-    notes: Sequence[str] = (), subtitle: str = '',
+    truths: Mapping[int, GroundTruth] | None = None, milliseconds: Milliseconds | None = None,
+    notes: Sequence[str] = (), subtitle: str = '', sections: Sequence[Section] = (),
 ) -> Report:
     """Lay a report out.
 
     Parameters
     ----------
-    scores : of the recorded topics.
+    scores : of the results.
     frames : (stamp, results by task) to be shown.
-    images : the camera's image of these stamps.
-    truths : truth images of these stamps by topic.
+    images : the camera's image of these stamps. truths : their ground truth.
     milliseconds : p50 and p99 of each call, by task.
     notes : what a reader must know: what was off, what was missing.
+    sections : more of them, after the metrics.
     """
-    model = scores.infos.get('segmentation', {})
-    sections = [
+    parts = [
         Section('Notes', [Text(note) for note in notes]),
         *(
             Section(
-                f'Frame at {_seconds(stamp, frames)} s',
-                [
-                    *frame_images(
-                        results, images.get(stamp), _truth(stamp, truths or {}, scores), model
-                    ),
-                    *(legend(model) if 'segmentation' in results else ()),
-                ],
+                f'Frame at {(stamp - frames[0][0]) / 1e9:.2f} s',
+                _frame_parts(scores, results, images.get(stamp), (truths or {}).get(stamp)),
             )
             for stamp, results in frames
         ),
         Section('Path', _path_plots(scores)),
         Section('Places', _place_parts(scores)),
-        Section('Errors of single frames', _series_plots(scores, IMAGE_TASKS),
+        Section('Errors of single frames', _series_plots(scores),
                 'Against the ground truth in the bag, by stamp.'),
         Section('Metrics', _metric_parts(scores)),
-        Section('Uncertainty', _uncertainty_plots(scores),
+        *sections,
+        Section('Uncertainty', _score_plots(scores),
                 'How well each sigma and confidence tells where the errors are.'),
         Section('Results by themselves', _summary_parts(scores), 'Means over the frames.'),
         Section('Time', _timing_parts(milliseconds or {}), 'Of each call, milliseconds.'),
-        Section('Topics', _topic_parts(scores)),
+        Section('Topics', [Table(('topic', 'messages'), sorted(scores.messages.items()))]),
     ]
     return Report(
         title=title, subtitle=subtitle, headline=_headline(scores, milliseconds or {}),
-        sections=[section for section in sections if section.parts],
+        sections=[section for section in parts if section.parts],
     )
 
 
-def _headline(
-    scores: Scores, milliseconds: Mapping[str, Mapping[str, float]]
-) -> list[tuple[str, str]]:
+def headline_figures(scores: Scores) -> list[tuple[str, str]]:
+    """Value with its unit, and label, of the first metric of every task that has one."""
+    figures = []
+    for task, metrics in scores.metrics.items():
+        info = scores.scored[task].scorer.headline_infos[0]
+        if info.name in metrics:
+            unit = f' {info.unit}' if info.unit else ''
+            figures.append((f'{metrics[info.name]:.3g}{unit}', f'{_title(task)}: {info.label}'))
+    return figures
+
+
+def _headline(scores: Scores, milliseconds: Milliseconds) -> list[tuple[str, str]]:
     frames = max((values.get('frames', 0) for values in scores.summary.values()), default=0)
-    figures = [(format_number(frames), 'frames')]
-    for task, (metric, unit, label) in HEADLINES.items():
-        value = scores.metrics.get(task, {}).get(metric)
-        if value is not None and np.isfinite(value):
-            figures.append((f'{value:.3g}{unit}', label))
+    figures = [(format_number(frames), 'frames'), *headline_figures(scores)]
     if 'frame' in milliseconds:
         median = next(iter(milliseconds['frame'].values()))
         figures.append((f'{median:.0f} ms', 'all tasks on a frame, median'))
     return figures
 
 
-def _seconds(stamp: int, frames: Frames) -> str:
-    return f'{(stamp - frames[0][0]) / 1e9:.2f}'
-
-
-def _truth(
-    stamp: int, truths: Mapping[int, Mapping[str, Array]], scores: Scores
-) -> dict[str, Array]:
-    """Truth images of a stamp, without the flow if ours is over a longer interval."""
-    truth = dict(truths.get(stamp, {}))
-    if stamp not in scores.series.get('optical_flow', ([], []))[0]:
-        truth.pop(FLOW, None)
-    return truth
+def _frame_parts(
+    scores: Scores, results: Mapping[str, Any], image: Image | None, truth: GroundTruth | None
+) -> list[Part]:
+    """Draw the results of one frame, then name the colours."""
+    parts: list[Part] = [] if image is None else [ReportImage(image.data, 'camera')]
+    scorers = {
+        task: score.scorer for task, score in scores.scored.items() if task in results
+    }
+    for task, scorer in scorers.items():
+        parts += scorer.images(image, truth or _NO_TRUTH, results[task])
+    return [*parts, *(legend for scorer in scorers.values() for legend in scorer.legend())]
 
 
 def _path_plots(scores: Scores) -> list[Plot]:
-    """Draw the path, and beside it how far it is from the truth."""
+    """Draw the path, and beside it how far it is from the ground truth."""
     if len(scores.poses) < 2:
         return []
     known = np.isfinite(scores.true_poses[:, 0, 0])
@@ -122,74 +118,71 @@ def _path_plots(scores: Scores) -> list[Plot]:
         odom_from_truth = scores.poses[first] @ inverse(scores.true_poses[first])
         paths['truth'] = (odom_from_truth @ scores.true_poses[known])[:, :3, 3]
     return [
-        trajectory(paths, 'Path from above, metres'), *_series_plots(scores, ('visual_odometry',))
+        trajectory(paths, 'Path from above, metres'),
+        *_series_plots(scores, ('visual_odometry',)),
     ]
 
 
 def _place_parts(scores: Scores) -> list[Part]:
     """Draw which earlier place each image resembles, or say that none does."""
-    rows = [(stamp, place) for stamp, cloud in scores.places for place in cloud]
+    rows = [(result.stamp_ns, match) for result in scores.places for match in result.matches]
     if not rows:
         return [Text(f'No place was seen twice in {len(scores.places)} images.')
                 ] if scores.places else []
-    first = scores.places[0][0] / 1e9
+    first_ns = scores.places[0].stamp_ns
     return [place_matches(
-        np.array([stamp / 1e9 - first for stamp, _ in rows]),
-        np.array([float(place['stamp']) - first for _, place in rows]),
-        np.array([float(place['probability']) for _, place in rows]),
-        np.array([int(place['inliers']) > 0 for _, place in rows]),
+        np.array([(stamp - first_ns) / 1e9 for stamp, _ in rows]),
+        np.array([(match.place_stamp_ns - first_ns) / 1e9 for _, match in rows]),
+        np.array([match.probability for _, match in rows]),
+        np.array([match.inliers > 0 for _, match in rows]),
         'Earlier places that an image may show; ringed: verified by geometry',
     )]
 
 
-def _series_plots(scores: Scores, tasks: Sequence[str]) -> list[Plot]:
+def _series_plots(scores: Scores, tasks: Sequence[str] = ()) -> list[Plot]:
+    """Draw the errors of single frames: of some tasks, or of all that are scored on images."""
     plots = []
-    for task, (stamps, values) in scores.series.items():
-        if task in tasks and len(stamps) > 1:
-            seconds = (np.array(stamps) - stamps[0]) / 1e9
-            name = scores.series_names[task]
+    for task, score in scores.scored.items():
+        chosen = task in tasks if tasks else task != 'visual_odometry'
+        if chosen and score.scorer.frame_label and len(score.values) > 1:
+            order = np.argsort(score.stamps_ns)
+            seconds = (np.array(score.stamps_ns)[order] - min(score.stamps_ns)) / 1e9
+            name = score.scorer.frame_label
             plots.append(lines(
-                {_title(task): values}, f'{_title(task)}: {name}', x=seconds, x_label='s',
-                y_label=name, wide=False,
+                {_title(task): np.array(score.values)[order]}, f'{_title(task)}: {name}',
+                x=seconds, x_label='s', y_label=name, wide=False,
             ))
     return plots
 
 
 def _metric_parts(scores: Scores) -> list[Part]:
     return [
-        metrics_table({'value': metrics}, _title(task))
+        metrics_table({'value': metrics}, scores.scored[task].metric.infos, _title(task))
         for task, metrics in scores.metrics.items()
     ]
 
 
-def _uncertainty_plots(scores: Scores) -> list[Plot]:
-    plots: list[Plot] = []
-    for task in IMAGE_TASKS:
-        if task in scores.scored:
-            for plot in SCORERS[task](Source([])).plots({'ours': scores.scored[task]}):
-                plots.append(Plot(plot.svg, f'{_title(task)}: {plot.caption}', plot.wide))
-    return plots
+def _score_plots(scores: Scores) -> list[Plot]:
+    """Draw what the metrics hold; the paths have a section of their own."""
+    return [
+        Plot(plot.svg, f'{_title(task)}: {plot.caption}', plot.wide)
+        for task in scores.metrics if task != 'visual_odometry'
+        for plot in scores.scored[task].scorer.plots({'ours': scores.scored[task].metric})
+    ]
 
 
 def _summary_parts(scores: Scores) -> list[Part]:
     return [
-        Table(
-            ('', 'value'), [(metric_label(name), value) for name, value in values.items()],
-            _title(task),
-        )
+        metrics_table({'value': values}, Summary.infos, _title(task))
         for task, values in scores.summary.items()
     ]
 
 
-def _timing_parts(milliseconds: Mapping[str, Mapping[str, float]]) -> list[Part]:
+def _timing_parts(milliseconds: Milliseconds) -> list[Part]:
     if not milliseconds:
         return []
     rows = [(_title(task), *times.values()) for task, times in milliseconds.items()]
     return [Table(('call', *next(iter(milliseconds.values()))), rows)]
-
-
-def _topic_parts(scores: Scores) -> list[Part]:
-    return [Table(('topic', 'messages'), sorted(scores.messages.items()))]
 
 
 def _title(task: str) -> str:

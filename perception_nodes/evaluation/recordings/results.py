@@ -5,14 +5,16 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from perception_nodes.bags.reader import BagMessage, BagReader
 from perception_nodes.messages.decode import DECODERS, REQUIRED
 from perception_nodes.messages.points import decode_cloud
 from perception_nodes.messages.primitives import stamp_ns
 from perception_nodes.messages.topics import TOPICS, full_name
-from perception_nodes.types import Array, PerceptionError
+from perception_nodes.types import PerceptionError, PlaceMatch, PlaceMatches
 
-__all__ = ['Recorded', 'model_infos', 'place_candidates', 'recorded_results', 'recorded_tasks']
+__all__ = ['Recorded', 'model_infos', 'recorded_results', 'recorded_tasks']
 
 # A result is given up as incomplete when this many newer ones of its task have begun.
 _PATIENCE = 16
@@ -56,17 +58,31 @@ def recorded_results(bag: BagReader) -> Iterator[Recorded]:
     for task, stamps in waiting.items():
         for stamp in sorted(stamps):
             yield from _decoded(task, stamps[stamp])
+    yield from _place_matches(bag)
 
 
-def place_candidates(bag: BagReader) -> list[tuple[int, Array]]:
-    """Give every image's candidate places: stamp, structured array as on ``~/matches``."""
+def _place_matches(bag: BagReader) -> Iterator[Recorded]:
+    """Yield every image's candidate places; their poses are positions only."""
     topic = full_name('place_recognition', 'matches')
     if topic not in bag.topics():
-        return []
-    return [
-        (_stamp_of(message), decode_cloud(message.message).reshape(-1))
-        for message in bag.messages([topic])
-    ]
+        return
+    for message in bag.messages([topic]):
+        points = decode_cloud(message.message).reshape(-1)
+        yield Recorded('place_recognition', PlaceMatches(
+            _stamp_of(message), message.message.header.frame_id,
+            tuple(_place_match(point) for point in points),
+        ))
+
+
+def _place_match(point: Any) -> PlaceMatch:
+    map_from_place = np.eye(4)
+    map_from_place[:3, 3] = point['x'], point['y'], point['z']
+    # Seconds as a double are good to half a microsecond; cameras stamp in whole ones.
+    stamp = round(float(point['stamp']) * 1e6) * 1000
+    return PlaceMatch(
+        int(point['id']), stamp, map_from_place, float(point['similarity']),
+        float(point['probability']), int(point['inliers']),
+    )
 
 
 def model_infos(bag: BagReader) -> dict[str, dict[str, Any]]:

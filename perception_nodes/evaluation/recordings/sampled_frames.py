@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A few frames' results kept for images while all of them go by."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from perception_nodes.bags.cameras import CameraTopics, StereoTopics, find_cameras
 from perception_nodes.bags.reader import BagReader
-from perception_nodes.evaluation.recordings.ground_truth import TruthImages
+from perception_nodes.evaluation.bag_truth import BagTruth
+from perception_nodes.evaluation.samples import GroundTruth
 from perception_nodes.messages.image import decode_image
 from perception_nodes.messages.primitives import stamp_ns
-from perception_nodes.types import Array, Image
+from perception_nodes.types import Image
 
 __all__ = ['SampledFrames', 'images_at', 'truth_at']
 
@@ -92,12 +94,11 @@ def images_at(
     return found
 
 
-def truth_at(bag_path: str | Path, stamps: list[int]) -> dict[int, dict[str, Array]]:
-    """Give the truth images of some stamps, by topic; empty where the bag has none."""
+def truth_at(
+    bag_path: str | Path, stamps: list[int], tasks: Collection[str]
+) -> dict[int, GroundTruth]:
+    """Give the ground truth of some stamps, without that of places (it needs all images)."""
+    wanted = set(tasks) - {'place_recognition'}
     with BagReader(bag_path) as bag:
-        truth = TruthImages(bag)
-        found: dict[int, dict[str, Array]] = {}
-        for stamp in sorted(stamps):
-            images = {topic: truth.find(topic, stamp) for topic in truth.topics}
-            found[stamp] = {name: image for name, image in images.items() if image is not None}
-    return found
+        truth = BagTruth(bag)
+        return {stamp: truth.at(stamp, wanted) for stamp in sorted(stamps)}

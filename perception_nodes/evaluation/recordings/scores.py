@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores of a bag of results, whoever recorded it: a replay, live nodes, the demo."""
+"""Scores of all tasks of a sequence: of a replay as it runs, or of topics that a bag holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,58 +9,111 @@ from typing import Any
 import numpy as np
 
 from perception_nodes.bags.reader import BagReader
-from perception_nodes.datasets.camvid import CLASSES
-from perception_nodes.evaluation.recordings.frame_scores import FrameScore, frame_scores
-from perception_nodes.evaluation.recordings.ground_truth import TruePath, TruthImages
+from perception_nodes.evaluation.bag_source import label_classes
+from perception_nodes.evaluation.bag_truth import BagTruth
 from perception_nodes.evaluation.recordings.results import (
     model_infos,
-    place_candidates,
     recorded_results,
     recorded_tasks,
 )
 from perception_nodes.evaluation.recordings.summaries import Summary
-from perception_nodes.types import Array, FloatArray, Odometry, PerceptionError
+from perception_nodes.evaluation.samples import Source
+from perception_nodes.evaluation.scorers import SCORERS, Score
+from perception_nodes.types import FloatArray, Odometry, PerceptionError, PlaceMatches
 
-__all__ = ['Scores', 'score_outputs']
+__all__ = ['Scores', 'SequenceScorer', 'score_outputs']
 
 Keep = Callable[[str, Any], None]
 
 
 @dataclass
 class Scores:
-    """What a bag of results holds and how good it is.
+    """What the results of a sequence are and how good they are.
 
     Attributes
     ----------
     tasks : tasks that left results.
     messages : number of messages by topic.
     summary : what the results say by themselves, by task.
-    metrics : against the truth, by task; only tasks that had truth.
-    series : error of every frame that had truth by task: (stamps, float64 values).
-    series_names : what the series are, with the unit.
-    scored : the metric objects, for drawings.
-    poses : odom_from_base [N, 4, 4] of all frames; true_poses : of those with truth, else NaN.
+    scored : what was counted against the ground truth, by task.
+    poses : odom_from_base [N, 4, 4] of all frames; pose_stamps_ns : theirs; true_poses : of
+        those with ground truth, else NaN.
     infos : what model_info said, by task.
-    places : every image's stamp and candidate places, structured arrays as on ``~/matches``.
+    places : every image's candidate places.
     """
 
     tasks: tuple[str, ...] = ()
-    messages: dict[str, int] = field(default_factory=dict)
+    messages: Mapping[str, int] = field(default_factory=dict)
     summary: dict[str, dict[str, float]] = field(default_factory=dict)
-    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
-    series: dict[str, tuple[list[int], FloatArray]] = field(default_factory=dict)
-    series_names: dict[str, str] = field(default_factory=dict)
-    scored: dict[str, Any] = field(default_factory=dict)
+    scored: dict[str, Score] = field(default_factory=dict)
+    pose_stamps_ns: list[int] = field(default_factory=list)
     poses: FloatArray = field(default_factory=lambda: np.zeros((0, 4, 4)))
     true_poses: FloatArray = field(default_factory=lambda: np.zeros((0, 4, 4)))
-    infos: dict[str, dict[str, Any]] = field(default_factory=dict)
-    places: list[tuple[int, Array]] = field(default_factory=list)
+    infos: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    places: list[PlaceMatches] = field(default_factory=list)
+
+    @property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Numbers by task and name; a metric that has no value is left out."""
+        metrics = {task: score.compute() for task, score in self.scored.items()}
+        return {task: values for task, values in metrics.items() if values}
+
+
+class SequenceScorer:
+    """Scores results as they come, in any order of tasks.
+
+    Parameters
+    ----------
+    bag : open, with /ground_truth/ topics, matched by stamp; may be without any.
+    tasks : whose results will come. infos : their model cards, as ``model_info`` holds them.
+    """
+
+    def __init__(
+        self, bag: BagReader, tasks: Collection[str], infos: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self._truth = BagTruth(bag)
+        source = Source((), 0, label_classes(bag))
+        self._scores = {task: Score(SCORERS[task](source, infos.get(task, {}))) for task in tasks}
+        self._infos = infos
+        self._summary = Summary()
+        self._poses: list[Odometry] = []
+        self._places: list[PlaceMatches] = []
+
+    def add(self, task: str, result: Any) -> None:
+        """Count one result; poses are scored at the end, in the order of their stamps."""
+        if task == 'visual_odometry':
+            self._poses.append(result)
+            return
+        if task == 'place_recognition':
+            self._places.append(result)
+        self._score(task, result)
+
+    def finish(self, messages: Mapping[str, int]) -> Scores:
+        """Return the scores; messages : number of messages by topic."""
+        self._poses.sort(key=lambda odometry: odometry.stamp_ns)
+        for pose in self._poses:
+            self._score('visual_odometry', pose)
+        unknown = np.full((4, 4), np.nan)
+        truths = [self._truth.path.at(pose.stamp_ns) for pose in self._poses]
+        scores = Scores(
+            tuple(self._scores), messages, self._summary.compute(),
+            self._scores, infos=self._infos, places=self._places,
+        )
+        if self._poses:
+            scores.pose_stamps_ns = [pose.stamp_ns for pose in self._poses]
+            scores.poses = np.stack([pose.odom_from_base for pose in self._poses])
+            scores.true_poses = np.stack([unknown if pose is None else pose for pose in truths])
+        return scores
+
+    def _score(self, task: str, result: Any) -> None:
+        self._scores[task].add(self._truth.at(result.stamp_ns, (task,)), result)
+        self._summary.add(task, result)
 
 
 def score_outputs(
     outputs: str | Path, truth: str | Path, *, keep: Keep = lambda _task, _result: None
 ) -> Scores:
-    """Read all results of a bag and score them against what another bag says was true.
+    """Read all results of a bag and score them against the ground truth of another bag.
 
     Parameters
     ----------
@@ -74,73 +127,13 @@ def score_outputs(
         If a bag cannot be read, or holds no result of any node.
     """
     with BagReader(outputs) as output_bag, BagReader(truth) as truth_bag:
-        scores = Scores(recorded_tasks(output_bag))
-        if not scores.tasks:
+        tasks = recorded_tasks(output_bag)
+        if not tasks:
             raise PerceptionError(f'{outputs} holds no topic of a perception node')
-        scores.messages = {
+        scorer = SequenceScorer(truth_bag, tasks, model_infos(output_bag))
+        for task, result in recorded_results(output_bag):
+            scorer.add(task, result)
+            keep(task, result)
+        return scorer.finish({
             name: summary.count for name, summary in output_bag.topics().items()
-        }
-        scores.infos = model_infos(output_bag)
-        classes = scores.infos['segmentation'].get('classes') or CLASSES
-        path = TruePath(truth_bag)
-        judges = frame_scores(TruthImages(truth_bag), path, classes)
-        _read_all(output_bag, judges, path, scores, keep)
-        _add_places(output_bag, scores)
-    return scores
-
-
-def _read_all(
-    bag: BagReader, judges: dict[str, FrameScore], path: TruePath, scores: Scores, keep: Keep
-) -> None:
-    """One pass over all dense results; poses are scored after it, in the order of their stamps."""
-    summary = Summary()
-    poses: list[Odometry] = []
-    errors: dict[str, dict[int, float]] = {}
-    for task, result in recorded_results(bag):
-        if task == 'visual_odometry':
-            poses.append(result)
-        else:
-            _judge(task, result, judges, errors)
-            summary.add(task, result)
-        keep(task, result)
-    poses.sort(key=lambda odometry: odometry.stamp_ns)
-    for pose in poses:
-        _judge('visual_odometry', pose, judges, errors)
-        summary.add('visual_odometry', pose)
-    if poses:
-        unknown = np.full((4, 4), np.nan)
-        truths = [path.at(pose.stamp_ns) for pose in poses]
-        scores.poses = np.stack([pose.odom_from_base for pose in poses])
-        scores.true_poses = np.stack([unknown if pose is None else pose for pose in truths])
-    scores.summary = summary.compute()
-    for task, judge in judges.items():
-        if metrics := judge.compute():
-            values = errors.get(task, {})
-            stamps = sorted(values)
-            scores.metrics[task] = metrics
-            scores.scored[task] = judge.metric
-            scores.series[task] = (stamps, np.array([values[stamp] for stamp in stamps]))
-            scores.series_names[task] = judge.frame_value
-
-
-def _judge(
-    task: str, result: Any, judges: dict[str, FrameScore], errors: dict[str, dict[int, float]]
-) -> None:
-    error = judges[task].add(result)
-    if error is not None:
-        errors.setdefault(task, {})[result.stamp_ns] = error
-
-
-def _add_places(bag: BagReader, scores: Scores) -> None:
-    if 'place_recognition' not in scores.tasks:
-        return
-    scores.places = place_candidates(bag)
-    candidates = [cloud for _, cloud in scores.places]
-    best = [float(cloud['similarity'].max()) for cloud in candidates if cloud.size]
-    scores.summary['place_recognition'] = {
-        'frames': len(candidates),
-        'with_candidates': len(best),
-        'verified': sum(int((cloud['inliers'] > 0).any()) for cloud in candidates if cloud.size),
-    }
-    if best:
-        scores.summary['place_recognition']['mean_best_similarity'] = float(np.mean(best))
+        })

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from perception_nodes.types import Depth, FloatArray, Flow, Odometry, Segmentation
+from perception_nodes.metrics.info import MetricInfo
+from perception_nodes.types import Depth, FloatArray, Flow, Odometry, PlaceMatches, Segmentation
 
 __all__ = ['Summary']
 
@@ -17,11 +18,30 @@ _STEP = (slice(None, None, 4), slice(None, None, 4))
 class Summary:
     """Means over the frames of each task."""
 
+    infos = (
+        MetricInfo('frames', 'frames', 'Frames that have a result.'),
+        MetricInfo('mean_confidence', 'mean confidence', 'Mean over all pixels.'),
+        MetricInfo('mean_uncertainty', 'mean entropy', 'Mean over all pixels.'),
+        MetricInfo('density', 'density', 'Mean share of the pixels that have an estimate.'),
+        MetricInfo('median_depth_m', 'median depth', 'Mean over the frames.', 'm'),
+        MetricInfo('median_sigma_m', 'median sigma', 'Mean over the frames.', 'm'),
+        MetricInfo('median_flow_px', 'median flow', 'Mean over the frames.', 'px'),
+        MetricInfo('median_sigma_px', 'median sigma', 'Mean over the frames.', 'px'),
+        MetricInfo('path_m', 'length of the path', 'Of the estimated positions.', 'm'),
+        MetricInfo('tracked_fraction', 'frames tracked', 'Share of frames with odometry.'),
+        MetricInfo('mean_inliers', 'mean inliers', 'Matches that agree, mean over the frames.'),
+        MetricInfo('with_candidates', 'images with candidates', 'Images that had a candidate.'),
+        MetricInfo('verified', 'images with a verified place', 'Images that had one.'),
+        MetricInfo('mean_best_similarity', 'mean best similarity',
+                   'Of the images that had a candidate.'),
+    )  # fmt: skip
+
     def __init__(self) -> None:
         self._values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         self._frames: dict[str, int] = defaultdict(int)
         self._path_m = 0.0
         self._last_position: FloatArray | None = None
+        self._verified = 0
 
     def add(self, task: str, result: Any) -> None:
         """Count one result."""
@@ -40,6 +60,11 @@ class Summary:
             }
         if 'visual_odometry' in summary:
             summary['visual_odometry']['path_m'] = self._path_m
+        if 'place_recognition' in summary:
+            similarities = self._values['place_recognition']['mean_best_similarity']
+            summary['place_recognition'] |= {
+                'with_candidates': len(similarities), 'verified': self._verified
+            }
         return summary
 
     def _numbers(self, result: Any) -> dict[str, float]:
@@ -62,6 +87,11 @@ class Summary:
             }
         if isinstance(result, Odometry):
             return self._odometry_numbers(result)
+        if isinstance(result, PlaceMatches):
+            self._verified += any(match.inliers > 0 for match in result.matches)
+            if result.matches:
+                best = max(match.similarity for match in result.matches)
+                return {'mean_best_similarity': best}
         return {}
 
     def _odometry_numbers(self, result: Odometry) -> dict[str, float]:

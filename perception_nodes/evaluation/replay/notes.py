@@ -8,17 +8,10 @@ from collections.abc import Collection, Iterator, Sequence
 from perception_nodes.bags.cameras import CameraTopics, StereoTopics
 from perception_nodes.bags.reader import BagReader
 from perception_nodes.bags.storage_file import shown
+from perception_nodes.evaluation.bag_truth import TRUTH_TOPICS
 
 __all__ = ['camera_notes', 'unused_truth']
 
-# Ground truth topic to the task that is scored by it.
-_TRUTH = {
-    '/ground_truth/labels': 'segmentation',
-    '/ground_truth/disparity': 'stereo_depth',
-    '/ground_truth/depth': 'mono_depth',
-    '/ground_truth/flow': 'optical_flow',
-    '/ground_truth/odometry': 'visual_odometry',
-}
 _LITTLE_ENDIAN = 1
 
 
@@ -42,9 +35,11 @@ def unused_truth(
     stamps : of the frames, nanoseconds. scored : tasks that were scored. tasks : those that ran.
     """
     ordered = sorted(stamps)
-    for topic, task in _TRUTH.items():
+    for task, topic in TRUTH_TOPICS.items():
         summary = bag.topics().get(topic)
         if summary is None or not summary.count or task in scored or task not in tasks:
+            continue
+        if task == 'place_recognition':  # it is no matter of stamps: the vehicle never came back
             continue
         found = [_stamp_ns(raw.data) for raw in bag.raw_messages([topic])]
         if not found or not ordered:

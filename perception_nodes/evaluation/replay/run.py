@@ -5,7 +5,6 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +16,27 @@ from perception_nodes.bags.frames import BagFrames
 from perception_nodes.bags.reader import BagReader
 from perception_nodes.bags.replay import Replayed, replay
 from perception_nodes.bags.writer import BagWriter
-from perception_nodes.evaluation.recordings.recording_report import recording_report
+from perception_nodes.evaluation.protocol import Protocol, protocol_inputs
+from perception_nodes.evaluation.recordings.recording_report import (
+    Frames,
+    headline_figures,
+    recording_report,
+)
 from perception_nodes.evaluation.recordings.sampled_frames import (
-    SampledFrames,
     images_at,
     truth_at,
 )
-from perception_nodes.evaluation.recordings.scores import Scores, score_outputs
+from perception_nodes.evaluation.recordings.scores import Scores
 from perception_nodes.evaluation.replay.notes import camera_notes, unused_truth
+from perception_nodes.evaluation.replay.observer import ReplayObserver, reason_of
 from perception_nodes.evaluation.replay.tasks import choose_tasks, make_perception, model_info_of
 from perception_nodes.evaluation.replay.whole_folder import whole_folder
 from perception_nodes.evaluation.report import write_report
+from perception_nodes.evaluation.report_parts import Report
+from perception_nodes.evaluation.trajectories import evo_section, tum_text, write_trajectories
 from perception_nodes.files import write_atomically
-from perception_nodes.messages.decode import REQUIRED
 from perception_nodes.messages.pairing import PAIR_CAPACITY, PAIR_TOLERANCE_NS
-from perception_nodes.messages.topics import full_name
+from perception_nodes.metrics.alignment import Alignment
 from perception_nodes.pipelines.perception import Perception
 from perception_nodes.time_order import CLOCK_JUMP_S
 from perception_nodes.types import PerceptionError
@@ -91,24 +96,32 @@ class ReplaySettings:
 
 @dataclass(frozen=True)
 class ReplayResult:
-    """What came out: metrics.json, timings.json, and what the user should know."""
+    """What came out.
+
+    Attributes
+    ----------
+    metrics, timings : content of metrics.json and timings.json.
+    notes : what the user should know.
+    headline : figure and label of the first metric of every task that was scored.
+    """
 
     metrics: dict[str, Any]
     timings: dict[str, Any]
     notes: tuple[str, ...]
+    headline: tuple[tuple[str, str], ...] = ()
 
 
 def replay_to_folder(
     bag_path: Path, out: Path, settings: ReplaySettings, *,
     progress: Progress = lambda _stage, _done, _total: None, note: Note = lambda _line: None,
 ) -> ReplayResult:
-    """Replay a bag into a folder: ``outputs/``, metrics.json, timings.json and report.html.
+    """Replay a bag into a folder: topics, trajectories, metrics, times and a report.
 
     Nothing in metrics.json depends on the clock: two replays give the same bytes.
 
     Parameters
     ----------
-    progress : called with the stage ('replay', then 'score'), steps done and steps in all.
+    progress : called with the stage ('replay'), steps done and steps in all.
     note : called with every line that the user should know before it starts.
 
     Raises
@@ -134,9 +147,13 @@ def replay_to_folder(
             bag, cameras, round(settings.tolerance_ms * 1e6), capacity=settings.pair_capacity,
             clock_jump_s=settings.clock_jump_s,
         )
-        done = _replay(frames, perception, folder / 'outputs', settings, progress)
+        done, observer, scores = _replay(
+            frames, perception, folder / 'outputs', settings, progress
+        )
         notes.add(*frames.notes(), *bag.notes)
-        result = _score(bag, folder, frames, done, notes, settings, progress)
+        result = _result(
+            bag, folder, frames, done, observer, scores, perception, notes, settings
+        )
         _write_json(folder / 'metrics.json', result.metrics)
         _write_json(folder / 'timings.json', result.timings)
     return result
@@ -163,58 +180,79 @@ class _Notes:
 def _replay(
     frames: BagFrames, perception: Perception, outputs: Path, settings: ReplaySettings,
     progress: Progress,
-) -> Replayed:
+) -> tuple[Replayed, ReplayObserver, Scores]:
+    """Run all frames; their results are scored as the pipelines returned them."""
     total = min(len(frames), settings.max_frames or len(frames))
-    with BagWriter(outputs, compression=settings.compression) as writer:
-        return replay(
+    infos = {task: model_info_of(getattr(perception, task)) for task in perception.tasks}
+    with (
+        BagWriter(outputs, compression=settings.compression) as writer,
+        BagReader(frames.bag.path) as truth,
+    ):
+        observer = ReplayObserver(truth, infos, settings.sample_frames)
+        done = replay(
             frames, perception, writer, info_of=model_info_of, on_demand=settings.on_demand,
-            max_frames=settings.max_frames or None,
+            max_frames=settings.max_frames or None, observe=observer,
             progress=lambda number: progress('replay', number, total),
         )
+        return done, observer, observer.finish(done.messages)
 
 
-def _score(
-    bag: BagReader, folder: Path, frames: BagFrames, done: Replayed, notes: _Notes,
-    settings: ReplaySettings, progress: Progress,
+def _result(
+    bag: BagReader, folder: Path, frames: BagFrames, done: Replayed, observer: ReplayObserver,
+    scores: Scores, perception: Perception, notes: _Notes, settings: ReplaySettings,
 ) -> ReplayResult:
-    """Score what was written, and write the report; what fails here costs no result."""
-    sampled_frames, read = SampledFrames(settings.sample_frames), count(1)
-    total = sum(
-        done.messages[full_name(task, topics[0])] for task, topics in REQUIRED.items()
-    )
-
-    def keep(task: str, result: Any) -> None:
-        sampled_frames.keep(task, result)
-        progress('score', next(read), total)
-
-    scores = Scores()
-    try:
-        scores = score_outputs(folder / 'outputs', bag.path, keep=keep)
-    except Exception as error:  # whatever it is, the results are there
-        notes.add(f'the results could not be scored: {_reason(error)}')
+    """Write trajectories and report, and return the numbers; what fails here costs no result."""
+    if observer.reason:
+        notes.add(f'the results could not be scored: {observer.reason}')
     notes.add(*unused_truth(bag, frames.stamps, scores.metrics, done.infos))
-    result = ReplayResult(
-        _metrics(bag.path, frames.topics, done, scores, tuple(notes), settings), _timings(done),
-        tuple(notes),
-    )
+    timings = _timings(done)
     try:
-        shown = sampled_frames.frames() if settings.sample_frames else []
-        stamps = [stamp for stamp, _ in shown]
-        write_report(folder / 'report.html', recording_report(
-            f'Replay of {bag.path.name}', scores, shown,
-            images_at(bag.path, stamps, frames.topics), truths=truth_at(bag.path, stamps),
-            milliseconds=result.timings['milliseconds'], notes=result.notes,
-            subtitle=f'{done.frames} frames; perception_nodes {__version__}',
+        _write_trajectories(folder / 'trajectories', scores)
+        write_report(folder / 'report.html', _report(
+            bag, frames, done, scores, observer.sampled_frames.frames(), tuple(notes),
+            timings['milliseconds'],
         ))
-    except Exception as error:  # as above
-        notes.add(f'the report could not be drawn: {_reason(error)}')
-        result.metrics['notes'] = list(notes)
-    return result
+    except Exception as error:  # whatever it is, the results are there
+        notes.add(f'the report could not be drawn: {reason_of(error)}')
+    metrics = _metrics(bag.path, frames.topics, done, scores, tuple(notes), settings)
+    metrics['protocol'] = {
+        task: Protocol.of(
+            task, 'node', protocol_inputs(task, 'node', perception.tasks),
+            getattr(perception, task).config,
+        ).content()
+        for task in perception.tasks
+    }
+    return ReplayResult(metrics, timings, tuple(notes), tuple(headline_figures(scores)))
 
 
-def _reason(error: Exception) -> str:
-    text = ' '.join(str(error).split())
-    return text if isinstance(error, PerceptionError) else f'{type(error).__name__}: {text}'
+def _report(
+    bag: BagReader, frames: BagFrames, done: Replayed, scores: Scores, shown: Frames,
+    notes: tuple[str, ...], milliseconds: dict[str, Any],
+) -> Report:
+    stamps = [stamp for stamp, _ in shown]
+    odometry = scores.metrics.get('visual_odometry')
+    return recording_report(
+        f'Replay of {bag.path.name}', scores, shown,
+        images_at(bag.path, stamps, frames.topics),
+        truths=truth_at(bag.path, stamps, scores.tasks), milliseconds=milliseconds, notes=notes,
+        subtitle=f'{done.frames} frames; perception_nodes {__version__}',
+        sections=[] if odometry is None else [
+            evo_section('visual_odometry', Alignment(), odometry, 'trajectories/')
+        ],
+    )
+
+
+def _write_trajectories(folder: Path, scores: Scores) -> None:
+    """Write the poses that have ground truth beside it; without any, all of them."""
+    if not len(scores.poses):
+        return
+    metric = scores.scored['visual_odometry'].metric
+    if metric.stamps_ns:
+        write_trajectories(folder, {'visual_odometry': metric})
+        return
+    folder.mkdir()
+    text = tum_text(scores.pose_stamps_ns, scores.poses)
+    write_atomically(folder / 'visual_odometry.tum', text.encode())
 
 
 def _metrics(

@@ -2,66 +2,66 @@
 """Depth from one image: the errors of Eigen et al., as it is and after median scaling."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from perception_nodes.datasets.samples import DepthImage
 from perception_nodes.evaluation.report_parts import Plot, ReportImage
-from perception_nodes.evaluation.samples import Source
-from perception_nodes.evaluation.scorers.scorer import Headline
-from perception_nodes.evaluation.scorers.sigma_plots import sigma_plots
-from perception_nodes.evaluation.scorers.timing import timed
+from perception_nodes.evaluation.samples import GroundTruth
+from perception_nodes.evaluation.scorers.scorer import NO_IMAGES, Scorer
+from perception_nodes.evaluation.scorers.sigma_plots import mean_of_finite, or_none, sigma_plots
 from perception_nodes.metrics.depth import DepthMetric
-from perception_nodes.types import Array
+from perception_nodes.types import Depth, Image
 from perception_nodes.visualization.colors import depth_color, sigma_color
 
-__all__ = ['MonoDepthScorer']
+__all__ = ['MonoDepthScorer', 'depth_images']
 
 
-class MonoDepthScorer:
+class MonoDepthScorer(Scorer):
     """Range and crop come with the data set."""
 
-    headlines = (
-        Headline('abs_rel', 'low', 'Abs Rel, metric'),
-        Headline('abs_rel_median_scaled', 'low', 'Abs Rel, median scaled'),
-        Headline('coverage1', '', 'inside one sigma (0.683)'),
-    )
-    frame_metric = 'abs_rel'
-
-    def __init__(self, source: Source) -> None:
-        self.settings = source.settings or {}
-
-    def predict(self, pipeline: Any, sample: DepthImage) -> tuple[dict[str, Array], float]:
-        """Run the pipeline."""
-        depth, elapsed_ms = timed(lambda: pipeline(sample.image, sample.camera))
-        return {'depth_m': depth.depth_m, 'sigma_m': depth.sigma_m}, elapsed_ms
+    metric_type = DepthMetric
+    headlines = ('abs_rel', 'abs_rel_median_scaled', 'coverage1')
+    frame_label = 'mean relative depth error'
 
     def metric(self) -> DepthMetric:
         """Make an empty metric."""
-        return DepthMetric(
-            min_depth_m=self.settings.get('min_depth_m', 1e-3),
-            max_depth_m=self.settings.get('max_depth_m', 80.0),
-            crop=self.settings.get('crop', False),
-        )
+        return DepthMetric(**self.settings)
 
-    def score(self, metric: DepthMetric, sample: DepthImage, arrays: dict[str, Any]) -> None:
+    def score(
+        self, metric: DepthMetric, truth: GroundTruth, result: Depth
+    ) -> float | None:
         """Add one frame."""
-        metric.update(arrays['depth_m'], sample.depth_m, arrays['sigma_m'])
+        if truth.depth_m is None:
+            return None
+        metric.update(result.depth_m, truth.depth_m, or_none(result.sigma_m))
+        known = (truth.depth_m > metric.min_depth_m) & (truth.depth_m < metric.max_depth_m)
+        true_m = np.where(known, truth.depth_m, np.nan)
+        return mean_of_finite(np.abs(result.depth_m - true_m) / true_m)
 
-    def images(self, sample: DepthImage, arrays: dict[str, Any]) -> tuple[ReportImage, ...]:
-        """Show the image, depth, truth and relative sigma."""
-        far = self.settings.get('max_depth_m', 80.0)
-        near = far / 40.0
-        relative = arrays['sigma_m'] / np.where(arrays['depth_m'] > 0, arrays['depth_m'], np.nan)
-        scale = f'{near:g} m (red) to {far:g} m (blue)'
-        return (
-            ReportImage(sample.image.data, f'{sample.name}: image'),
-            ReportImage(depth_color(arrays['depth_m'], near, far), f'depth, {scale}'),
-            ReportImage(depth_color(sample.depth_m, near, far), f'truth, {scale}', exact=True),
-            ReportImage(sigma_color(relative, 0.5), 'sigma over depth, 0 to 0.5'),
-        )
+    def images(
+        self, image: Image | None, truth: GroundTruth, result: Depth,
+        others: Mapping[int, Image] = NO_IMAGES,
+    ) -> list[ReportImage]:
+        """Show depth, its ground truth and relative sigma."""
+        return depth_images('mono depth', truth, result)
 
     def plots(self, metrics: Mapping[str, DepthMetric]) -> tuple[Plot, ...]:
-        """Draw the worth of sigma."""
+        """Draw calibration and sparsification."""
         return sigma_plots(metrics)
+
+
+def depth_images(name: str, truth: GroundTruth, result: Depth) -> list[ReportImage]:
+    """Show depth and ground truth on one scale, that of the ground truth where it is known."""
+    scale = result.depth_m if truth.depth_m is None else truth.depth_m
+    valid = scale[np.isfinite(scale) & (scale > 0.0)]
+    near, far = np.percentile(valid, (2.0, 98.0)) if valid.size else (1.0, 100.0)
+    ends = f'{near:.1f} m (red) to {far:.1f} m (blue)'
+    images = [ReportImage(depth_color(result.depth_m, near, far), f'{name}, {ends}')]
+    if truth.depth_m is not None:
+        true = depth_color(truth.depth_m, near, far)
+        images.append(ReportImage(true, 'true depth', exact=True))
+    relative = result.sigma_m / np.where(result.depth_m > 0, result.depth_m, np.nan)
+    images.append(ReportImage(
+        sigma_color(relative, 0.5), f'sigma of {name} over depth, 0 to 50 %'
+    ))
+    return images

@@ -1,65 +1,73 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Optical flow: end-point error, Fl, calibration of sigma; every step stands for itself."""
+"""Optical flow: end-point error, Fl, calibration of sigma."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from perception_nodes.evaluation.report_parts import Plot, ReportImage
-from perception_nodes.evaluation.samples import FlowStep, Source, flow_of
-from perception_nodes.evaluation.scorers.scorer import Headline
-from perception_nodes.evaluation.scorers.sigma_plots import sigma_plots
-from perception_nodes.evaluation.scorers.timing import timed
+from perception_nodes.evaluation.samples import GroundTruth
+from perception_nodes.evaluation.scorers.scorer import NO_IMAGES, Scorer
+from perception_nodes.evaluation.scorers.sigma_plots import mean_of_finite, or_none, sigma_plots
 from perception_nodes.metrics.flow import FlowMetric
-from perception_nodes.types import Array
+from perception_nodes.types import FloatArray, Flow, Image
 from perception_nodes.visualization.colors import flow_color, sigma_color
 
 __all__ = ['OpticalFlowScorer']
 
 
-class OpticalFlowScorer:
-    """The older image goes in before the clock starts; a step's time is that of its newer one."""
+class OpticalFlowScorer(Scorer):
+    """Flow over a longer interval than that of the ground truth is not scored."""
 
-    headlines = (
-        Headline('epe_px', 'low', 'end-point error, px'),
-        Headline('fl', 'low', 'outliers (Fl)'),
-        Headline('coverage1', '', 'inside one sigma (0.683)'),
-    )
-    frame_metric = 'epe_px'
+    metric_type = FlowMetric
+    headlines = ('epe_px', 'fl', 'coverage1')
+    frame_label = 'mean end-point error, px'
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
-
-    def predict(self, pipeline: Any, sample: FlowStep) -> tuple[dict[str, Array], float]:
-        """Show both images and take what comes out for the newer."""
-        pipeline.reset()
-        pipeline(sample.older)
-        result, elapsed_ms = timed(lambda: pipeline(sample.newer))
-        flow = flow_of(result, sample)
-        return {'flow_px': flow.flow_px, 'sigma_px': flow.sigma_px}, elapsed_ms
-
-    def metric(self) -> FlowMetric:
-        """Make an empty metric."""
-        return FlowMetric()
-
-    def score(self, metric: FlowMetric, sample: FlowStep, arrays: dict[str, Any]) -> None:
+    def score(
+        self, metric: FlowMetric, truth: GroundTruth, result: Flow
+    ) -> float | None:
         """Add one step."""
-        metric.update(arrays['flow_px'], sample.truth_px, arrays['sigma_px'])
+        true_px = _true_flow(truth, result)
+        if true_px is None:
+            return None
+        metric.update(result.flow_px, true_px, or_none(result.sigma_px))
+        return mean_of_finite(np.linalg.norm(result.flow_px - true_px, axis=-1))
 
-    def images(self, sample: FlowStep, arrays: dict[str, Any]) -> tuple[ReportImage, ...]:
-        """Show the image, both flows in one scale, and the error."""
-        error = np.hypot(*np.moveaxis(arrays['flow_px'] - sample.truth_px, -1, 0))
-        length = np.hypot(*np.moveaxis(sample.truth_px, -1, 0))
-        known = length[np.isfinite(length)]
-        longest = max(float(np.percentile(known, 99.0)), 0.5) if known.size else None
-        return (
-            ReportImage(sample.newer.data, f'{sample.name}: newer image'),
-            ReportImage(flow_color(arrays['flow_px'], longest), 'flow'),
-            ReportImage(flow_color(sample.truth_px, longest), 'truth', exact=True),
-            ReportImage(sigma_color(error, 3.0), 'error, 0 to 3 px', exact=True),
+    def images(
+        self, image: Image | None, truth: GroundTruth, result: Flow,
+        others: Mapping[int, Image] = NO_IMAGES,
+    ) -> list[ReportImage]:
+        """Show flow and ground truth on one scale, the error and sigma."""
+        true_px = _true_flow(truth, result)
+        length = np.linalg.norm(result.flow_px if true_px is None else true_px, axis=-1)
+        longest = max(_percentile(length, 99.0), 0.5)
+        images = [ReportImage(
+            flow_color(result.flow_px, longest), f'flow, full colour is {longest:.1f} px'
+        )]
+        if true_px is not None:
+            error = np.linalg.norm(result.flow_px - true_px, axis=-1)
+            images += [
+                ReportImage(flow_color(true_px, longest), 'true flow', exact=True),
+                ReportImage(sigma_color(error, 5.0), 'error of flow, 0 to 5 px'),
+            ]
+        top = _percentile(result.sigma_px, 98.0)
+        images.append(
+            ReportImage(sigma_color(result.sigma_px, top), f'sigma of flow, 0 to {top:.1f} px')
         )
+        return images
 
     def plots(self, metrics: Mapping[str, FlowMetric]) -> tuple[Plot, ...]:
-        """Draw the worth of sigma."""
+        """Draw calibration and sparsification."""
         return sigma_plots(metrics)
+
+
+def _true_flow(truth: GroundTruth, result: Flow) -> FloatArray | None:
+    """Ground truth of the interval that the result is about, if it is known."""
+    if truth.flow_px is None or truth.flow_from_ns != result.previous_stamp_ns:
+        return None
+    return truth.flow_px
+
+
+def _percentile(values: FloatArray, percent: float) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.percentile(finite, percent)) if finite.size else 1.0

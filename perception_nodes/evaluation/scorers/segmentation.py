@@ -2,18 +2,19 @@
 """Segmentation: mIoU, calibration of the confidence, entropy as detector of errors."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import cv2
 import numpy as np
 
-from perception_nodes.datasets.samples import LabelledImage
 from perception_nodes.evaluation.plots import reliability, sparsification
-from perception_nodes.evaluation.report_parts import Plot, ReportImage
-from perception_nodes.evaluation.samples import Source
+from perception_nodes.evaluation.report_parts import Legend, Plot, ReportImage
+from perception_nodes.evaluation.samples import GroundTruth, Sample, Source
 from perception_nodes.evaluation.scorers.merged_classes import merged_probabilities
-from perception_nodes.evaluation.scorers.scorer import Headline
-from perception_nodes.evaluation.scorers.timing import timed
+from perception_nodes.evaluation.scorers.scorer import NO_IMAGES, Scorer
+from perception_nodes.evaluation.scorers.sigma_plots import or_none
 from perception_nodes.metrics.segmentation import SegmentationMetric
 from perception_nodes.pipelines.segmentation import summarise
 from perception_nodes.types import (
@@ -33,95 +34,123 @@ from perception_nodes.visualization.colors import (
 
 __all__ = ['SegmentationScorer', 'class_table']
 
+_WRONG, _RIGHT = np.uint8([235, 64, 52]), np.uint8([28, 36, 46])
 
-class SegmentationScorer:
-    """Classes by name: a model may number them otherwise than the data set."""
 
-    headlines = (
-        Headline('miou', 'high', 'mIoU'),
-        Headline('ece', 'low', 'calibration error'),
-        Headline('auroc_error', 'high', 'AUROC of entropy against errors'),
-    )
-    frame_metric = 'miou'
+@dataclass(frozen=True)
+class ProbedSegmentation(Segmentation):
+    """A result whose model was asked for the probability [H, W] that it gives to the truth."""
 
-    def __init__(self, source: Source) -> None:
-        self.classes = source.classes
+    truth_probability: FloatArray | None = None
+
+
+class SegmentationScorer(Scorer):
+    """Classes by name: a model may number them otherwise than the ground truth.
+
+    Without classes of the source (a bag without labels) those of the model are shown.
+    """
+
+    metric_type = SegmentationMetric
+    headlines = ('miou', 'ece', 'auroc_error')
+    frame_label = 'pixel accuracy'
+
+    def __init__(
+        self, source: Source, model: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        super().__init__(source)
+        self.model_classes = tuple(model.get('classes', ()))
+        self.classes = source.classes or self.model_classes
         self.merged = source.merged
-        self.palette = class_palette(len(source.classes))
-
-    def predict(self, pipeline: Any, sample: LabelledImage) -> tuple[dict[str, Array], float]:
-        """Run the pipeline, then (not timed) ask its model for the probability of the truth."""
-        result, elapsed_ms = timed(lambda: pipeline(sample.image))
-        if self.merged is not None:
-            return self._merged(pipeline, sample, result.classes, self.merged), elapsed_ms
-        table = class_table(result.classes, self.classes)
-        self._take_palette(pipeline, table)
-        arrays = {
-            'labels': table[result.labels],
-            'confidence': result.confidence,
-            'entropy': result.entropy,
-        }
-        probabilities = _probabilities(pipeline, sample.image)
-        if probabilities is not None:
-            arrays['truth_probability'] = _of_truth(probabilities, sample.labels, table)
-        return arrays, elapsed_ms
-
-    def _merged(
-        self, pipeline: Any, sample: LabelledImage, model_classes: tuple[str, ...],
-        merged: Mapping[str, tuple[str, ...]],
-    ) -> dict[str, Array]:
-        """Labels of merged classes come from their probabilities, not from the model's labels."""
-        given = _probabilities(pipeline, sample.image)
-        config = getattr(pipeline, 'config', None)
-        if given is None or getattr(config, 'flip', False) or getattr(config, 'temporal', False):
-            raise PerceptionError(
-                'this data set merges classes: it wants a model that gives probabilities, without '
-                'flip and temporal'
-            )
-        planes = merged_probabilities(given, model_classes, merged)
-        labels, confidence, entropy = summarise(planes, *sample.labels.shape)
-        return {
-            'labels': labels, 'confidence': confidence, 'entropy': entropy,
-            'truth_probability': _of_truth(planes, sample.labels, np.arange(256)),
-        }
+        palette = list(class_palette(len(self.classes) or UNLABELLED))
+        if self.merged is None:
+            table = class_table(self.model_classes, self.classes)
+            for index, colour in zip(table, model.get('palette', ()), strict=False):
+                if index != UNLABELLED:
+                    palette[index] = tuple(colour)
+        self.palette = tuple(palette)
 
     def metric(self) -> SegmentationMetric:
         """Make an empty metric."""
         return SegmentationMetric(self.classes)
 
+    def completed(
+        self, pipeline: Any, sample: Sample, result: Segmentation
+    ) -> 'ProbedSegmentation | Segmentation':
+        """Add what probability the model gives to the true class; merge classes if need be."""
+        planes, labels = _probabilities(pipeline, sample.image), sample.truth.labels
+        if self.merged is not None:
+            result, planes = self._merged(pipeline, planes, result, self.merged)
+        if planes is None or labels is None:
+            return result
+        probability = _of_truth(planes, labels, class_table(result.classes, self.classes))
+        return ProbedSegmentation(**vars(result), truth_probability=probability)
+
+    def _merged(
+        self, pipeline: Any, planes: FloatArray | None, result: Segmentation,
+        merged: Mapping[str, tuple[str, ...]],
+    ) -> tuple[Segmentation, FloatArray]:
+        """Labels of merged classes come from their probabilities, not from the model's labels."""
+        config = getattr(pipeline, 'config', None)
+        if planes is None or getattr(config, 'flip', False) or getattr(config, 'temporal', False):
+            raise PerceptionError(
+                'this data set merges classes: it wants a model that gives probabilities, without '
+                'flip and temporal'
+            )
+        planes = merged_probabilities(planes, result.classes, merged)
+        labels, confidence, entropy = summarise(planes, *result.labels.shape)
+        return Segmentation(
+            result.stamp_ns, result.frame_id, labels, confidence, entropy, classes=self.classes
+        ), planes
+
     def score(
-        self, metric: SegmentationMetric, sample: LabelledImage, arrays: dict[str, Any]
-    ) -> None:
+        self, metric: SegmentationMetric, truth: GroundTruth, result: Segmentation
+    ) -> float | None:
         """Add one frame."""
+        if truth.labels is None:
+            return None
+        labels = self._in_classes(result)
+        probability = None
+        if isinstance(result, ProbedSegmentation):
+            probability = result.truth_probability
         metric.update(
-            arrays['labels'],
-            sample.labels,
-            confidence=arrays['confidence'],
-            uncertainty=arrays['entropy'],
-            truth_probability=arrays.get('truth_probability'),
+            labels, truth.labels, confidence=or_none(result.confidence),
+            uncertainty=or_none(result.entropy), truth_probability=probability,
         )
+        known = truth.labels != UNLABELLED
+        right = labels[known] == truth.labels[known]
+        return float(np.mean(right)) if right.size else float('nan')
 
-    def images(self, sample: LabelledImage, arrays: dict[str, Any]) -> tuple[ReportImage, ...]:
-        """Show prediction, truth, entropy and errors."""
-        mask = Segmentation(
-            0, '', arrays['labels'], arrays['confidence'], arrays['entropy'], classes=self.classes
-        )
-        wrong = (arrays['labels'] != sample.labels) & (sample.labels != UNLABELLED)
-        errors = np.where(wrong[..., None], np.uint8([235, 64, 52]), np.uint8([28, 36, 46]))
-        return (
-            ReportImage(overlay(sample.image, mask, self.palette), f'{sample.name}: prediction'),
-            ReportImage(class_color(sample.labels, self.palette), 'truth', exact=True),
-            ReportImage(sigma_color(arrays['entropy'], 1.0), 'entropy, 0 to 1'),
-            ReportImage(errors.astype(np.uint8), 'wrong pixels', exact=True),
-        )
+    def _in_classes(self, result: Segmentation) -> Array:
+        """Labels as ids of the source's classes."""
+        return class_table(result.classes or self.model_classes, self.classes)[result.labels]
 
-    def _take_palette(self, pipeline: Any, table: Array) -> None:
-        """Show the classes in the colours of the model's card."""
-        card = getattr(getattr(pipeline, 'runner', None), 'card', None)
-        for model_class, colour in enumerate(card.palette if card else ()):
-            if table[model_class] != UNLABELLED:
-                index = int(table[model_class])
-                self.palette = (*self.palette[:index], colour, *self.palette[index + 1 :])
+    def images(
+        self, image: Image | None, truth: GroundTruth, result: Segmentation,
+        others: Mapping[int, Image] = NO_IMAGES,
+    ) -> list[ReportImage]:
+        """Show mask, ground truth, errors, entropy and its epistemic part."""
+        labels = self._in_classes(result)
+        fits = image is not None and image.data.shape[:2] == labels.shape
+        under = image if fits and image is not None else Image(np.zeros(labels.shape, np.uint8))
+        mask = Segmentation(0, '', labels, result.confidence, result.entropy)
+        images = [ReportImage(overlay(under, mask, self.palette, 0.5 if fits else 1.0), 'mask')]
+        if truth.labels is not None:
+            wrong = (labels != truth.labels) & (truth.labels != UNLABELLED)
+            images += [
+                ReportImage(class_color(truth.labels, self.palette), 'true classes', exact=True),
+                ReportImage(np.where(wrong[..., None], _WRONG, _RIGHT), 'wrong pixels',
+                            exact=True),
+            ]
+        images.append(ReportImage(sigma_color(result.entropy, 1.0), 'entropy, 0 to 1'))
+        mutual = result.mutual_information
+        if mutual is not None:
+            top = float(np.nanmax(mutual))
+            images.append(ReportImage(sigma_color(mutual), f'epistemic part, 0 to {top:.2g}'))
+        return images
+
+    def legend(self) -> list[Legend]:
+        """Name the colours of the classes."""
+        return [Legend(list(zip(self.classes, self.palette, strict=True)))] if self.classes else []
 
     def plots(self, metrics: Mapping[str, SegmentationMetric]) -> tuple[Plot, ...]:
         """Draw confidence against accuracy, and sparsification by entropy."""

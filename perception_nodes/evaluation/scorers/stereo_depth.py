@@ -1,72 +1,61 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stereo: D1 and end-point error of disparity on what both cameras see, calibration of sigma."""
+"""Stereo: disparity on what both cameras see, calibration of its sigma, and depth in metres."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from perception_nodes.datasets.samples import StereoPair
 from perception_nodes.evaluation.report_parts import Plot, ReportImage
-from perception_nodes.evaluation.samples import Source
-from perception_nodes.evaluation.scorers.scorer import Headline
-from perception_nodes.evaluation.scorers.sigma_plots import sigma_plots
-from perception_nodes.evaluation.scorers.timing import timed
+from perception_nodes.evaluation.samples import GroundTruth
+from perception_nodes.evaluation.scorers.mono_depth import depth_images
+from perception_nodes.evaluation.scorers.scorer import NO_IMAGES, Scorer
+from perception_nodes.evaluation.scorers.sigma_plots import mean_of_finite, or_none, sigma_plots
 from perception_nodes.metrics.disparity import DisparityMetric
-from perception_nodes.types import Array
-from perception_nodes.visualization.colors import depth_color, sigma_color
+from perception_nodes.types import Depth, FloatArray, Image
+from perception_nodes.visualization.colors import sigma_color
 
 __all__ = ['StereoDepthScorer']
 
 
-class StereoDepthScorer:
-    """Disparity is scored; pixels that one camera alone sees are not."""
+class StereoDepthScorer(Scorer):
+    """Disparity is scored where both cameras see the point, depth wherever it is known."""
 
-    headlines = (
-        Headline('d1', 'low', 'D1, not occluded'),
-        Headline('epe_px', 'low', 'disparity error, px'),
-        Headline('coverage1', '', 'inside one sigma (0.683)'),
-    )
-    frame_metric = 'd1'
+    metric_type = DisparityMetric
+    headlines = ('d1', 'epe_px', 'coverage1')
+    frame_label = 'mean disparity error, px'
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def score(
+        self, metric: DisparityMetric, truth: GroundTruth, result: Depth
+    ) -> float | None:
+        """Add one frame; the sigma of recorded topics is that of depth, turned into pixels."""
+        if truth.depth_m is not None:
+            metric.update_depth(result.depth_m, truth.depth_m)
+        if truth.disparity_px is None or result.disparity_px is None:
+            return None
+        metric.update(result.disparity_px, truth.disparity_px, _disparity_sigma_px(result))
+        return mean_of_finite(np.abs(result.disparity_px - truth.disparity_px))
 
-    def predict(self, pipeline: Any, sample: StereoPair) -> tuple[dict[str, Array], float]:
-        """Run the pipeline."""
-        depth, elapsed_ms = timed(lambda: pipeline(sample.left, sample.right, sample.rig))
-        arrays = {'disparity_px': depth.disparity_px}
-        if depth.disparity_sigma_px is not None:
-            arrays['sigma_px'] = depth.disparity_sigma_px
-        return arrays, elapsed_ms
-
-    def metric(self) -> DisparityMetric:
-        """Make an empty metric."""
-        return DisparityMetric()
-
-    def score(self, metric: DisparityMetric, sample: StereoPair, arrays: dict[str, Any]) -> None:
-        """Add one frame."""
-        truth = np.where(sample.visible, sample.disparity_px, np.nan)
-        metric.update(arrays['disparity_px'], truth, arrays.get('sigma_px'))
-
-    def images(self, sample: StereoPair, arrays: dict[str, Any]) -> tuple[ReportImage, ...]:
-        """Show the image, inverse depth, sigma and error."""
-        error = np.abs(arrays['disparity_px'] - sample.disparity_px)
-        images = [
-            ReportImage(sample.left.data, f'{sample.name}: left image'),
-            ReportImage(_disparity_color(arrays['disparity_px']), 'disparity, red is near'),
-        ]
-        if 'sigma_px' in arrays:
-            images.append(ReportImage(sigma_color(arrays['sigma_px'], 3.0), 'sigma, 0 to 3 px'))
-        images.append(ReportImage(sigma_color(error, 5.0), 'error, 0 to 5 px', exact=True))
-        return tuple(images)
+    def images(
+        self, image: Image | None, truth: GroundTruth, result: Depth,
+        others: Mapping[int, Image] = NO_IMAGES,
+    ) -> list[ReportImage]:
+        """Show depth, its ground truth, relative sigma and the error of disparity."""
+        images = depth_images('stereo depth', truth, result)
+        if truth.disparity_px is not None and result.disparity_px is not None:
+            error = np.abs(result.disparity_px - truth.disparity_px)
+            images.append(ReportImage(sigma_color(error, 5.0), 'error of disparity, 0 to 5 px'))
+        return images
 
     def plots(self, metrics: Mapping[str, DisparityMetric]) -> tuple[Plot, ...]:
-        """Draw the worth of sigma."""
+        """Draw calibration and sparsification."""
         return sigma_plots(metrics)
 
 
-def _disparity_color(disparity_px: Any) -> Array:
-    """Colour by the logarithm of disparity: the scale of depth, whatever the baseline."""
-    positive = np.where(disparity_px > 0.5, disparity_px, np.nan)
-    return depth_color(100.0 / positive)
+def _disparity_sigma_px(result: Depth) -> FloatArray | None:
+    """One sigma of the disparity; from that of depth if need be: sigma_d = sigma_z f b / z^2."""
+    if result.disparity_sigma_px is not None:
+        return result.disparity_sigma_px
+    if result.baseline_m <= 0.0 or or_none(result.sigma_m) is None:
+        return None
+    scale = np.float32(result.camera.p[0, 0] * result.baseline_m)
+    return np.asarray(result.sigma_m * scale / result.depth_m**2, np.float32)

@@ -22,9 +22,8 @@ from perception_nodes.evaluation.recordings.results import recorded_results
 from perception_nodes.evaluation.recordings.scores import Scores
 from perception_nodes.evaluation.report_parts import Plot, Text
 from perception_nodes.geometry import se3
-from perception_nodes.messages.places import PLACE_POINT
 from perception_nodes.pipelines.perception import TASKS
-from perception_nodes.types import PerceptionError
+from perception_nodes.types import PerceptionError, PlaceMatch, PlaceMatches
 
 FRAMES, FRAME_NS, START_NS = 4, 100_000_000, 5_000_000_000
 
@@ -43,7 +42,7 @@ def test_the_truth_itself_is_perfect(outputs_bag: Any, truth_bag: Path) -> None:
     assert metrics['optical_flow']['epe_px'] == 0.0
     assert metrics['visual_odometry']['ate_m'] == pytest.approx(0.0, abs=1e-9)
     assert metrics['visual_odometry']['path_m'] == pytest.approx(1.2, rel=1e-2)
-    assert {task: len(values) for task, (_, values) in scores.series.items()} == {
+    assert {task: len(score.values) for task, score in scores.scored.items() if score.values} == {
         'segmentation': 4, 'stereo_depth': 4, 'mono_depth': 4, 'optical_flow': 3,
         'visual_odometry': 4,
     }
@@ -73,7 +72,7 @@ def test_errors_by_hand(outputs_bag: Any, truth_bag: Path, changed: Any) -> None
     assert metrics['mono_depth']['abs_rel'] == pytest.approx(0.1, rel=1e-4)
     assert metrics['optical_flow']['epe_px'] == pytest.approx(5.0, rel=1e-5)
     np.testing.assert_allclose(
-        scores.series['visual_odometry'][1], [0.0, 0.1, 0.2, 0.3], atol=1e-9
+        scores.scored['visual_odometry'].values, [0.0, 0.1, 0.2, 0.3], atol=1e-9
     )
 
 
@@ -90,8 +89,8 @@ def test_frames_that_were_dropped_are_not_errors(
 
     scores = score_outputs(outputs_bag(drop), truth_bag)
     assert scores.metrics['segmentation']['miou'] == 1.0
-    assert len(scores.series['segmentation'][0]) == 3
-    assert scores.series['optical_flow'][0] == [START_NS + FRAME_NS]
+    assert len(scores.scored['segmentation'].values) == 3
+    assert scores.scored['optical_flow'].stamps_ns == [START_NS + FRAME_NS]
     assert scores.metrics['optical_flow']['epe_px'] == 0.0
 
 
@@ -104,15 +103,16 @@ def test_order_of_recording_does_not_matter(outputs_bag: Any, truth_bag: Path) -
 
     scores = score_outputs(outputs_bag(order=shuffled), truth_bag)
     assert scores.metrics['stereo_depth']['epe_px'] == 0.0
-    assert [len(values) for _, values in scores.series.values()] == [4, 4, 4, 3, 4]
+    lengths = {task: len(score.values) for task, score in scores.scored.items()}
+    assert list(lengths.values())[:5] == [4, 4, 4, 3, 4]
 
 
 def test_topics_that_were_not_recorded(outputs_bag: Any, truth_bag: Path) -> None:
     bare = outputs_bag(skip=('confidence', 'uncertainty', 'depth/stddev', 'flow/stddev', 'status'))
     metrics = score_outputs(bare, truth_bag).metrics
     assert metrics['segmentation']['miou'] == 1.0
-    assert np.isnan(metrics['segmentation']['ece'])
-    assert np.isnan(metrics['stereo_depth']['coverage1'])
+    assert 'ece' not in metrics['segmentation']
+    assert 'coverage1' not in metrics['stereo_depth']
     assert metrics['optical_flow']['epe_px'] == 0.0
 
 
@@ -127,8 +127,8 @@ def test_one_missing_message_costs_one_result(
             if entry.topic not in lost or entry.recorded_ns != START_NS + FRAME_NS:
                 writer.write(entry.topic, entry.recorded_ns, entry.message)
     scores = score_outputs(thin, truth_bag)
-    assert len(scores.series['segmentation'][0]) == 4
-    assert len(scores.series['stereo_depth'][0]) == 3
+    assert len(scores.scored['segmentation'].values) == 4
+    assert len(scores.scored['stereo_depth'].values) == 3
 
 
 def test_without_truth_there_are_summaries(outputs_bag: Any) -> None:
@@ -155,7 +155,7 @@ def test_truth_between_two_poses(outputs_bag: Any, truth_bag: Path, changed: Any
         )
 
     scores = score_outputs(outputs_bag(later, tasks=('visual_odometry',)), truth_bag)
-    assert len(scores.series['visual_odometry'][0]) == 3
+    assert len(scores.scored['visual_odometry'].values) == 3
     assert scores.metrics['visual_odometry']['ate_m'] < 1e-3
 
 
@@ -215,7 +215,8 @@ def test_flow_over_a_longer_interval_is_not_shown_beside_the_truth(
     frames = sampled_frames.frames()
     stamps = [stamp for stamp, _ in frames]
     report = recording_report(
-        'drive', scores, frames, images_at(truth_bag, stamps), truths=truth_at(truth_bag, stamps)
+        'drive', scores, frames, images_at(truth_bag, stamps),
+        truths=truth_at(truth_bag, stamps, scores.tasks),
     )
     captions = {
         section.title: [getattr(part, 'caption', '') for part in section.parts]
@@ -240,17 +241,20 @@ def test_a_long_stream_keeps_few(outputs_bag: Any, changed: Any) -> None:
     assert min(np.diff(stamps)) > 200
 
 
-def places(*candidates: tuple[float, float, int]) -> np.ndarray:
+def places(*candidates: tuple[float, float, int]) -> tuple[PlaceMatch, ...]:
     """Candidates of an image: stamp of the place in seconds, probability, inliers."""
-    cloud = np.zeros(len(candidates), PLACE_POINT)
-    for point, (stamp, probability, inliers) in zip(cloud, candidates, strict=True):
-        point['stamp'], point['probability'], point['inliers'] = stamp, probability, inliers
-    return cloud
+    return tuple(
+        PlaceMatch(0, round(1e9 * stamp), np.eye(4), 0.9, probability, inliers)
+        for stamp, probability, inliers in candidates
+    )
 
 
 def test_places_are_drawn_or_it_is_said_that_there_are_none() -> None:
-    def section(*clouds: np.ndarray) -> list[Any]:
-        scores = Scores(places=[(10**9 * (5 + i), cloud) for i, cloud in enumerate(clouds)])
+    def section(*candidates: tuple[PlaceMatch, ...]) -> list[Any]:
+        scores = Scores(places=[
+            PlaceMatches(10**9 * (5 + index), 'camera', matches)
+            for index, matches in enumerate(candidates)
+        ])
         sections = recording_report('made', scores, [], {}).sections
         return next((part.parts for part in sections if part.title == 'Places'), [])
 

@@ -44,14 +44,14 @@ def test_a_replay_is_scored_and_shown(wall_bag: Path, tmp_path: Path, command: A
     )
     assert status == 0
     assert sorted(entry.name for entry in out.iterdir()) == [
-        'metrics.json', 'outputs', 'report.html', 'timings.json'
+        'metrics.json', 'outputs', 'report.html', 'timings.json', 'trajectories'
     ]
     metrics = json.loads((out / 'metrics.json').read_text())
     assert metrics['frames'] == 6
     assert metrics['cameras'] == ['/left/image_rect', '/right/image_rect']
     assert metrics['outputs']['/visual_odometry_node/odometry'] == 6
     assert metrics['metrics']['visual_odometry']['end_error_percent'] < 1.0
-    assert 'end error of odometry' in printed
+    assert 'Visual odometry: end error' in printed
     with open_bag(out / 'outputs') as bag:
         assert bag.topics()['/visual_odometry_node/path'].count == 1
     report = (out / 'report.html').read_text()
@@ -95,7 +95,7 @@ def test_only_as_many_frames_as_asked(wall_bag: Path, tmp_path: Path) -> None:
         progress=lambda *step: seen.append(step),
     )
     assert result.metrics['frames'] == 3
-    assert seen == [(stage, frame, 3) for stage in ('replay', 'score') for frame in (1, 2, 3)]
+    assert seen == [('replay', frame, 3) for frame in (1, 2, 3)]
 
 
 def test_numbers_that_are_not_finite_are_null(wall_bag: Path, tmp_path: Path) -> None:
@@ -203,14 +203,14 @@ def test_truth_on_another_clock_is_told(wall_bag: Path, tmp_path: Path) -> None:
     ), result.notes
 
 
-@pytest.mark.parametrize('part', ['score_outputs', 'recording_report'])
+@pytest.mark.parametrize('part', ['observer.SequenceScorer', 'run.recording_report'])
 def test_results_outlive_an_error_in_scoring_or_drawing(
     wall_bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError('no frames')
 
-    monkeypatch.setattr(f'perception_nodes.evaluation.replay.run.{part}', fail)
+    monkeypatch.setattr(f'perception_nodes.evaluation.replay.{part}', fail)
     replay_to_folder(wall_bag, tmp_path / 'out', ODOMETRY)
     metrics = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
     assert metrics['outputs']['/visual_odometry_node/odometry'] == 6

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bag says was true, found by the stamp of the image that it belongs to."""
+"""The topics in which a bag holds ground truth: images by stamp, and poses over time."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
-
-import numpy as np
+from typing import Any
 
 from perception_nodes.bags.reader import BagMessage, BagReader
-from perception_nodes.bags.rendered import HIDDEN_BEFORE, HIDDEN_RIGHT
 from perception_nodes.geometry import se3
 from perception_nodes.messages.image import decode_array
 from perception_nodes.messages.primitives import stamp_ns, transform_of_pose
@@ -18,10 +16,10 @@ __all__ = [
     'DISPARITY',
     'FLOW',
     'LABELS',
+    'OCCLUSION',
+    'ODOMETRY',
     'TruePath',
     'TruthImages',
-    'seen_disparity',
-    'seen_flow',
 ]
 
 LABELS = '/ground_truth/labels'
@@ -57,7 +55,7 @@ class TruthImages:
         self._stream: Iterator[BagMessage] = (
             bag.messages(self.topics) if self.topics else iter(())
         )
-        self._kept: dict[int, dict[str, Array]] = {}
+        self._kept: dict[int, dict[str, Any]] = {}
         self._newest_ns = -1
 
     def find(self, topic: str, stamp: int) -> Array | None:
@@ -66,7 +64,8 @@ class TruthImages:
             return None
         while self._newest_ns <= stamp and (message := next(self._stream, None)) is not None:
             self._keep(message)
-        return self._kept.get(stamp, {}).get(topic)
+        message = self._kept.get(stamp, {}).get(topic)
+        return None if message is None else decode_array(message)
 
     def stamp_before(self, stamp: int) -> int | None:
         """Give the newest stamp with truth before this one; None if it is long ago."""
@@ -74,42 +73,10 @@ class TruthImages:
 
     def _keep(self, message: BagMessage) -> None:
         stamp = stamp_ns(message.message.header.stamp)
-        self._kept.setdefault(stamp, {})[message.topic] = decode_array(message.message)
+        self._kept.setdefault(stamp, {})[message.topic] = message.message
         self._newest_ns = max(self._newest_ns, stamp)
         while len(self._kept) > _KEPT:
             del self._kept[min(self._kept)]
-
-
-def seen_disparity(truth: TruthImages, stamp: int) -> FloatArray | None:
-    """Give the true disparity, NaN where the right camera does not see the point.
-
-    As KITTI's disp_noc: what one camera alone sees is no question of matching.
-    """
-    disparity = truth.find(DISPARITY, stamp)
-    if disparity is None:
-        return None
-    inside = disparity <= np.arange(disparity.shape[1])
-    return _where_seen(disparity, inside, truth.find(OCCLUSION, stamp), HIDDEN_RIGHT)
-
-
-def seen_flow(truth: TruthImages, stamp: int) -> FloatArray | None:
-    """Give the true flow, NaN where the image before does not show the point (as flow_noc)."""
-    flow = truth.find(FLOW, stamp)
-    if flow is None:
-        return None
-    height, width = flow.shape[:2]
-    x, y = np.arange(width) - flow[..., 0], np.arange(height)[:, None] - flow[..., 1]
-    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
-    return _where_seen(flow, inside, truth.find(OCCLUSION, stamp), HIDDEN_BEFORE)
-
-
-def _where_seen(
-    values: Array, inside: Array, hidden: Array | None, how: int
-) -> FloatArray:
-    seen = inside if hidden is None else inside & ((hidden & how) == 0)
-    kept = np.array(values, np.float32)
-    kept[~seen] = np.nan
-    return kept
 
 
 class TruePath:
@@ -121,11 +88,11 @@ class TruePath:
             for entry in bag.messages([ODOMETRY]):
                 stamp = stamp_ns(entry.message.header.stamp)
                 poses[stamp] = transform_of_pose(entry.message.pose.pose)
-        self._stamps = sorted(poses)
+        self.stamps_ns = sorted(poses)
         self._poses = poses
 
     def __len__(self) -> int:
-        return len(self._stamps)
+        return len(self.stamps_ns)
 
     def at(self, stamp: int) -> FloatArray | None:
         """Give odom_from_base [4, 4] at a time, between two poses along the geodesic.
@@ -134,10 +101,10 @@ class TruePath:
         """
         if stamp in self._poses:
             return self._poses[stamp]
-        place = bisect_left(self._stamps, stamp)
-        if place == 0 or place == len(self._stamps):
+        place = bisect_left(self.stamps_ns, stamp)
+        if place == 0 or place == len(self.stamps_ns):
             return None
-        before, after = self._stamps[place - 1], self._stamps[place]
+        before, after = self.stamps_ns[place - 1], self.stamps_ns[place]
         if after - before > _LONGEST_GAP_NS:
             return None
         first = self._poses[before]
