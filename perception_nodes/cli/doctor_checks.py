@@ -16,6 +16,7 @@ from perception_nodes.inference.model_card import check_model
 from perception_nodes.inference.tensorrt.engine_cache import engine_folder
 from perception_nodes.inference.tensorrt.gpu import Gpu, probe
 from perception_nodes.pipelines.build import PIPELINES
+from perception_nodes.ros import image_delivery
 from perception_nodes.types import PerceptionError
 
 OK, MISSING, BROKEN = 'ok', 'missing', 'broken'
@@ -125,6 +126,7 @@ def middleware_checks() -> Iterator[Check]:
     yield Check('middleware', 'rmw', OK, middleware or 'rmw_fastrtps_cpp (default)')
     if not middleware or 'fastrtps' in middleware:
         yield profile_check()
+        yield shared_memory_check()
     wrong = [name for name, value in MALLOC.items() if os.environ.get(name) != str(value)]
     yield Check(
         'middleware', 'malloc', MISSING if wrong else OK,
@@ -154,6 +156,16 @@ def profile_check() -> Check:
         return Check('middleware', 'fastdds profile', MISSING,
                      f'{path} has no segment_size of {SEGMENT_BYTES} bytes or more', cost)
     return Check('middleware', 'fastdds profile', OK, f'{path}, segment {max(sizes) >> 20} MB')
+
+
+def shared_memory_check() -> Check:
+    """Whether the segments of several processes fit into the shared memory that there is."""
+    wrong = image_delivery.little_shared_memory()
+    found, _, advice = wrong.partition(': ')
+    return Check(
+        'middleware', 'shared memory', MISSING if wrong else OK,
+        found or f'enough in {image_delivery.SHARED_MEMORY}', advice,
+    )
 
 
 def shipped(name: str) -> Path:

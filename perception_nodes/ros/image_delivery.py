@@ -17,6 +17,9 @@ OLDER_DISTROS = ('humble', 'iron', 'jazzy')
 OLDER_RCLPY = ('3', '4', '5', '6', '7')
 PROFILE = Path('config') / 'fastdds.xml'
 ENOUGH_BYTES = 16 << 20
+# Each process takes a segment of 64 MB: a driver, a node and a viewer fill what Docker gives.
+SHARED_MEMORY = Path('/dev/shm')
+ENOUGH_SHARED_BYTES = 256 << 20
 # glibc returns and asks back the memory of every image unless told otherwise; the three go
 # together (measured: half the CPU time and latency of an image at 720p).
 MALLOC = {
@@ -78,4 +81,24 @@ def complaint(rmw: str, env: Mapping[str, str] = os.environ) -> str:
     sizes = [int(size) for size in re.findall(r'<segment_size>\s*(\d+)\s*<', text)]
     if not sizes or max(sizes) < ENOUGH_BYTES:
         return f'the Fast DDS profile {told[0]} gives no shared-memory segment of 16 MB or more'
+    return little_shared_memory()
+
+
+def little_shared_memory() -> str:
+    """Say that the machine's (or container's) shared memory is too small; '' if it is not."""
+    try:
+        status = os.statvfs(SHARED_MEMORY)
+    except OSError:
+        return ''  # another system than Linux
+    size, free = (blocks * status.f_frsize for blocks in (status.f_blocks, status.f_bavail))
+    if size < ENOUGH_SHARED_BYTES:
+        return (
+            f'{SHARED_MEMORY} has only {size >> 20} MB and every process takes 64: images between '
+            'processes will be lost; docker run --shm-size=1g (or --ipc=host)'
+        )
+    if free < ENOUGH_BYTES:
+        return (
+            f'{SHARED_MEMORY} is full: images between processes will be lost; remove the '
+            'fastrtps_* files that dead processes left there'
+        )
     return ''

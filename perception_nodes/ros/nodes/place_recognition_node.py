@@ -17,11 +17,11 @@ class PlaceRecognitionNode(TaskNode):
     ``~/pose`` (PoseWithCovarianceStamped), ``~/loop_closure`` (nav_msgs/Odometry from place_<id>
     to base_link), and latched ``~/model_info``.
     Services (std_srvs/Trigger): ``~/save_map``, ``~/load_map``, ``~/clear_map``; the file is the
-    parameter map_path, which may be changed at any time.
+    parameter map_path, which may be changed at any time, but not out of map_folder.
 
     Parameters: those of ``pipelines.place_recognition.PlaceRecognitionConfig`` and of
     ``ros.config.NodeConfig`` (backend, precision, transport, rectify, autostart, ...), and
-    ``model``, and of ``ros.tasks.place_map.MapConfig`` (map_path, load_map, map_frame)
+    ``model``, and of ``ros.tasks.place_map.MapConfig`` (map_path, map_folder, load_map, map_frame)
     and ``ros.tasks.mount.MountConfig``.
     """
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Place recognition's map services."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from perception_nodes.pipelines.perception import MonoFrame, Results, StereoFram
 from perception_nodes.ros.output.diagnostics import Finding
 from perception_nodes.ros.tasks.interface import ServiceSet, TaskSite
 from perception_nodes.ros.tasks.loading import Loaded
-from perception_nodes.types import PerceptionError
+from perception_nodes.types import ConfigError, MapError
 
 
 @dataclass(frozen=True)
@@ -18,20 +19,24 @@ class MapConfig:
 
     Attributes
     ----------
-    map_path : file that save_map writes and load_map reads; may be changed at any time.
+    map_path : file that save_map writes and load_map reads, below map_folder; may be changed at
+        any time.
+    map_folder : maps lie in this folder or below it, wherever map_path points; read in configure.
+        '' = the folder of map_path as it was in configure, else ~/.ros/perception_nodes/maps.
     load_map : load map_path in configure; a file that is not there or not good is a failure.
     map_frame : frame of the places.
     base_frame : the vehicle's frame.
     """
 
     map_path: str = ''
+    map_folder: str = ''
     load_map: bool = False
     map_frame: str = 'map'
     base_frame: str = 'base_link'
 
     def __post_init__(self) -> None:
         if self.load_map and not self.map_path:
-            raise PerceptionError('load_map is true but map_path is empty')
+            raise ConfigError('load_map is true but map_path is empty')
 
 
 class MapInterface:
@@ -42,6 +47,7 @@ class MapInterface:
     ) -> None:
         self._node, self._config, self._loaded = site.node, config, loaded
         self._parameter = f'{site.parameter_prefix}map_path'
+        self._folder = _folder(config)
         if config.load_map:
             self._load()
         self._services = ServiceSet(site)
@@ -76,10 +82,24 @@ class MapInterface:
         return self._loaded.perception.place_recognition
 
     def _path(self) -> Path:
-        path = str(self._node.get_parameter(self._parameter).value)
-        if not path:
-            raise PerceptionError(f'no file: set the parameter {self._parameter}')
-        return Path(path).expanduser()
+        """Give the file of the map.
+
+        map_path may be set by whoever reaches the node over the network; where maps may lie is
+        said by who started it.
+        """
+        text = str(self._node.get_parameter(self._parameter).value)
+        if not text:
+            raise MapError(f'no file: set the parameter {self._parameter}')
+        try:
+            path = (self._folder / Path(text).expanduser()).resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise MapError(f'{self._parameter} is no path: {error}') from None
+        if not path.is_relative_to(self._folder):
+            raise MapError(
+                f'{self._parameter} leads to {path}, which is not below {self._folder}; '
+                'map_folder (read in configure) says where maps may lie'
+            )
+        return path
 
     def _save(self) -> str:
         self._pipeline.save(self._path())
@@ -92,3 +112,14 @@ class MapInterface:
     def _clear(self) -> str:
         self._pipeline.clear()
         return 'the map is empty'
+
+
+def _folder(config: MapConfig) -> Path:
+    """Where maps may lie, links followed."""
+    given = Path(config.map_path).expanduser()
+    folder = Path(os.environ.get('ROS_HOME') or '~/.ros') / 'perception_nodes' / 'maps'
+    if config.map_folder:
+        folder = Path(config.map_folder)
+    elif given.is_absolute():
+        folder = given.parent
+    return folder.expanduser().resolve()

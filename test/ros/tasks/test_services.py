@@ -121,7 +121,7 @@ def test_map_is_saved_and_loaded(bench, wall, tmp_path):
     missing = {'place_recognition', 'features'} - set(list_models())
     if missing:
         pytest.skip(f'models are missing: {", ".join(sorted(missing))}')
-    node = bench.add(PlaceRecognitionNode, {'mount': 'parameter'})
+    node = bench.add(PlaceRecognitionNode, {'mount': 'parameter', 'map_folder': str(tmp_path)})
     bench.active(node)
     name = '/place_recognition_node'
     refused = bench.call(Trigger, f'{name}/save_map')
@@ -140,6 +140,40 @@ def test_map_is_saved_and_loaded(bench, wall, tmp_path):
     file.write_bytes(file.read_bytes()[:50])
     cut = bench.call(Trigger, f'{name}/load_map')
     assert not cut.success and str(file) in cut.message and pipeline.places == 1
+
+
+def test_a_map_replaces_nothing_but_a_map_and_leaves_its_folder_never(bench, tmp_path):
+    """map_path is set over the network: a calibration, a link's target, a device stay."""
+    missing = {'place_recognition', 'features'} - set(list_models())
+    if missing:
+        pytest.skip(f'models are missing: {", ".join(sorted(missing))}')
+    maps, other = tmp_path / 'maps', tmp_path / 'other'
+    maps.mkdir()
+    other.mkdir()
+    precious = [maps / 'calibration.yaml', other / 'fleet.yaml']
+    for file in precious:
+        file.write_text('fx: 1\n')
+    (maps / 'link.map').symlink_to(other / 'fleet.yaml')
+    node = bench.add(PlaceRecognitionNode, {
+        'mount': 'parameter', 'map_path': str(maps / 'places.map'),
+    })
+    bench.active(node)
+
+    def save(path):
+        assert node.set_parameters([_parameter('map_path', str(path))])[0].successful
+        return bench.call(Trigger, '/place_recognition_node/save_map')
+
+    for path, reason in {
+        maps / 'calibration.yaml': 'not a place map', maps / 'link.map': 'is not below',
+        other / 'new.map': 'is not below', '../other/new.map': 'is not below',
+        '/dev/null': 'is not below', maps: 'folder', 'a\0b': 'no path',
+    }.items():
+        answer = save(path)
+        assert not answer.success and reason in answer.message, (path, answer.message)
+    assert [file.read_text() for file in precious] == ['fx: 1\n'] * 2
+    assert (maps / 'link.map').is_symlink() and not (other / 'new.map').exists()
+    assert save('deeper/places.map').success and (maps / 'deeper' / 'places.map').is_file()
+    assert save(maps / 'places.map').success and save('places.map').success
 
 
 def _parameter(name, value):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bags that go out over DDS and come back."""
 
-import os
 import time
 
 import numpy as np
@@ -20,7 +19,6 @@ from perception_nodes.messages.image import (
     image_message,
 )
 from perception_nodes.messages.topics import full_name
-from perception_nodes.ros.image_delivery import MALLOC, complaint, environment, profile_path
 from perception_nodes.ros.node.active_state import ActiveState
 from perception_nodes.ros.nodes.segmentation_node import SegmentationNode
 from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
@@ -162,21 +160,6 @@ def test_command_line_of_a_node():
     assert ros_arguments({'a': True, 'b': 'x', 'c': [1.0, 2.0]}, {'image': '/cam'}) == [
         '--ros-args', '-p', 'a:=true', '-p', 'b:="x"', '-p', 'c:=[1.0, 2.0]', '-r', 'image:=/cam'
     ]
-
-
-def test_delivery_settings(tmp_path):
-    """The shipped profile is found and good; a small one, a missing one and none are told."""
-    assert profile_path().name == 'fastdds.xml'
-    assert complaint('rmw_fastrtps_cpp', environment()) == ''
-    assert complaint('rmw_cyclonedds_cpp', {}) == ''
-    assert 'no Fast DDS profile' in complaint('rmw_fastrtps_cpp', {})
-    small = tmp_path / 'small.xml'
-    small.write_text('<segment_size>524288</segment_size>')
-    told = complaint('rmw_fastrtps_cpp', {'FASTDDS_DEFAULT_PROFILES_FILE': str(small)})
-    assert 'no shared-memory segment of 16 MB' in told
-    lines = (profile_path().parent / 'images.env').read_text().splitlines()
-    assert dict(line.split('=') for line in lines if not line.startswith('#')) == MALLOC
-    assert os.environ['FASTDDS_DEFAULT_PROFILES_FILE'] == str(profile_path())
 
 
 def test_factory_makes_what_rclpy_sends(bench):
