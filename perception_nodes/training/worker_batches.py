@@ -18,7 +18,7 @@ class WorkerBatches:
     """The batches of DenseBatches, drawn ahead by processes; the same ones, whoever draws.
 
     The processes are forks: they see what ``draw`` holds (images, labels) without a copy. So the
-    object is made before torch starts threads of its own.
+    object is made before torch starts threads of its own. OpenCV has one thread from then on.
 
     Parameters
     ----------
@@ -27,9 +27,13 @@ class WorkerBatches:
     """
 
     def __init__(self, draw: Draw, batch_size: int, seed: int = 0, workers: int = 1) -> None:
+        # OpenCV's threads must end before the fork: a child that inherits their locks without
+        # them waits for ever when it is told how many to use.
+        cv2.setNumThreads(1)
         self._pool = ProcessPoolExecutor(
             workers, multiprocessing.get_context('fork'), _begin, (draw, batch_size, seed)
         )
+        self._pool.submit(int).result()  # fork now, not with the first batch
         self._drawn: dict[int, Future[Sample]] = {}
 
     def batch(self, step: int) -> dict[str, Tensor]:
@@ -45,7 +49,6 @@ def _begin(draw: Draw, batch_size: int, seed: int) -> None:
     """Set a worker up; Ctrl-C is the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    cv2.setNumThreads(1)
     _DRAW[:] = [(draw, batch_size, seed)]
 
 
