@@ -10,11 +10,17 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ['TOLD', 'Interrupted', 'exit_at_once', 'raise_interrupted', 'received']
+__all__ = [
+    'INTERRUPT', 'TOLD', 'Interrupted', 'deferred', 'exit_at_once', 'raise_interrupted',
+    'received',
+]
 
-TOLD = {signal.SIGINT: 'interrupted', signal.SIGTERM: 'terminated', signal.SIGHUP: 'hung up'}
+INTERRUPT = int(signal.SIGINT)
+TOLD = {INTERRUPT: 'interrupted', int(signal.SIGTERM): 'terminated', int(signal.SIGHUP): 'hung up'}
 IMPATIENT = 3  # the third signal does not wait for cleaning up any more
 AGAIN_S = 0.1
 
@@ -26,14 +32,14 @@ class Interrupted(KeyboardInterrupt):
 
 
 def received() -> int:
-    """Number of the first signal that asked to end, 0 if none did."""
-    return _received[0] if _received else 0
+    """Number of the last signal that asked to end, 0 if none did."""
+    return _received[-1] if _received else 0
 
 
 def exit_at_once(program: str) -> None:
     """While nothing is written yet: say so in one line and end with status 128 + signal."""
     def end(number: int, _: FrameType | None) -> None:
-        os.write(2, f'{program}: {TOLD[signal.Signals(number)]}\n'.encode())
+        os.write(2, f'{program}: {TOLD[number]}\n'.encode())
         os._exit(128 + number)
 
     _handle(end)
@@ -60,6 +66,18 @@ def raise_interrupted() -> None:
 
     sys.unraisablehook = lost
     _handle(interrupt)
+
+
+@contextmanager
+def deferred() -> Iterator[Callable[[], bool]]:
+    """Only remember a signal, for a loop that looks between two steps whether it shall end."""
+    before, earlier = {number: signal.getsignal(number) for number in TOLD}, len(_received)
+    _handle(lambda number, _: _received.append(number))
+    try:
+        yield lambda: len(_received) > earlier
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _handle(handler: 'signal._HANDLER') -> None:

@@ -17,38 +17,32 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from perception_nodes.errors import (
+    BagError as BagError,
+)
+from perception_nodes.errors import (
+    CheckpointError as CheckpointError,
+)
+from perception_nodes.errors import (
+    ConfigError as ConfigError,
+)
+from perception_nodes.errors import (
+    DataError as DataError,
+)
+from perception_nodes.errors import (
+    MapError as MapError,
+)
+from perception_nodes.errors import (
+    ModelError as ModelError,
+)
+from perception_nodes.errors import (
+    PerceptionError as PerceptionError,
+)
+
 Array = NDArray[np.generic]
 FloatArray = NDArray[np.floating]
 
 UNLABELLED = 255
-
-
-class PerceptionError(Exception):
-    """A mistake in what the user gave, told in one line that says what is wrong and what to do."""
-
-
-class ConfigError(PerceptionError):
-    """A parameter or an option that cannot be."""
-
-
-class ModelError(PerceptionError):
-    """A model file, its card or an engine that cannot be used."""
-
-
-class MapError(PerceptionError):
-    """A map of places that cannot be read or written."""
-
-
-class BagError(PerceptionError):
-    """A recording that cannot be read or written."""
-
-
-class DataError(PerceptionError):
-    """A file of a data set that is missing, broken or of another layout."""
-
-
-class CheckpointError(PerceptionError):
-    """A training on disk that cannot be read or written."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``perception bench``: speed and agreement of backends, and classical methods beside them."""
 
-import json
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -13,15 +11,18 @@ import numpy as np
 
 from perception_nodes.bags.model_inputs import InputFrame, read_input_frames
 from perception_nodes.cli.bench_scores import Judge, score_all, usual_judge
-from perception_nodes.cli.image_size import ImageSize
+from perception_nodes.cli.json_file import require_writable, write_json
+from perception_nodes.cli.option_types import THREADS, ImageSize, count
+from perception_nodes.cli.progress import Progress
 from perception_nodes.evaluation.baselines import BASELINES
 from perception_nodes.evaluation.speed import SpeedCase, SpeedResult, differences, measure, steps
+from perception_nodes.files import temporary_folder
 from perception_nodes.inference import BACKENDS, PRECISIONS
 from perception_nodes.inference.model_card import check_model
 from perception_nodes.inference.models import list_models, model_path
 from perception_nodes.pipelines.build import PIPELINES
 from perception_nodes.simulation.layers import random_stereo_pair
-from perception_nodes.types import PerceptionError
+from perception_nodes.types import ConfigError, PerceptionError
 
 FRAMES = 8
 STEP_PX = 6
@@ -38,9 +39,9 @@ NETWORK_BASELINES = {'segmentation': ('segnet',)}
               help='Classical methods in the same run (and SegNet).')
 @click.option('--size', type=ImageSize(), default='640x480', show_default=True,
               help="Camera's image size, pixels.")
-@click.option('--threads', type=click.IntRange(0), default=1, show_default=True,
+@click.option('--threads', type=THREADS, default=1, show_default=True,
               help='CPU threads of a method; 0 = the default of nodes.')
-@click.option('--calls', type=click.IntRange(2), default=30, show_default=True,
+@click.option('--calls', type=count(2, 10**6), default=30, show_default=True,
               help='Measured calls of each, after three to warm up.')
 @click.option('--input', 'source', type=click.Path(path_type=Path),
               help='Bag or folder of images to run on [rendered layers].')
@@ -61,26 +62,27 @@ def command(
     Every line is measured in a process of its own; they take turns, five rounds.
     """
     if (dataset is None) != (root is None) or (dataset and (len(tasks) > 1 or data)):
-        raise PerceptionError('give --dataset and --root together, for one task; or --data')
+        raise ConfigError('give --dataset and --root together, for one task; or --data')
+    require_writable(json_path)
     frames = take_frames(source, size)
     table: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder('perception-bench') as folder:
         for task in wanted_tasks(tasks):
             cases = list(task_cases(task, parse_backends(backends), threads))
             if baselines:
-                cases += baseline_cases(task, threads, frames[0], Path(folder))
+                cases += baseline_cases(task, threads, frames[0], folder)
             rows = measure_all(task, cases, frames, calls)
             judge = None if data is None else usual_judge(task, data)
             if dataset is not None and root is not None:
                 judge = Judge(dataset, root, split)
-            if judge is not None and not judge.root.exists():
+            if data is not None and judge is None:
+                click.echo('  not scored: name its data with --dataset and --root')
+            elif judge is not None and not judge.root.exists():
                 click.echo(f'  not scored: {judge.root} is missing')
             elif judge is not None:
                 score_all(task, cases, rows, judge, threads)
             table += rows
-    if json_path is not None:
-        content = {'size': list(size), 'threads': threads, 'calls': calls, 'rows': table}
-        json_path.write_text(json.dumps(content, indent=1) + '\n')
+    write_json(json_path, {'size': size, 'threads': threads, 'calls': calls, 'rows': table})
 
 
 def wanted_tasks(tasks: Sequence[str]) -> list[str]:
@@ -90,7 +92,7 @@ def wanted_tasks(tasks: Sequence[str]) -> list[str]:
         return [task for task, kind in PIPELINES.items() if kind.model in found]
     unknown = [task for task in tasks if task not in PIPELINES]
     if unknown:
-        raise PerceptionError(f'no task {", ".join(unknown)}; there are {", ".join(PIPELINES)}')
+        raise ConfigError(f'no task {", ".join(unknown)}; there are {", ".join(PIPELINES)}')
     return list(tasks)
 
 
@@ -101,7 +103,7 @@ def parse_backends(text: str) -> list[tuple[str, str]]:
         backend, _, precision = entry.strip().partition(':')
         precision = precision or ('fp16' if backend.startswith('tensorrt') else 'fp32')
         if backend not in BACKENDS or precision not in PRECISIONS:
-            raise PerceptionError(
+            raise ConfigError(
                 f'--backends {entry!r}: backend is one of {", ".join(BACKENDS)}, '
                 f'precision one of {", ".join(PRECISIONS)}'
             )
@@ -153,8 +155,9 @@ def measure_all(
     """Measure side by side and print a line each; a case that cannot run says why."""
     height, width = frames[0].left.shape[:2]
     click.echo(f'{task}, images {width}x{height}')
-    with click.progressbar(length=steps(len(cases)), label=f'  {task}') as bar:
-        results = measure(cases, frames, calls, lambda: bar.update(1))
+    with Progress() as bar:
+        done, total = iter(range(1, steps(len(cases)) + 1)), steps(len(cases))
+        results = measure(cases, frames, calls, lambda: bar(f'  {task}', next(done), total))
     click.echo(f'  {"what":<28} {"backend":<28} {"p50 ms":>8} {"p99 ms":>8} {"per s":>7} '
                f'{"MB":>6} {"load s":>7}  mean (largest) difference')
     rows: list[dict[str, Any]] = []

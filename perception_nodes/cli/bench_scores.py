@@ -26,17 +26,16 @@ class Judge:
     split: str | None = None
 
 
-def usual_judge(task: str, data: Path) -> Judge:
-    """Where a task is scored when only the folder of all data sets is named."""
-    dataset, folder, split = {
+def usual_judge(task: str, data: Path) -> Judge | None:
+    """Where a task is scored when only the folder of all data sets is named; None: nowhere."""
+    usual = {
         'segmentation': ('camvid', 'camvid', 'val'),
         'stereo_depth': ('kitti_stereo', 'kitti_stereo_2015', None),
         'mono_depth': ('kitti_depth', 'kitti_depth', None),
         'optical_flow': ('middlebury_flow', 'middlebury_flow', None),
-        'visual_odometry': ('bag', '../bags/kitti_06_stereo', None),
         'place_recognition': ('loop_matrix', 'rtabmap_corridor', None),
-    }[task]
-    return Judge(dataset, data / folder, split)
+    }.get(task)
+    return None if usual is None else Judge(usual[0], data / usual[1], usual[2])
 
 
 def score_all(

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``perception build-engine``: TensorRT engines ahead of time."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +8,13 @@ from typing import Any
 
 import click
 
-from perception_nodes.cli.image_size import ImageSize
+from perception_nodes.cli.json_file import require_writable, write_json
+from perception_nodes.cli.option_types import ImageSize, count
+from perception_nodes.cli.progress import Progress
 from perception_nodes.inference import PRECISIONS
+from perception_nodes.inference.backend_choice import engine_model
 from perception_nodes.inference.model_card import check_model
 from perception_nodes.inference.models import list_models, model_path
-from perception_nodes.inference.open_runner import engine_model
 from perception_nodes.inference.tensorrt.background_build import BackgroundBuild
 from perception_nodes.inference.tensorrt.engine_builder import EngineRequest, plan_engine
 from perception_nodes.inference.tensorrt.engine_cache import engine_folder, read_header
@@ -40,17 +41,17 @@ class Options:
               help='fp16 is made from the fp32 model; int8 wants NAME_int8.onnx (see export).')
 @click.option('--gpu', 'target', default='current', show_default=True,
               help='GPU to build for: current, or a compute capability as sm89 (RTX library).')
-@click.option('--device', type=click.IntRange(0), default=0, show_default=True,
+@click.option('--device', type=count(most=64), default=0, show_default=True,
               help='Number of the GPU to build on, if there are several.')
 @click.option('--size', type=ImageSize(), default='640x480', show_default=True,
               help="Size of the camera's images, pixels.")
-@click.option('--samples', type=click.IntRange(1), default=1, show_default=True,
+@click.option('--samples', type=count(1, 1024), default=1, show_default=True,
               help='Rows of dropout masks (Monte-Carlo samples).')
 @click.option('--out', type=click.Path(file_okay=False, path_type=Path),
               help='Folder of engines [the one that nodes look in].')
 @click.option('--library', type=click.Choice(('auto', *FLAVOURS)), default='auto',
               show_default=True, help='TensorRT to build with.')
-@click.option('--workspace-mb', type=click.IntRange(0), default=0, show_default=True,
+@click.option('--workspace-mb', type=count(most=1 << 20), default=0, show_default=True,
               help='Most scratch memory of a layer on the GPU, MB; 0 = no limit.')
 @click.option('--level', type=click.IntRange(0, 5), default=3, show_default=True,
               help='How long to search for fast kernels.')
@@ -71,6 +72,7 @@ def command(
 
     Ctrl-C cancels; nothing half-built is left.
     """
+    require_writable(json_path)
     options = Options(precision, size, samples, {
         'target': target, 'flavour': library, 'folder': str(engine_folder(out)),
         'workspace_mb': workspace_mb, 'level': level, 'version_compatible': version_compatible,
@@ -79,8 +81,7 @@ def command(
     results = {
         model: build_one(path, options) for model, path in wanted_models(name, precision).items()
     }
-    if json_path is not None:
-        json_path.write_text(json.dumps(results, indent=1) + '\n')
+    write_json(json_path, results)
 
 
 def wanted_models(name: str, precision: str) -> dict[str, Path]:
@@ -104,12 +105,9 @@ def build_one(path: Path, options: Options) -> dict[str, Any]:
     build = BackgroundBuild(request, niceness=0)
     label = f'{path.stem} {precision}'
     try:
-        with click.progressbar(length=BAR_STEPS, label=label,
-                               item_show_func=lambda phase: phase) as bar:
-            def show(build: BackgroundBuild) -> None:
-                bar.update(int(build.fraction * BAR_STEPS) - bar.pos, build.phase[:30])
-
-            error = build.wait(show)
+        with Progress() as bar:
+            error = build.wait(lambda build: bar(
+                label, int(build.fraction * BAR_STEPS), BAR_STEPS, build.phase[:30]))
     finally:
         build.stop()
     if error:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from perception_nodes.types import ConfigError
+from perception_nodes.errors import ConfigError
 
 __all__ = ['data_option', 'require_data']
 

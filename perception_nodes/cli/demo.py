@@ -3,23 +3,22 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import webbrowser
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+
+from perception_nodes.cli.option_types import SEED, FiniteFloat, count
+from perception_nodes.cli.progress import Progress
 
 if TYPE_CHECKING:
     from perception_nodes.bags.cameras import StereoTopics
 
 __all__ = ['command']
-
-Progress = Callable[[int, int], None]
-
 
 @click.command('demo', short_help='Run the six nodes live on a rendered drive.')
 @click.option(
@@ -31,12 +30,12 @@ Progress = Callable[[int, int], None]
     help='Play this stereo rosbag2 instead of rendering a drive.',
 )
 @click.option(
-    '--frames', type=click.IntRange(2), default=40, show_default=True,
+    '--frames', type=count(2, 10_000), default=40, show_default=True,
     help='Stereo pairs of the rendered drive, at 10 Hz.',
 )
-@click.option('--seed', default=11, show_default=True, help='Which street is rendered.')
+@click.option('--seed', type=SEED, default=11, show_default=True, help='Which street is rendered.')
 @click.option(
-    '--rate', type=click.FloatRange(0, min_open=True), default=0.25, show_default=True,
+    '--rate', type=FiniteFloat(0, 1e3, min_open=True), default=0.25, show_default=True,
     help='Speed of playing; 1 is the speed of the recording. Nodes that are slower than the '
     'camera leave frames out.',
 )
@@ -57,8 +56,10 @@ def command(
     require_ros()
     with whole_folder(out, overwrite=overwrite) as folder:
         if bag is None:
-            with _bar('1/4 rendering a drive') as progress:
-                bag = rendered_drive(folder / 'drive', frames, seed, progress)
+            with Progress() as progress:
+                bag = rendered_drive(
+                    folder / 'drive', frames, seed, partial(progress, '1/4 rendering a drive')
+                )
         else:
             click.echo(f'1/4 taking {bag}', err=True)
         cameras = _live(bag, folder, rate)
@@ -76,14 +77,17 @@ def _live(bag: Path, folder: Path, rate: float) -> StereoTopics:
     from perception_nodes.cli.demo_drive import live_nodes, play_and_record
 
     click.echo('2/4 starting six nodes', err=True)
-    with live_nodes(bag, folder / 'logs') as cameras, _bar('3/4 playing to them') as progress:
-        play_and_record(bag, folder / 'outputs', cameras, rate, progress)
+    with live_nodes(bag, folder / 'logs') as cameras, Progress() as progress:
+        play_and_record(
+            bag, folder / 'outputs', cameras, rate, partial(progress, '3/4 playing to them')
+        )
     return cameras
 
 
 def _report(bag: Path, folder: Path, cameras: StereoTopics) -> list[str]:
     """Write metrics.json and report.html; lines for the screen."""
     from perception_nodes.bags.reader import open_bag
+    from perception_nodes.documents import to_json
     from perception_nodes.evaluation.recordings import (
         SampledFrames,
         images_at,
@@ -107,7 +111,7 @@ def _report(bag: Path, folder: Path, cameras: StereoTopics) -> list[str]:
         truths=truth_at(bag, stamps, scores.tasks), notes=_left_out(scores.summary, total),
     ))
     figures = {'messages': scores.messages, 'metrics': scores.metrics}
-    write_atomically(folder / 'metrics.json', json.dumps(figures, indent=1).encode())
+    write_atomically(folder / 'metrics.json', to_json(figures, indent=1).encode())
     lines = [f'  {topic:44}{count:>7}' for topic, count in sorted(scores.messages.items())]
     return lines + [f'  {label:44}{figure:>7}' for figure, label in headline_figures(scores)]
 
@@ -126,21 +130,3 @@ def _left_out(summary: Mapping[str, Mapping[str, float]], total: int) -> list[st
         f'This machine was not quick enough for all {total} frames: {", ".join(fewer)} were '
         'answered, always the newest. Play slower with --rate, or on a quiet machine.'
     ]
-
-
-@contextmanager
-def _bar(label: str) -> Iterator[Progress]:
-    """Show a progress bar on stderr; it takes (done, total)."""
-    bars: list[Any] = []
-
-    def progress(done: int, total: int) -> None:
-        if not bars:
-            bars.append(click.progressbar(length=total, label=label, file=sys.stderr))
-            bars[0].__enter__()
-        bars[0].update(done - bars[0].pos)
-
-    try:
-        yield progress
-    finally:
-        for bar in bars:
-            bar.__exit__(None, None, None)

@@ -2,16 +2,18 @@
 """``perception doctor``: what is installed, what is missing, and what that costs."""
 
 import dataclasses
-import json
 
 import click
 
 from perception_nodes.cli.doctor_checks import BROKEN, MISSING, OK, all_checks
+from perception_nodes.documents import to_json
 
 MARK = {OK: 'ok     ', MISSING: 'missing', BROKEN: 'BROKEN '}
 
 
-@click.command('doctor')
+@click.command(
+    'doctor', short_help='Say what is installed, what is missing, and what that costs.'
+)
 @click.option('--json', 'as_json', is_flag=True, help='Print the findings as JSON.')
 def command(as_json: bool) -> None:
     """Look at Python, ROS, middleware, GPU, backends and models.
@@ -23,7 +25,7 @@ def command(as_json: bool) -> None:
     healthy = all(check.status != BROKEN for check in checks)
     if as_json:
         findings = [dataclasses.asdict(check) for check in checks]
-        click.echo(json.dumps({'healthy': healthy, 'checks': findings}, indent=1))
+        click.echo(to_json({'healthy': healthy, 'checks': findings}, indent=1))
     else:
         group, width = '', max(len(check.name) for check in checks)
         for check in checks:

@@ -25,7 +25,7 @@ FOLDER = click.option('--dir', 'folder', type=click.Path(file_okay=False, path_t
                       help='Folder of engines [the one that nodes look in].')
 
 
-@click.group('engines')
+@click.group('engines', short_help='Show or clean the engines that were built.')
 def command() -> None:
     """Show or clean the engines that were built."""
 

@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """perception evaluate: evaluate a task on a data set or a bag with ground truth."""
 
-import json
-import os
-import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from perception_nodes.cli.json_file import require_writable, write_json
+from perception_nodes.cli.option_types import THREADS
 from perception_nodes.cli.parameters import parameter_option
-from perception_nodes.files import write_atomically
+from perception_nodes.cli.progress import Progress
+from perception_nodes.errors import ConfigError
 from perception_nodes.inference import BACKENDS, PRECISIONS
-from perception_nodes.types import PerceptionError
 
 if TYPE_CHECKING:
     from perception_nodes.evaluation.evaluate import Evaluation
@@ -58,7 +56,7 @@ class _Command(click.Command):
     '--precision', type=click.Choice(PRECISIONS), default='fp16', show_default=True,
     help='Of TensorRT; ONNX Runtime and OpenVINO use fp32.',
 )
-@click.option('--threads', type=click.IntRange(0), default=0, show_default=True,
+@click.option('--threads', type=THREADS, default=0, show_default=True,
               help='Of the CPU backends; 0 = as many as there are cores.')
 @parameter_option('the task (those of its node, see config/)')
 @click.option('--baselines', '--peers', 'baselines', is_flag=True,
@@ -96,48 +94,23 @@ def command(
     from perception_nodes.metrics.alignment import Alignment
 
     if task != 'visual_odometry' and (trajectories or align_first or align != 'se3'):
-        raise PerceptionError(f'{task} has no trajectory to align or to write')
-    for path in (json_path, report_path, trajectories and trajectories / 'any'):
-        if path is not None:
-            _require_writable(path)
-    with ExitStack() as stack:
+        raise ConfigError(f'{task} has no trajectory to align or to write')
+    require_writable(json_path, report_path, trajectories and trajectories / 'any')
+    with Progress() as progress:
         evaluation = evaluate(
             task, dataset, root, split=split, model=model, backend=backend, precision=precision,
             threads=threads, parameters=parameters, protocol=protocol,
             baselines=baselines_of(task) if baselines else (),
             alignment=Alignment(align, align_first) if task == 'visual_odometry' else None,
-            details=bool(report_path), progress=_Bars(stack),
+            details=bool(report_path), progress=progress,
         )
-    if json_path is not None:
-        text = json.dumps(evaluation.result(), indent=2)
-        write_atomically(json_path, (text + '\n').encode())
+    write_json(json_path, evaluation.result())
     if trajectories is not None:
         methods = (evaluation.ours, *evaluation.baselines)
         write_trajectories(trajectories, {method.name: method.metric for method in methods})
     if report_path is not None:
         write_report(report_path, evaluation_report(evaluation))
     click.echo(_screen(evaluation))
-
-
-def _require_writable(path: Path) -> None:
-    """Find out before the work, not after it, that the result could not be written."""
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise PerceptionError(f'cannot write {path}: {folder} is not a folder that can be written')
-
-
-class _Bars:
-    """One progress bar a method, on stderr."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self._bars: dict[str, Any] = {}
-
-    def __call__(self, method: str, done: int, total: int) -> None:
-        if method not in self._bars:
-            bar = click.progressbar(length=total, label=f'{method:>16}', file=sys.stderr)
-            self._bars[method] = self._stack.enter_context(bar)
-        self._bars[method].update(done - self._bars[method].pos)
 
 
 def _screen(evaluation: 'Evaluation') -> str:

@@ -2,12 +2,12 @@
 """``perception models``: what is here, whether it is whole, and what it reached."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from perception_nodes.documents import to_json
 from perception_nodes.inference.model_card import ModelCard, TensorSpec, check_model
 from perception_nodes.inference.models import list_models, model_folders, model_path
 from perception_nodes.types import PerceptionError
@@ -33,7 +33,7 @@ def command(names: tuple[str, ...], as_json: bool) -> None:
         except PerceptionError as error:
             broken.append(str(error))
     if as_json:
-        click.echo(json.dumps({name: _entry(card, paths[name]) for name, card in cards.items()},
+        click.echo(to_json({name: _entry(card, paths[name]) for name, card in cards.items()},
                               indent=1))
     else:
         for name, card in cards.items():
@@ -71,7 +71,7 @@ def _page(card: ModelCard, path: Path) -> str:
         lines.append(f'  classes      {", ".join(card.classes)}')
     for title in ('training', 'results', 'calibration'):
         for key, value in dict(getattr(card, title)).items():
-            lines.append(f'  {title:<12} {key}: {json.dumps(value)}')
+            lines.append(f'  {title:<12} {key}: {to_json(value)}')
     return '\n'.join(lines)
 
 

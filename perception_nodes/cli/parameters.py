@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from perception_nodes.types import PerceptionError
+from perception_nodes.errors import PerceptionError
 
 __all__ = ['parameter_option']
 

@@ -2,13 +2,14 @@
 """perception replay: a recorded drive through every task, nothing dropped."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from perception_nodes.cli.option_types import THREADS, FiniteFloat, count
 from perception_nodes.cli.parameters import parameter_option
+from perception_nodes.cli.progress import Progress
 from perception_nodes.inference import BACKENDS, PRECISIONS
 
 __all__ = ['command']
@@ -34,10 +35,10 @@ TASKS = (
 @click.option('--right-topic', default='', help='Right images; name both or neither.')
 @click.option('--image-topic', default='', help='Images of one camera: tasks of one camera only.')
 @click.option(
-    '--tolerance-ms', type=click.FloatRange(0.0), default=5.0, show_default=True,
+    '--tolerance-ms', type=FiniteFloat(0.0, 1e6), default=5.0, show_default=True,
     help='How far the stamps of a left and a right image may be apart, milliseconds.',
 )
-@click.option('--max-frames', type=click.IntRange(0), default=0, help='0 = all.')
+@click.option('--max-frames', type=count(), default=0, help='0 = all.')
 @click.option(
     '--models', type=click.Path(exists=True, file_okay=False, path_type=Path),
     help='Folder of the models.  [default: the installed ones]',
@@ -51,7 +52,7 @@ TASKS = (
     help='Of TensorRT; ONNX Runtime and OpenVINO use fp32.',
 )
 @click.option(
-    '--threads', type=click.IntRange(0), default=0, show_default=True,
+    '--threads', type=THREADS, default=0, show_default=True,
     help='Of the CPU backends; 0 = as many as there are cores.',
 )
 @parameter_option('perception_node (segmentation.flip, see config/perception_node.yaml)')
@@ -90,43 +91,19 @@ def command(
         max_frames=max_frames, tolerance_ms=tolerance_ms, on_demand=on_demand,
         compression=compression, sample_frames=sample_frames, overwrite=overwrite,
     )
-    with _Bar() as bar:
+    with Progress() as bar:
         result = replay_to_folder(
             bag, out, settings, progress=bar, note=lambda line: click.echo(line, err=True)
         )
     click.echo(_screen(out, result))
 
 
-class _Bar:
-    """A progress bar a stage on stderr; it begins with the first frame."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._stage = ''
-
-    def __enter__(self) -> '_Bar':
-        return self
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        if stage != self._stage:
-            self.__exit__(None, None, None)
-            self._stage = stage
-            self._bar = click.progressbar(length=total, label=stage, file=sys.stderr)
-            self._bar.__enter__()
-        self._bar.update(done - self._bar.pos)
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(*error)
-            self._bar = None
-
-
 def _screen(out: Path, result: Any) -> str:
     """Say what was written and the main figures."""
     metrics = result.metrics
     lines = [f'{metrics["frames"]} frames of {metrics["bag"]} -> {out}']
-    for topic, count in metrics['outputs'].items():
-        lines.append(f'  {topic:44}{count:>7}')
+    for topic, messages in metrics['outputs'].items():
+        lines.append(f'  {topic:44}{messages:>7}')
     lines += [f'  {label:44}{figure:>7}' for figure, label in result.headline]
     for task, times in result.timings['milliseconds'].items():
         lines.append(f'  {task + ", ms a frame (p50, p99)":44}{times["p50"]:>7.1f}'

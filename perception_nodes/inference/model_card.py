@@ -269,8 +269,14 @@ def write_model(graph: bytes, card: ModelCard, path: str | Path) -> ModelCard:
 
 
 def check_model(onnx_path: str | Path) -> ModelCard:
-    """Find the card of an ONNX file and check that the file is the one it describes."""
-    return load_model(onnx_path)[0]
+    """Find the card of an ONNX file and check that the file is the one it describes.
+
+    Raises
+    ------
+    ModelError
+        As :meth:`load_model`, but for the graph, which is not looked at.
+    """
+    return _read(Path(onnx_path))[0]
 
 
 def load_model(onnx_path: str | Path) -> tuple[ModelCard, bytes]:
@@ -282,18 +288,20 @@ def load_model(onnx_path: str | Path) -> tuple[ModelCard, bytes]:
         If the file is missing or unreadable, neither it nor NAME.json holds a card of just these
         bytes, or the graph holds what must not reach a backend (see onnx_file).
     """
-    path = Path(onnx_path)
+    card, content = _read(Path(onnx_path))
+    try:
+        check_graph(content)
+    except PerceptionError as error:
+        raise ModelError(f'model file {onnx_path}: {error}') from None
+    return card, content
+
+
+def _read(path: Path) -> tuple[ModelCard, bytes]:
     try:
         content = read_file(path, 'model file')
-        digest = hashlib.sha256(content).hexdigest()
-        card = _card_of(path, content, digest)
-        check_graph(content)
-    except ModelError:
-        raise
     except PerceptionError as error:
-        told = str(error)
-        raise ModelError(told if str(path) in told else f'model file {path}: {told}') from None
-    return card, content
+        raise ModelError(str(error)) from None
+    return _card_of(path, content, hashlib.sha256(content).hexdigest()), content
 
 
 def _card_of(path: Path, content: bytes, digest: str) -> ModelCard:

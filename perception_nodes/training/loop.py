@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one training loop: any recipe, CPU or GPU, stoppable and resumable at every step."""
 
-import contextlib
 import copy
-import json
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from perception_nodes import signals
+from perception_nodes.documents import to_json
 from perception_nodes.networks import NETWORKS
 from perception_nodes.training.checkpoint import (
     FILE_NAME,
@@ -40,7 +39,7 @@ def train(
 ) -> dict[str, float]:
     """Train until the recipe's budget is spent; the result is the checkpoint in ``out``.
 
-    The checkpoint is written every 45 s, when interrupted (Ctrl-C, SIGTERM) and at the end.
+    The checkpoint is written every 45 s, when a signal asks to end, and at the end.
 
     Parameters
     ----------
@@ -113,7 +112,7 @@ class _Run:
         evaluation_due = self.state.seconds + FIRST_EVALUATION_SECONDS
         logged_step = self.state.step
         shown: dict[str, float] = {}
-        with interruptible() as interrupted:
+        with signals.deferred() as interrupted:
             while (share := self._share()) < 1.0:
                 logged = self._step(share)
                 self.state = replace(
@@ -181,7 +180,7 @@ class _Run:
     def _log(self, path: Path, values: dict[str, float]) -> None:
         entry = {'step': self.state.step, 'minutes': self.state.seconds / 60} | values
         with path.open('a') as file:
-            file.write(json.dumps({k: round(v, 6) for k, v in entry.items()}) + '\n')
+            file.write(to_json({k: round(v, 6) for k, v in entry.items()}) + '\n')
 
 
 def computes_bf16(device: str) -> bool:
@@ -228,18 +227,3 @@ def to_device(batch: Batch, device: str) -> Batch:
         if value.ndim == 4 and value.is_floating_point() else value.to(device)
         for key, value in batch.items()
     }
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn Ctrl-C and SIGTERM into a flag that the loop looks at between two steps."""
-    flags: list[int] = []
-    before = {
-        number: signal.signal(number, lambda received, _: flags.append(received))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield lambda: bool(flags)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

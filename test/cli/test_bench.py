@@ -77,6 +77,9 @@ def test_all_tasks_are_scored_on_their_usual_data(shared: Path, tmp_path: Path) 
 @pytest.mark.parametrize('task', PIPELINES)
 def test_every_task_has_usual_data_and_a_headline(task: str) -> None:
     judge = usual_judge(task, Path('data'))
+    if judge is None:
+        assert task == 'visual_odometry', 'a bag is no data set'
+        return
     assert judge.dataset in SOURCES[task]
 
 

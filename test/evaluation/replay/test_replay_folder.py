@@ -13,7 +13,7 @@ from perception_nodes.bags.cameras import CameraTopics, find_cameras
 from perception_nodes.bags.factory import BagFactory
 from perception_nodes.bags.reader import open_bag
 from perception_nodes.bags.writer import BagWriter
-from perception_nodes.cli import main as cli
+from perception_nodes.cli import commands
 from perception_nodes.evaluation.replay import ReplaySettings, replay_to_folder
 from perception_nodes.evaluation.replay.tasks import choose_tasks
 from perception_nodes.messages.image import image_message
@@ -24,15 +24,13 @@ ODOMETRY = ReplaySettings(tasks=('visual_odometry',))
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+def command(capsys: pytest.CaptureFixture[str]) -> Any:
     """Run `perception replay ...`; give exit status, what was printed, and what was complained."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr('sys.argv', ['perception', 'replay', *arguments])
-        with pytest.raises(SystemExit) as done:
-            cli.main()
+        status = commands.run(['replay', *arguments])
         printed = capsys.readouterr()
-        return int(done.value.code or 0), printed.out, printed.err
+        return status, printed.out, printed.err
 
     return run
 

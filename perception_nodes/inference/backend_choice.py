@@ -23,6 +23,7 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from perception_nodes.inference.backends import BACKENDS, PRECISIONS
 from perception_nodes.inference.model_card import check_model
 from perception_nodes.inference.models import model_path
 from perception_nodes.inference.onnx_runner import OnnxRunner
@@ -33,12 +34,6 @@ from perception_nodes.inference.tensorrt.engine_builder import EnginePlan, Engin
 from perception_nodes.inference.tensorrt.gpu import probe
 from perception_nodes.inference.tensorrt.library import load_tensorrt
 from perception_nodes.types import PerceptionError
-
-BACKENDS = (
-    'auto', 'onnxruntime', 'onnxruntime_cuda', 'onnxruntime_tensorrt', 'tensorrt', 'tensorrt_rtx',
-    'openvino',
-)
-PRECISIONS = ('fp32', 'fp16', 'int8')
 
 
 def open_runner(

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results as JSON: whether they could be written is found out before the work."""
+
+import os
+from pathlib import Path
+
+from perception_nodes.documents import to_json
+from perception_nodes.errors import ConfigError
+from perception_nodes.files import check_replaceable, write_atomically
+
+__all__ = ['require_writable', 'write_json']
+
+
+def require_writable(*paths: Path | None) -> None:
+    """Raise ConfigError if one of the files (None: not wanted) could not be written."""
+    for path in paths:
+        if path is None:
+            continue
+        check_replaceable(path)
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise ConfigError(f'cannot write {path}: {folder} is not a folder that can be written')
+
+
+def write_json(path: Path | None, value: object) -> None:
+    """Write a file that was asked for, all or nothing; what is not finite becomes null."""
+    if path is not None:
+        write_atomically(path, (to_json(value, indent=2) + '\n').encode())

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What went wrong, by what it was; a misuse of arrays in code is a ValueError instead."""
+
+
+class PerceptionError(Exception):
+    """A mistake in what the user gave, told in one line that says what is wrong and what to do."""
+
+
+class ConfigError(PerceptionError):
+    """A parameter or an option that cannot be."""
+
+
+class ModelError(PerceptionError):
+    """A model file, its card or an engine that cannot be used."""
+
+
+class MapError(PerceptionError):
+    """A map of places that cannot be read or written."""
+
+
+class BagError(PerceptionError):
+    """A recording that cannot be read or written."""
+
+
+class DataError(PerceptionError):
+    """A file of a data set that is missing, broken or of another layout."""
+
+
+class CheckpointError(PerceptionError):
+    """A training on disk that cannot be read or written."""

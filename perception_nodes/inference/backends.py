@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names of the backends and precisions; what they are is told in ``backend_choice``."""
+
+__all__ = ['BACKENDS', 'PRECISIONS']
+
+BACKENDS = (
+    'auto', 'onnxruntime', 'onnxruntime_cuda', 'onnxruntime_tensorrt', 'tensorrt', 'tensorrt_rtx',
+    'openvino',
+)
+PRECISIONS = ('fp32', 'fp16', 'int8')
