@@ -5,6 +5,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
@@ -150,8 +151,9 @@ def profile_check() -> Check:
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError) as error:
         return Check('middleware', 'fastdds profile', MISSING, f'{path} unreadable: {error}', cost)
-    sizes = [int(element.text) for element in root.iter()
-             if element.tag.endswith('segment_size') and (element.text or '').strip().isdigit()]
+    texts = [(element.text or '').strip() for element in root.iter()
+             if element.tag.endswith('segment_size')]
+    sizes = [int(text) for text in texts if re.fullmatch('[0-9]{1,15}', text)]
     if max(sizes, default=0) < SEGMENT_BYTES:
         return Check('middleware', 'fastdds profile', MISSING,
                      f'{path} has no segment_size of {SEGMENT_BYTES} bytes or more', cost)

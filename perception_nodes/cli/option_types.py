@@ -3,6 +3,7 @@
 
 import math
 import re
+from typing import Any
 
 import click
 
@@ -23,7 +24,7 @@ class FiniteFloat(click.FloatRange):
     """A number in a range; neither NaN, which is in every range, nor infinite."""
 
     def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Turn the text into a number."""
         number = float(super().convert(value, param, ctx))
@@ -32,7 +33,7 @@ class FiniteFloat(click.FloatRange):
         return number
 
 
-class ImageSize(click.ParamType):
+class ImageSize(click.ParamType):  # type: ignore[type-arg]
     """Width and height in pixels, written 640x480."""
 
     name = 'WxH'
