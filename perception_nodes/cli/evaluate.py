@@ -2,7 +2,7 @@
 """perception evaluate: evaluate a task on a data set or a bag with ground truth."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
