@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What crosses from one room to another: frozen dataclasses over numpy arrays, nothing else.
+"""What crosses from one layer to another: frozen dataclasses over numpy arrays, nothing else.
 
 Conventions, everywhere in the package
 --------------------------------------
@@ -13,6 +13,7 @@ Frames: optical frames are x right, y down, z forward; base_link is x forward, y
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ from perception_nodes.errors import (
     PerceptionError as PerceptionError,
 )
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 FloatArray = NDArray[np.floating]
 
 UNLABELLED = 255
@@ -338,9 +339,17 @@ class PlaceMatch:
 
 @dataclass(frozen=True)
 class PlaceMatches:
-    """What place recognition says of one image, best candidate first."""
+    """The candidate places of one image, best first.
+
+    Attributes
+    ----------
+    matches : candidates. added_place_id : of this image's new place, None if it made none.
+    map_frame : frame of the places; base_frame: the vehicle's.
+    """
 
     stamp_ns: int
     frame_id: str
     matches: tuple[PlaceMatch, ...]
     added_place_id: int | None = None
+    map_frame: str = 'map'
+    base_frame: str = 'base_link'

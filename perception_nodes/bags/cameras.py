@@ -6,14 +6,14 @@ A pair is two calibrated cameras of one size whose names differ in left and righ
 one says in P[3] that it is the right one. A camera that is at fault does no harm to the others.
 """
 
-import re
 from dataclasses import dataclass, replace
 
 from perception_nodes.bags.reader import BagMessage, BagReader
 from perception_nodes.bags.storage_file import shown
 from perception_nodes.messages.camera import camera_from_info
 from perception_nodes.messages.image import image_size
-from perception_nodes.messages.topics import CAMERA_INFO, IMAGE, TOPICS, node_name
+from perception_nodes.messages.topics import CAMERA_INFO, IMAGE, full_name
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import Camera, PerceptionError
 
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
@@ -24,7 +24,7 @@ _PREFERRED = (
     'image_rect_color', 'image_rect', 'image_color', 'image', 'image_raw', 'image_mono',
 )
 _MEASUREMENTS = ('32FC1', '32FC2', '32FC3', '16UC1', '64FC1', '32SC1')
-_NOT_CAMERAS = re.compile('|'.join(['^/ground_truth/', *(f'/{node_name(t)}/' for t in TOPICS)]))
+_GROUND_TRUTH = '/ground_truth/'
 _LEFT_RIGHT = (('left', 'right'), ('infra1', 'infra2'), ('cam0', 'cam1'), ('image_0', 'image_1'))
 
 
@@ -146,7 +146,7 @@ def _preference(topic: str) -> tuple[int, int, str]:
 
 def _is_image(bag: BagReader, topic: str) -> bool:
     """Whether the topic holds what a camera sees, and not depth or a result of perception."""
-    if _NOT_CAMERAS.search(topic):
+    if topic.startswith(_GROUND_TRUTH) or any(full_name(task, '') in topic for task in TASKS):
         return False
     first = bag.first(topic)
     if first is None:

@@ -9,21 +9,19 @@ the same bytes.
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from perception_nodes.bags.factory import BagFactory, typestore
 from perception_nodes.bags.frames import BagFrames
 from perception_nodes.bags.writer import BagWriter
-from perception_nodes.messages.encode import ENCODERS, Context, latched_messages
-from perception_nodes.messages.topics import TOPICS, full_name
-from perception_nodes.messages.trajectory import Trajectory
-from perception_nodes.pipelines.perception import Perception, Results, StereoFrame
-from perception_nodes.types import Image
-
-PATH_CAPACITY = 1_000_000
+from perception_nodes.messages.topics import full_name
+from perception_nodes.pipelines.perception import Perception, Results
+from perception_nodes.pipelines.pipeline import Pipeline
+from perception_nodes.pipelines.publish import ResultPublisher
+from perception_nodes.pipelines.tasks import TASKS
 
 Progress = Callable[[int], None]
 
@@ -47,12 +45,11 @@ class Replayed:
     messages: Counter[str] = field(default_factory=Counter)
     digests: dict[str, str] = field(default_factory=dict)
     milliseconds: dict[str, list[float]] = field(default_factory=dict)
-    infos: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    infos: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def replay(
-    frames: BagFrames, perception: Perception, writer: BagWriter, *,
-    info_of: Callable[[Any], Mapping[str, Any]] = lambda _pipeline: {}, on_demand: bool = False,
+    frames: BagFrames, perception: Perception, writer: BagWriter, *, on_demand: bool = False,
     max_frames: int | None = None, progress: Progress = lambda _: None,
     observe: Callable[[Results], None] = lambda _: None,
 ) -> Replayed:
@@ -63,8 +60,6 @@ def replay(
     frames : of an open bag.
     perception : the tasks to run.
     writer : an open bag; closing it is the caller's.
-    info_of : gives what ``model_info`` says of a pipeline, model card and backend; asked after
-        the first frame, when it is settled what runs the models.
     on_demand : also write the topics that nodes make only for a listener (overlay, points,
         colours); the path is written once, at the end.
     max_frames : stop after so many; None = all.
@@ -77,116 +72,84 @@ def replay(
         If a message is malformed, a pipeline refuses a frame, or the disk is full.
     """
     done = Replayed()
-    timed = _timed(perception, done.milliseconds)
-    output = _Output(writer, perception.tasks, on_demand, done)
+    timed = Perception({
+        task: _Timed(perception.pipelines[task], done.milliseconds.setdefault(task, []))
+        for task in perception.tasks
+    })
+    bag = _Bag(writer, perception.tasks, on_demand)
+    publisher = ResultPublisher(perception, BagFactory(), bag)
     for frame in islice(iter(frames), max_frames):
         start_ns = time.perf_counter_ns()
         results = timed(frame)
         done.milliseconds.setdefault('frame', []).append(_since_ms(start_ns))
-        if not done.infos:
-            done.infos = {task: info_of(getattr(perception, task)) for task in perception.tasks}
+        if not done.frames:  # now it is settled what runs the models
+            done.infos = publisher.publish_latched(frame.image.stamp_ns)
         observe(results)
-        output.write(results, frame.left if isinstance(frame, StereoFrame) else frame.image)
+        publisher.publish(results, frame.image, bag.wanted)
         done.frames += 1
         progress(done.frames)
-    output.finish()
+    done.digests, done.messages = bag.finish(), bag.messages
     done.unpaired = (frames.pairer.unpaired[0], frames.pairer.unpaired[1])
     return done
 
 
-class _Output:
-    """Writes the results of each frame as the nodes' topics, and counts them."""
+class _Bag:
+    """A Sink that writes the tasks' topics into a bag, and counts them."""
 
-    def __init__(
-        self, writer: BagWriter, tasks: tuple[str, ...], on_demand: bool, done: Replayed
-    ) -> None:
-        self._writer, self._done = writer, done
-        self._factory = BagFactory()
-        self._store = typestore()
+    def __init__(self, writer: BagWriter, tasks: Iterable[str], on_demand: bool) -> None:
+        self._writer, self._store = writer, typestore()
         self._hashes: dict[str, Any] = {}
-        self._trajectory = Trajectory(self._factory, PATH_CAPACITY)
-        self._last_odometry: Any = None
-        self._wanted = {
-            task: {t.name for t in TOPICS[task] if on_demand or not t.on_demand} - {'path'}
+        self._last: dict[str, tuple[Any, int]] = {}
+        self.messages: Counter[str] = Counter()
+        self._topics = {
+            task: {topic.name: topic for topic in TASKS[task].topics
+                   if on_demand or not topic.on_demand}
             for task in tasks
         }
-        self._on_demand = on_demand
-        self._latched_written = False
-        for task in tasks:
-            for topic in TOPICS[task]:
-                if topic.name in self._wanted[task] or (on_demand and topic.name == 'path'):
-                    self._announce(full_name(task, topic.name), topic.type, topic.latched)
+        self.wanted = {task: set(topics) for task, topics in self._topics.items()}
+        for task, topics in self._topics.items():
+            for topic in topics.values():
+                name = full_name(task, topic.name)
+                writer.add_topic(name, topic.type, latched=topic.latched)
+                self.messages[name] = 0
+                self._hashes[name] = hashlib.sha256()
 
-    def write(self, results: Results, image: Image) -> None:
-        """Write what the tasks said of one image."""
-        if not self._latched_written:
-            self._write_latched(image)
-        for task, wanted in self._wanted.items():
-            result = getattr(results, task)
-            if result is None:
-                continue
-            palette = tuple(self._done.infos.get(task, {}).get('palette', ()))
-            messages = ENCODERS[task](result, self._factory, wanted, Context(image, palette))
-            for name, message in messages.items():
-                self._put(full_name(task, name), image.stamp_ns, message)
-            if task == 'visual_odometry':
-                self._trajectory.append(result)
-                self._last_odometry = result
+    def put(self, task: str, topic: str, message: Any, stamp_ns: int) -> None:
+        """Write a message; of a cumulative topic the last one, at the end."""
+        if self._topics[task][topic].cumulative:
+            self._last[full_name(task, topic)] = (message, stamp_ns)
+        else:
+            self._write(full_name(task, topic), message, stamp_ns)
 
-    def finish(self) -> None:
-        """Write the path, and say how often each topic was written and what it held."""
-        last = self._last_odometry
-        if last is not None and self._on_demand:
-            path = self._trajectory.message(last.stamp_ns, last.frame_id)
-            self._put(full_name('visual_odometry', 'path'), last.stamp_ns, path)
-        self._done.digests = {
-            topic: digest.hexdigest() for topic, digest in sorted(self._hashes.items())
-        }
+    def finish(self) -> dict[str, str]:
+        """Write what was kept for the end; return the digest of every topic."""
+        for topic, (message, stamp_ns) in self._last.items():
+            self._write(topic, message, stamp_ns)
+        return {topic: digest.hexdigest() for topic, digest in sorted(self._hashes.items())}
 
-    def _write_latched(self, image: Image) -> None:
-        for task in self._wanted:
-            latched = latched_messages(
-                task, self._done.infos.get(task, {}), self._factory, image.stamp_ns, image.frame_id
-            )
-            for name, message in latched.items():
-                self._put(full_name(task, name), image.stamp_ns, message)
-        self._latched_written = True
-
-    def _announce(self, topic: str, kind: str, latched: bool) -> None:
-        self._writer.add_topic(topic, kind, latched=latched)
-        self._done.messages[topic] = 0
-        self._hashes[topic] = hashlib.sha256()
-
-    def _put(self, topic: str, stamp_ns: int, message: Any) -> None:
+    def _write(self, topic: str, message: Any, stamp_ns: int) -> None:
         data = self._store.serialize_cdr(message, message.__msgtype__)
         self._writer.write_raw(topic, message.__msgtype__, stamp_ns, data)
         self._hashes[topic].update(data)
-        self._done.messages[topic] += 1
+        self.messages[topic] += 1
 
 
 class _Timed:
     """A pipeline that notes how long each call took."""
 
-    def __init__(self, pipeline: Any, milliseconds: list[float]) -> None:
+    def __init__(self, pipeline: Pipeline, milliseconds: list[float]) -> None:
         self._pipeline, self._milliseconds = pipeline, milliseconds
+        self.config, self.runners = pipeline.config, pipeline.runners
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, **auxiliary: Any) -> Any:
         start_ns = time.perf_counter_ns()
-        result = self._pipeline(*inputs)
+        result = self._pipeline(*inputs, **auxiliary)
         self._milliseconds.append(_since_ms(start_ns))
         return result
 
     def reset(self, **options: Any) -> None:
         """Reset the pipeline."""
         self._pipeline.reset(**options)
-
-
-def _timed(perception: Perception, milliseconds: dict[str, list[float]]) -> Perception:
-    timed: dict[str, Any] = {
-        task: _Timed(getattr(perception, task), milliseconds.setdefault(task, []))
-        for task in perception.tasks
-    }
-    return replace(perception, **timed)
 
 
 def _since_ms(start_ns: int) -> float:

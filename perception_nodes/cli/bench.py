@@ -20,7 +20,7 @@ from perception_nodes.files import temporary_folder
 from perception_nodes.inference import BACKENDS, PRECISIONS
 from perception_nodes.inference.model_card import check_model
 from perception_nodes.inference.models import list_models, model_path
-from perception_nodes.pipelines.build import PIPELINES
+from perception_nodes.pipelines.tasks import TASKS, find_task
 from perception_nodes.simulation.layers import random_stereo_pair
 from perception_nodes.types import ConfigError, PerceptionError
 
@@ -89,11 +89,8 @@ def wanted_tasks(tasks: Sequence[str]) -> list[str]:
     """Task names; 'all' is every task whose model is here."""
     if 'all' in tasks:
         found = list_models()
-        return [task for task, kind in PIPELINES.items() if kind.model in found]
-    unknown = [task for task in tasks if task not in PIPELINES]
-    if unknown:
-        raise ConfigError(f'no task {", ".join(unknown)}; there are {", ".join(PIPELINES)}')
-    return list(tasks)
+        return [name for name, task in TASKS.items() if task.model in found]
+    return [find_task(task).name for task in tasks]
 
 
 def parse_backends(text: str) -> list[tuple[str, str]]:
@@ -118,7 +115,7 @@ def task_cases(
 
     A model with dropout masks is measured with eight rows as well.
     """
-    released = PIPELINES[task].model
+    released = TASKS[task].model
     path = model_path(released)
     reference = ('onnxruntime', 'fp32')
     for backend, precision in dict.fromkeys([reference, *backends]):

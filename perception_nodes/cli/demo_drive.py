@@ -13,7 +13,7 @@ from perception_nodes.bags.reader import open_bag
 from perception_nodes.bags.transforms import base_from_frame
 from perception_nodes.geometry.se3 import to_quaternion_xyzw
 from perception_nodes.messages.topics import node_name
-from perception_nodes.pipelines.perception import STEREO_TASKS, TASKS
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import PerceptionError
 
 START_S = 60.0
@@ -102,7 +102,7 @@ def play_and_record(
         cameras.left.image, cameras.left.info, cameras.right.image,
         cameras.right.info,
     )
-    listeners = {topic: len(STEREO_TASKS) for topic in topics[2:]}
+    listeners = {topic: sum(task.stereo for task in TASKS.values()) for topic in topics[2:]}
     listeners |= {topic: len(TASKS) for topic in topics[:1]}
     with Recorder(outputs, node_topics(TASKS)) as recorder:
         recorder.wait_for_publishers(START_S)
@@ -129,24 +129,20 @@ def _parameters(task: str, mount: list[float] | None) -> dict[str, Any]:
     parameters: dict[str, Any] = {'threads': 1}
     if task == 'segmentation':
         parameters['mc_samples'] = 4
-    if task == 'visual_odometry':
+    if TASKS[task].mounted:
         parameters['mount'] = 'parameter'
-    if task in ('visual_odometry', 'place_recognition') and mount is not None:
+    if TASKS[task].mounted and mount is not None:
         parameters['base_from_camera'] = mount
     return parameters
 
 
 def _remappings(task: str, cameras: StereoTopics) -> dict[str, str]:
-    """Wire a node to the cameras, and place recognition to odometry and depth."""
+    """Wire a node to the cameras and to the results that it takes."""
     left, right = cameras.left, cameras.right
-    if task in STEREO_TASKS:
-        return {
+    wires = {'image': left.image, 'camera_info': left.info}
+    if TASKS[task].stereo:
+        wires = {
             'left/image_rect': left.image, 'left/camera_info': left.info,
             'right/image_rect': right.image, 'right/camera_info': right.info,
         }
-    wires = {'image': left.image, 'camera_info': left.info}
-    if task == 'place_recognition':
-        wires['odometry'] = '/visual_odometry_node/odometry'
-        for topic in ('depth/image_rect', 'depth/stddev', 'depth/camera_info'):
-            wires[topic] = f'/stereo_depth_node/{topic}'
-    return wires
+    return {**wires, **TASKS[task].auxiliary_remappings('/')}

@@ -16,7 +16,7 @@ from perception_nodes.inference import models
 from perception_nodes.inference.model_card import check_model
 from perception_nodes.inference.tensorrt.engine_cache import engine_folder
 from perception_nodes.inference.tensorrt.gpu import Gpu, probe
-from perception_nodes.pipelines.build import PIPELINES
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.ros import image_delivery
 from perception_nodes.types import PerceptionError
 
@@ -223,10 +223,10 @@ def model_checks() -> Iterator[Check]:
         yield Check('models', 'models', BROKEN, 'none found',
                     f'set {models.VARIABLE} to the folder that holds them')
         return
-    for task, kind in PIPELINES.items():
-        if kind.model not in found:
-            yield Check('models', kind.model, MISSING, 'not found',
-                        f'{task} does not run with its defaults')
+    for task in TASKS.values():
+        if task.model and task.model not in found:
+            yield Check('models', task.model, MISSING, 'not found',
+                        f'{task.name} does not run with its defaults')
     for name, path in found.items():
         try:
             card = check_model(path)

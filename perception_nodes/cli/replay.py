@@ -11,13 +11,9 @@ from perception_nodes.cli.option_types import THREADS, FiniteFloat, count
 from perception_nodes.cli.parameters import parameter_option
 from perception_nodes.cli.progress import Progress
 from perception_nodes.inference import BACKENDS, PRECISIONS
+from perception_nodes.pipelines.tasks import TASKS
 
 __all__ = ['command']
-
-TASKS = (
-    'segmentation', 'stereo_depth', 'mono_depth', 'optical_flow', 'visual_odometry',
-    'place_recognition',
-)
 
 
 @click.command('replay', short_help='Run the pipelines on every frame of a bag.')

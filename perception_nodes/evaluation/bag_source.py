@@ -17,7 +17,8 @@ from perception_nodes.evaluation.bag_truth import (
     places_revisited,
 )
 from perception_nodes.evaluation.samples import NEIGHBOURS, Sample, Source
-from perception_nodes.pipelines.perception import STEREO_TASKS, StereoFrame
+from perception_nodes.pipelines.perception import StereoFrame
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import FloatArray, PerceptionError
 
 __all__ = ['BagSamples', 'bag_source', 'label_classes']
@@ -78,7 +79,7 @@ def label_classes(bag: BagReader) -> tuple[str, ...]:
 def _require(task: str, bag: BagReader, cameras: StereoTopics | CameraTopics) -> None:
     """Refuse a bag that cannot be a source of the task."""
     topic = TRUTH_TOPICS[task]
-    if task in STEREO_TASKS and not isinstance(cameras, StereoTopics):
+    if TASKS[task].stereo and not isinstance(cameras, StereoTopics):
         raise PerceptionError(f'{bag.path} has no stereo pair; {task} needs one')
     if topic not in bag.topics() or not bag.topics()[topic].count:
         raise PerceptionError(f'{bag.path}: no frame has {topic}, which {task} is scored against')

@@ -23,8 +23,9 @@ from perception_nodes.evaluation.samples import Source
 from perception_nodes.evaluation.scorers import SCORERS, Scorer
 from perception_nodes.evaluation.sources import open_source
 from perception_nodes.metrics.alignment import Alignment
-from perception_nodes.pipelines.build import NO_MODEL, PIPELINES, build_pipeline
+from perception_nodes.pipelines.build import NO_MODEL, build_pipeline
 from perception_nodes.pipelines.config_values import changed
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import PerceptionError
 
 __all__ = ['Evaluation', 'baselines_of', 'evaluate']
@@ -148,7 +149,7 @@ def evaluate(
     ]
     return Evaluation(
         task, dataset, Path(root), split or ('val' if dataset == 'camvid' else None),
-        str(model or PIPELINES[task].model), dict(parameters),
+        str(model or TASKS[task].model), dict(parameters),
         Protocol.of(task, protocol, tuple(inputs), config, alignment=alignment),
         methods[0], tuple(methods[1:]), scorer, source,
     )  # fmt: skip

@@ -65,7 +65,7 @@ def run_method(
         If no frame could be scored, or a pipeline refuses one.
     """
     timed, score = _Timed(pipeline), Score(scorer)
-    perception = Perception(**{task: timed, **inputs})
+    perception = Perception({task: timed, **inputs})
     _result(perception, task, source.first())
     perception.reset()
     scorer.begin(pipeline)
@@ -97,9 +97,9 @@ class _Timed:
         self._pipeline = pipeline
         self.last_ms = 0.0
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, **auxiliary: Any) -> Any:
         start_ns = time.perf_counter_ns()
-        result = self._pipeline(*inputs)
+        result = self._pipeline(*inputs, **auxiliary)
         self.last_ms = (time.perf_counter_ns() - start_ns) / 1e6
         return result
 
@@ -113,7 +113,7 @@ def _result(perception: Perception, task: str, sample: Sample) -> Any:
     if sample.before is not None:
         perception.reset()
         perception(_with_image(sample.frame, sample.before))
-    return getattr(perception(sample.frame), task)
+    return perception(sample.frame).get(task)
 
 
 def _with_image(frame: StereoFrame | MonoFrame, image: Any) -> MonoFrame:

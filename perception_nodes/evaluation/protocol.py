@@ -8,11 +8,11 @@ from typing import Any
 
 from perception_nodes.evaluation.samples import NEIGHBOURS
 from perception_nodes.metrics.alignment import Alignment
-from perception_nodes.pipelines.build import PIPELINES
 from perception_nodes.pipelines.config_values import to_parameter
 from perception_nodes.pipelines.mono_depth import MonoDepthConfig
 from perception_nodes.pipelines.optical_flow import OpticalFlowConfig
 from perception_nodes.pipelines.place_recognition import PlaceRecognitionConfig
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import FloatArray, PerceptionError
 
 __all__ = ['PROTOCOLS', 'Protocol', 'on_vehicle', 'protocol_config', 'protocol_inputs']
@@ -27,12 +27,6 @@ _BENCHMARK_CONFIGS: dict[str, Any] = {
     'place_recognition': PlaceRecognitionConfig(
         min_similarity=-1.0, recency_s=float(NEIGHBOURS), add_interval_s=0.0, add_similarity=1.0
     ),
-}
-# Whose results a task takes in perception_node and replay.
-_TAKES: dict[str, tuple[str, ...]] = {
-    'segmentation': ('optical_flow',),
-    'visual_odometry': ('segmentation', 'stereo_depth'),
-    'place_recognition': ('stereo_depth', 'visual_odometry'),
 }
 
 
@@ -71,7 +65,7 @@ class Protocol:
         predictions: str = 'results', alignment: Alignment | None = None,
     ) -> 'Protocol':
         """Describe how a task with this config is run."""
-        usual = PIPELINES[task].config()
+        usual = TASKS[task].config()
         changed = {
             entry.name: to_parameter(getattr(config, entry.name)) for entry in fields(usual)
             if entry.name != 'base_from_camera'
@@ -92,7 +86,7 @@ def protocol_config(task: str, name: str) -> Any:
     """
     if name not in PROTOCOLS:
         raise PerceptionError(f'no protocol {name!r}; there are {", ".join(PROTOCOLS)}')
-    usual = PIPELINES[task].config()
+    usual = TASKS[task].config()
     return _BENCHMARK_CONFIGS.get(task, usual) if name == 'benchmark' else usual
 
 
@@ -106,9 +100,9 @@ def protocol_inputs(task: str, name: str, running: tuple[str, ...] = ()) -> tupl
     if name == 'benchmark':
         return ()
     inputs: list[str] = []
-    for other in _TAKES.get(task, ()):
-        if not running or other in running:
-            inputs += [other, *protocol_inputs(other, name, running)]
+    for other in TASKS[task].takes:
+        if not running or other.task in running:
+            inputs += [other.task, *protocol_inputs(other.task, name, running)]
     return tuple(sorted(set(inputs)))
 
 

@@ -244,7 +244,7 @@ def _set_up(
         pipeline = build_pipeline(case.task, model=case.model or None, backend=case.backend,
                                   precision=case.precision, threads=case.threads)
         backend = case.backend
-    task = Perception(**{case.task: pipeline})
+    task = Perception({case.task: pipeline})
     forward = stereo_frames(frames)
     there_and_back = [*forward, *forward[-2:0:-1]]  # motion stays continuous
 

@@ -18,7 +18,23 @@ from perception_nodes.messages.factory import MessageFactory
 from perception_nodes.messages.image import decode_map, encode_image
 from perception_nodes.messages.points import depth_points_message
 from perception_nodes.messages.primitives import header, stamp_ns
+from perception_nodes.messages.topics import CAMERA_INFO, IMAGE, POINT_CLOUD, Topic
 from perception_nodes.types import Depth, FloatArray, PerceptionError
+
+_DEPTH = (
+    Topic('depth/image_rect', IMAGE, '32FC1, metres along the optical axis, NaN invalid'),
+    Topic('depth/stddev', IMAGE, '32FC1, one sigma of the depth, metres, NaN invalid'),
+    Topic('depth/camera_info', CAMERA_INFO, 'camera of exactly the depth image'),
+)
+_POINTS = Topic('points', POINT_CLOUD, 'x y z rgb sigma, metres', on_demand=True)
+STEREO_TOPICS = (
+    *_DEPTH,
+    Topic('disparity', 'stereo_msgs/msg/DisparityImage', '32FC1, pixels, NaN invalid'),
+    _POINTS,
+)
+MONO_TOPICS = (*_DEPTH, _POINTS)
+# Without these there is no result.
+REQUIRED = ('depth/image_rect', 'depth/camera_info')
 
 
 def depth_messages(
@@ -117,8 +133,9 @@ def _float_array(
     """Metres or pixels of a 32FC1 image; REP 118 lets 16UC1 hold millimetres, 0 invalid."""
     values = decode_map(message, name, ('32FC1', '16UC1'), shape)
     if message.encoding == '16UC1':
-        metres = values.astype(np.float32) / np.float32(1000.0)
-        return np.where(values == 0, np.float32(np.nan), metres)
+        metres: FloatArray = values.astype(np.float32) / np.float32(1000.0)
+        metres[values == 0] = np.nan
+        return metres
     return np.asarray(values, np.float32)
 
 

@@ -10,8 +10,16 @@ from perception_nodes.messages.context import Context
 from perception_nodes.messages.factory import MessageFactory
 from perception_nodes.messages.image import decode_map, encode_image, image_message
 from perception_nodes.messages.primitives import header, stamp_ns
+from perception_nodes.messages.topics import IMAGE, Topic
 from perception_nodes.types import Flow, Image
 from perception_nodes.visualization.colors import flow_color
+
+TOPICS = (
+    Topic('flow', IMAGE, '32FC2, pixels since the previous image, NaN invalid'),
+    Topic('flow/stddev', IMAGE, '32FC1, one sigma, pixels'),
+    Topic('flow/interval', 'sensor_msgs/msg/TimeReference', 'time_ref: the previous stamp'),
+    Topic('flow/color', IMAGE, 'rgb8, Middlebury colours', on_demand=True),
+)
 
 
 def flow_messages(

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Odometry as the topics of visual_odometry_node, and back."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from perception_nodes.geometry import se3
 from perception_nodes.messages.context import Context
 from perception_nodes.messages.factory import MessageFactory
 from perception_nodes.messages.primitives import (
@@ -15,17 +17,26 @@ from perception_nodes.messages.primitives import (
     transform_of_pose,
     twist_with_covariance,
 )
+from perception_nodes.messages.topics import ODOMETRY, Topic
 from perception_nodes.types import FloatArray, Odometry
 
 OK, WARN = 0, 1
 LOST_VARIANCE = 9999.0  # m^2, rad^2; rtabmap_ros calls it BAD_COVARIANCE
+# Odometry further from a stamp than this says nothing of it.
+MAX_GAP_NS = 200_000_000
+
+TOPICS = (
+    Topic('odometry', ODOMETRY, 'pose in odom, twist in base_link, covariances'),
+    Topic('status', 'diagnostic_msgs/msg/DiagnosticStatus', 'tracking or lost, and why'),
+    Topic('path', 'nav_msgs/msg/Path', 'poses so far, in odom', on_demand=True, cumulative=True),
+)
 
 
 def odometry_messages(
     result: Odometry, factory: MessageFactory, wanted: Container[str],
     context: Context | None = None,
 ) -> dict[str, Any]:
-    """Make the wanted topics of one pose; the path is the context's trajectory.
+    """Make the wanted topics of one pose; the path is the context's history.
 
     Returns
     -------
@@ -36,8 +47,8 @@ def odometry_messages(
         messages['odometry'] = odometry_message(result, factory)
     if 'status' in wanted:
         messages['status'] = status_message(result, factory)
-    if 'path' in wanted and context is not None and context.trajectory is not None:
-        messages['path'] = context.trajectory.message(result.stamp_ns, result.frame_id)
+    if 'path' in wanted and context is not None and context.history is not None:
+        messages['path'] = context.history.message(result.stamp_ns, result.frame_id)
     return messages
 
 
@@ -109,6 +120,30 @@ def odometry_from_messages(messages: Mapping[str, Any]) -> Odometry:
         np.array([linear.x, linear.y, linear.z, angular.x, angular.y, angular.z], np.float64),
         _square(message.twist.covariance), tracking, '' if tracking else reason,
         int(values.get('inliers', 0)), int(values.get('matches', 0)),
+    )
+
+
+def odometry_between(around: Sequence[Odometry], stamp_ns: int) -> Odometry | None:
+    """Odometry at a stamp, its pose interpolated between the results around it.
+
+    Parameters
+    ----------
+    around : the last one before the stamp and the first one after it, or one of them.
+
+    Returns
+    -------
+    None if the nearest is further away than MAX_GAP_NS.
+    """
+    before, after = around[0], around[-1]
+    nearest = min(around, key=lambda odometry: abs(odometry.stamp_ns - stamp_ns))
+    if abs(nearest.stamp_ns - stamp_ns) > MAX_GAP_NS:
+        return None
+    if before.stamp_ns == after.stamp_ns:
+        return nearest
+    part = (stamp_ns - before.stamp_ns) / (after.stamp_ns - before.stamp_ns)
+    step = se3.log(se3.inverse(before.odom_from_base) @ after.odom_from_base)
+    return replace(
+        nearest, stamp_ns=stamp_ns, odom_from_base=before.odom_from_base @ se3.exp(part * step)
     )
 
 

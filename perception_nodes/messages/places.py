@@ -15,6 +15,7 @@ from perception_nodes.messages.primitives import (
     pose_with_covariance,
     twist_with_covariance,
 )
+from perception_nodes.messages.topics import ODOMETRY, POINT_CLOUD, Topic
 from perception_nodes.types import FloatArray, PlaceMatch, PlaceMatches
 
 # stamp: seconds, because PointField has no 64-bit integer; good to half a microsecond.
@@ -25,6 +26,15 @@ PLACE_POINT = np.dtype({
     'itemsize': 40,
 })
 UNKNOWN_TWIST_VARIANCE = 1e6
+
+TOPICS = (
+    Topic('matches', POINT_CLOUD, 'candidate places at where they are in the map'),
+    Topic(
+        'pose', 'geometry_msgs/msg/PoseWithCovarianceStamped',
+        'base_link in the map by the best verified match',
+    ),
+    Topic('loop_closure', ODOMETRY, 'base_link in the frame place_<id>'),
+)
 
 
 def place_messages(
@@ -37,20 +47,19 @@ def place_messages(
     -------
     topic name (as in ``topics.TOPICS``) to message.
     """
-    context = context or Context()
     messages = {}
     if 'matches' in wanted:
         messages['matches'] = cloud_message(
-            _points(result), factory, result.stamp_ns, context.map_frame, dense=True
+            _points(result), factory, result.stamp_ns, result.map_frame, dense=True
         )
     best = next((match for match in result.matches if match.verified), None)
     if best is None:
         return messages
     if 'pose' in wanted:
-        messages['pose'] = _pose_in_map(best, result.stamp_ns, factory, context.map_frame)
+        messages['pose'] = _pose_in_map(best, result.stamp_ns, factory, result.map_frame)
     if 'loop_closure' in wanted:
         messages['loop_closure'] = _loop_closure(
-            best, result.stamp_ns, factory, context.base_frame
+            best, result.stamp_ns, factory, result.base_frame
         )
     return messages
 

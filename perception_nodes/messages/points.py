@@ -37,7 +37,7 @@ def cloud_message(
             'sensor_msgs/msg/PointField', name=name, offset=int(offset),
             datatype=_DATATYPES[kind.str[1:]], count=1,
         )
-        for name, (kind, offset) in ((n, points.dtype.fields[n][:2]) for n in points.dtype.names)
+        for name in points.dtype.names or () for kind, offset in (points.dtype.fields[name][:2],)
     ]
     return factory.make(
         'sensor_msgs/msg/PointCloud2', header=header(factory, stamp, frame_id),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Segmentation as the topics of segmentation_node, and back."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,21 @@ from perception_nodes.messages.context import Context
 from perception_nodes.messages.factory import MessageFactory
 from perception_nodes.messages.image import decode_map, encode_image, image_message
 from perception_nodes.messages.primitives import header, stamp_ns
+from perception_nodes.messages.topics import IMAGE, Topic
 from perception_nodes.types import Image, Segmentation
 from perception_nodes.visualization.colors import overlay
+
+TOPICS = (
+    Topic('mask', IMAGE, 'mono8, class ids, 255 = unlabelled'),
+    Topic('confidence', IMAGE, 'mono8, 0..255: probability of the label'),
+    Topic('uncertainty', IMAGE, '32FC1, predictive entropy 0..1'),
+    Topic('epistemic', IMAGE, '32FC1, mutual information 0..1; only with sampling'),
+    Topic(
+        'label_info', 'vision_msgs/msg/LabelInfo', 'names of the class ids', latched=True,
+        optional=True,
+    ),
+    Topic('overlay', IMAGE, 'rgb8, the mask over the image', on_demand=True),
+)
 
 
 def segmentation_messages(
@@ -46,19 +59,24 @@ def segmentation_messages(
     return messages
 
 
-def label_info_message(
-    classes: Sequence[str], factory: MessageFactory, stamp: int, frame_id: str = ''
-) -> Any | None:
-    """Make a vision_msgs/LabelInfo of the class names; None where vision_msgs is missing."""
+def label_info_messages(
+    info: Mapping[str, Any], factory: MessageFactory, stamp: int
+) -> dict[str, Any]:
+    """Make the vision_msgs/LabelInfo of the class names; nothing where vision_msgs is missing.
+
+    Parameters
+    ----------
+    info : what ``model_info`` holds; its 'classes' name the class ids.
+    """
     if not factory.has('vision_msgs/msg/LabelInfo'):
-        return None
-    return factory.make(
-        'vision_msgs/msg/LabelInfo', header=header(factory, stamp, frame_id), threshold=0.0,
+        return {}
+    return {'label_info': factory.make(
+        'vision_msgs/msg/LabelInfo', header=header(factory, stamp, ''), threshold=0.0,
         class_map=[
             factory.make('vision_msgs/msg/VisionClass', class_id=index, class_name=name)
-            for index, name in enumerate(classes)
+            for index, name in enumerate(info.get('classes', ()))
         ],
-    )
+    )}
 
 
 def segmentation_from_messages(messages: Mapping[str, Any]) -> Segmentation:

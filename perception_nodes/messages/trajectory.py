@@ -6,6 +6,7 @@ from typing import Any
 
 from perception_nodes.messages.factory import MessageFactory
 from perception_nodes.messages.primitives import header, pose
+from perception_nodes.time_order import Arrival, TimeOrder
 from perception_nodes.types import Odometry
 
 
@@ -21,12 +22,15 @@ class Trajectory:
     def __init__(self, factory: MessageFactory, capacity: int = 10_000) -> None:
         self._factory = factory
         self._poses: deque[Any] = deque(maxlen=capacity)
+        self._order = TimeOrder()
 
     def __len__(self) -> int:
         return len(self._poses)
 
     def append(self, odometry: Odometry) -> None:
-        """Add one pose; a lost one is left out."""
+        """Add one pose; a lost one is left out. A clock that went back starts anew."""
+        if self._order.take(odometry.stamp_ns) is Arrival.JUMPED:
+            self.clear()
         if odometry.tracking:
             self._poses.append(self._factory.make(
                 'geometry_msgs/msg/PoseStamped',

@@ -39,6 +39,7 @@ class MonoDepthPipeline:
 
     def __init__(self, runner: Runner, config: MonoDepthConfig | None = None) -> None:
         self.runner = for_task(runner, 'mono_depth')
+        self.runners = (runner,)
         self.config = config or MonoDepthConfig()
 
     def reset(self) -> None:

@@ -99,6 +99,7 @@ class OpticalFlowPipeline:
 
     def __init__(self, runner: Runner, config: OpticalFlowConfig | None = None) -> None:
         self.runner = for_task(runner, 'optical_flow')
+        self.runners = (runner,)
         self.config = config or OpticalFlowConfig()
         self.previous = Previous(self.config.max_interval_s)
 

@@ -1,41 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All tasks on one camera's frames: each image is passed on, and so is each result."""
+"""Any tasks on one camera's frames: each image is decoded once, each result is passed on."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
-from perception_nodes.types import (
-    Camera,
-    Depth,
-    Flow,
-    Image,
-    Odometry,
-    PerceptionError,
-    PlaceMatches,
-    Segmentation,
-    StereoRig,
-)
+from perception_nodes.pipelines.tasks import TASKS, Task, find_task, running_order
+from perception_nodes.types import Camera, FloatArray, Image, PerceptionError, StereoRig
 
 if TYPE_CHECKING:
-    from perception_nodes.pipelines.mono_depth import MonoDepthPipeline
-    from perception_nodes.pipelines.optical_flow import OpticalFlowPipeline
-    from perception_nodes.pipelines.place_recognition import PlaceRecognitionPipeline
-    from perception_nodes.pipelines.segmentation import SegmentationPipeline
-    from perception_nodes.pipelines.stereo_depth import StereoDepthPipeline
-    from perception_nodes.pipelines.visual_odometry import VisualOdometryPipeline
+    from perception_nodes.inference.runner import Runner
+    from perception_nodes.pipelines.pipeline import MountedPipeline, Pipeline
 
-TASKS = (
-    'segmentation', 'stereo_depth', 'mono_depth', 'optical_flow', 'visual_odometry',
-    'place_recognition',
-)
-STEREO_TASKS = ('stereo_depth', 'visual_odometry')
-POSE_TASKS = ('visual_odometry', 'place_recognition')
-
-T = TypeVar('T')
-# Told the name of a task and what it raised.
+# By task; a task that was not run, has nothing to say of the frame, or failed is missing.
+Results = Mapping[str, Any]
+# Called with the name of a task and what it raised.
 Failed = Callable[[str, Exception], None]
 
 
@@ -46,6 +26,8 @@ class MonoFrame:
     image: Image
     camera: Camera | None
 
+    cameras = 1
+
 
 @dataclass(frozen=True)
 class StereoFrame:
@@ -55,43 +37,57 @@ class StereoFrame:
     right: Image
     rig: StereoRig
 
+    cameras = 2
 
-@dataclass(frozen=True)
-class Results:
-    """What the tasks say of one frame.
+    @property
+    def image(self) -> Image:
+        """The left image."""
+        return self.left
 
-    None where a task was not asked, needs a pair and got one image, has nothing to say yet (flow
-    of the first image), or failed.
-    """
+    @property
+    def camera(self) -> Camera:
+        """The left camera."""
+        return self.rig.left
 
-    stamp_ns: int
-    segmentation: Segmentation | None = None
-    stereo_depth: Depth | None = None
-    mono_depth: Depth | None = None
-    optical_flow: Flow | None = None
-    visual_odometry: Odometry | None = None
-    place_recognition: PlaceMatches | None = None
+
+Frame = MonoFrame | StereoFrame
 
 
 @dataclass(frozen=True)
 class Perception:
-    """Any of the six pipelines, run on the same frames.
+    """The pipelines of any tasks, run on the same frames.
 
-    A result goes where it helps: flow into the temporal smoothing of segmentation, depth and mask
-    into visual odometry, depth and pose into place recognition.
+    A result goes where it helps, as the tasks' records say (``takes``): flow into the temporal
+    smoothing of segmentation, depth and mask into visual odometry, and so on.
+
+    Attributes
+    ----------
+    pipelines : by task.
+
+    Raises
+    ------
+    PerceptionError
+        If there is no such task.
     """
 
-    segmentation: SegmentationPipeline | None = None
-    stereo_depth: StereoDepthPipeline | None = None
-    mono_depth: MonoDepthPipeline | None = None
-    optical_flow: OpticalFlowPipeline | None = None
-    visual_odometry: VisualOdometryPipeline | None = None
-    place_recognition: PlaceRecognitionPipeline | None = None
+    pipelines: 'Mapping[str, Pipeline]'
 
-    @property
+    def __post_init__(self) -> None:
+        for task in self.pipelines:
+            find_task(task)
+
+    @cached_property
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks that are here, in the order of TASKS."""
-        return tuple(task for task in TASKS if getattr(self, task) is not None)
+        return tuple(task for task in TASKS if task in self.pipelines)
+
+    @property
+    def runners(self) -> 'dict[str, Runner]':
+        """Every model by the task that runs it: 'segmentation', 'place_recognition/features'."""
+        return {
+            task if number == 0 else f'{task}/{runner.card.name}': runner
+            for task in self.tasks for number, runner in enumerate(self.pipelines[task].runners)
+        }
 
     def reset(self, *, keep_pose: bool = False) -> None:
         """Forget the past in every task (the clock went back: a looped bag).
@@ -102,74 +98,102 @@ class Perception:
             the origin (REP 105: odom is continuous; simulated and replayed time start anew).
         """
         for task in self.tasks:
-            if keep_pose and task in POSE_TASKS:
-                getattr(self, task).reset(keep_pose=True)
+            if keep_pose and TASKS[task].mounted:
+                self._mounted(task).reset(keep_pose=True)
             else:
-                getattr(self, task).reset()
+                self.pipelines[task].reset()
+
+    def mount(self, task: str, base_from_camera: FloatArray) -> None:
+        """Set where the camera sits on the vehicle, [4, 4], for a task that is ``mounted``."""
+        self._mounted(task).mount(base_from_camera)
+
+    def needed_for(self, tasks: Collection[str]) -> set[str]:
+        """Tasks to run so that some are answered as if somebody listened to all of them.
+
+        The stateful ones are always among them, and so is whose result one of them takes.
+        """
+        needed: set[str] = set()
+        for name in reversed(self._running_order):
+            task = TASKS[name]
+            if name in needed or name in tasks or task.stateful:
+                needed.add(name)
+                config = self.pipelines[name].config
+                needed.update(take.task for take in task.takes if take.used(config))
+        return needed.intersection(self.pipelines)
 
     def __call__(
-        self, frame: StereoFrame | MonoFrame, wanted: Collection[str] = TASKS,
+        self, frame: Frame, wanted: Collection[str] | None = None,
         given: Results | None = None, failed: Failed | None = None,
     ) -> Results:
-        """Run the wanted tasks on one frame.
+        """Run tasks on one frame.
 
         Parameters
         ----------
-        wanted : names of tasks; the others are neither run nor passed on.
-        given : results of this frame that others made; they help where the task is not run here.
-        failed : told of a task that fails; the others go on without its result. None: the first
-            failure ends the frame.
+        wanted : their names; the others are neither run nor passed on. None: all.
+        given : results of this frame from elsewhere; they help where their task is not run here.
+        failed : called with a task that fails; the others go on without its result. None: the
+            first failure ends the frame.
 
         Raises
         ------
         PerceptionError
             If a task needs the camera and the frame has none, or refuses the frame.
         """
-        pair = frame if isinstance(frame, StereoFrame) else None
-        camera: Camera | None
-        if isinstance(frame, StereoFrame):
-            image, camera = frame.left, frame.rig.left
-        else:
-            image, camera = frame.image, frame.camera
-
-        def attempt(task: str, answer: Callable[[], T]) -> T | None:
+        known = dict(given or {})
+        results: dict[str, Any] = {}
+        for name in self._running_order:
+            if (wanted is not None and name not in wanted) or TASKS[name].cameras > frame.cameras:
+                continue
+            known.pop(name, None)
             try:
-                return answer()
+                result = self._run(TASKS[name], frame, known)
             except Exception as error:  # whatever it was, it is no reason for the others
                 if failed is None:
                     raise
-                failed(task, error)
-                return None
+                failed(name, error)
+                continue
+            # Of a late frame a task may repeat a newer result, which has been passed on before.
+            if result is not None and result.stamp_ns <= frame.image.stamp_ns:
+                known[name] = results[name] = result
+        return results
 
-        past = given or Results(image.stamp_ns)
-        flow, mask, depth = past.optical_flow, past.segmentation, past.stereo_depth
-        odometry, mono, places = past.visual_odometry, None, None
-        if (flowing := self.optical_flow) and 'optical_flow' in wanted:
-            flow = attempt('optical_flow', lambda: flowing(image))
-        if (masking := self.segmentation) and 'segmentation' in wanted:
-            mask = attempt('segmentation', lambda: masking(image, flow))
-        if (measuring := self.stereo_depth) and pair and 'stereo_depth' in wanted:
-            depth = attempt(
-                'stereo_depth', lambda: measuring(pair.left, pair.right, pair.rig)
-            )
-        if (guessing := self.mono_depth) and 'mono_depth' in wanted:
-            mono = attempt('mono_depth', lambda: guessing(image, _known(camera, 'mono_depth')))
-        if (moving := self.visual_odometry) and pair and 'visual_odometry' in wanted:
-            odometry = attempt(
-                'visual_odometry', lambda: moving(pair.left, pair.right, pair.rig, depth, mask)
-            )
-            if odometry is not None and odometry.stamp_ns > image.stamp_ns:
-                odometry = None  # a late frame: what it was answered with has been said before
-        if (finding := self.place_recognition) and 'place_recognition' in wanted:
-            pose = odometry.odom_from_base if odometry and odometry.tracking else None
-            places = attempt(
-                'place_recognition',
-                lambda: finding(image, _known(camera, 'place_recognition'), depth, pose),
-            )
-        return Results(image.stamp_ns, mask, depth, mono, flow, odometry, places)
+    def _mounted(self, task: str) -> 'MountedPipeline':
+        return cast('MountedPipeline', self.pipelines[task])
+
+    @cached_property
+    def _running_order(self) -> tuple[str, ...]:
+        return running_order(self.pipelines)
+
+    def _run(self, task: Task, frame: Frame, known: Results) -> Any:
+        auxiliary = {
+            take.argument: take.value(known[take.task])
+            for take in task.takes if take.task in known
+        }
+        if task.cameras == 0 and not auxiliary:
+            return None
+        return self.pipelines[task.name](*frame_inputs(task, frame), **auxiliary)
 
 
-def _known(camera: Camera | None, task: str) -> Camera:
-    if camera is None:
-        raise PerceptionError(f'{task} needs the camera: no camera_info came with the image')
-    return camera
+def frame_inputs(task: Task, frame: Frame) -> tuple[Any, ...]:
+    """What a task takes of a frame: ``(left, right, rig)``, ``(image, camera)`` or ``(image,)``.
+
+    Without a camera it is ``(stamp_ns,)``.
+
+    Raises
+    ------
+    PerceptionError
+        If it needs the camera and the frame has none, or a pair and there is one image.
+    """
+    if task.cameras == 0:
+        return (frame.image.stamp_ns,)
+    if task.stereo:
+        if not isinstance(frame, StereoFrame):
+            raise PerceptionError(f'{task.name} needs a stereo pair')
+        return frame.left, frame.right, frame.rig
+    if not task.needs_camera:
+        return (frame.image,)
+    if frame.camera is None:
+        raise PerceptionError(
+            f'{task.name} needs the camera: no camera_info came with the image'
+        )
+    return frame.image, frame.camera

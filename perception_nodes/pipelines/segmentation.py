@@ -119,6 +119,7 @@ class SegmentationPipeline:
 
     def __init__(self, runner: Runner, config: SegmentationConfig | None = None) -> None:
         self.runner = for_task(runner, 'segmentation')
+        self.runners = (runner,)
         self.config = config or SegmentationConfig()
         self.masks = dropout_masks(runner.card, self.config.mc_samples, self.config.seed)
         self.smoother = ProbabilitySmoother(self.config.temporal_weight)

@@ -93,6 +93,7 @@ class StereoDepthPipeline:
 
     def __init__(self, runner: Runner, config: StereoDepthConfig | None = None) -> None:
         self.runner = for_task(runner, 'stereo_depth')
+        self.runners = (runner,)
         self.config = config or StereoDepthConfig()
 
     def reset(self) -> None:

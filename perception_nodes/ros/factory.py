@@ -70,18 +70,11 @@ CLASSES: dict[str, type] = {
     'stereo_msgs/msg/DisparityImage': DisparityImage,
 }
 
-# A robot has these; the wheels of the package index do not.
-OPTIONAL = (
-    'vision_msgs/msg/LabelInfo', 'vision_msgs/msg/VisionClass', 'tf2_msgs/msg/TFMessage',
-)
-
 
 @cache
 def message_class(type_name: str) -> type | None:
-    """Class of a type that this package publishes or takes; None if its package is missing."""
-    if type_name in CLASSES:
-        return CLASSES[type_name]
-    return any_message_class(type_name) if type_name in OPTIONAL else None
+    """Class of a type; None if its package is not installed."""
+    return CLASSES.get(type_name) or any_message_class(type_name)
 
 
 @cache

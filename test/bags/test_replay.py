@@ -15,12 +15,13 @@ from perception_nodes.bags.reader import open_bag
 from perception_nodes.bags.replay import Replayed, replay
 from perception_nodes.bags.writer import BagWriter
 from perception_nodes.inference.model_card import ModelCard, TensorSpec
-from perception_nodes.messages.decode import DECODERS
+from perception_nodes.inference.runner import RunnerState
 from perception_nodes.messages.primitives import stamp_ns
 from perception_nodes.pipelines.optical_flow import OpticalFlowPipeline
 from perception_nodes.pipelines.perception import Perception
 from perception_nodes.pipelines.segmentation import SegmentationPipeline
 from perception_nodes.pipelines.stereo_depth import StereoDepthPipeline
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.pipelines.visual_odometry import VisualOdometryPipeline
 from perception_nodes.types import Array, PerceptionError
 
@@ -41,6 +42,10 @@ class MemoryRunner:
     def run(self, inputs: Mapping[str, Array], outputs: Any = None) -> dict[str, Array]:
         """Answer."""
         return self._answer(inputs)
+
+    def state(self) -> RunnerState:
+        """Say that it serves."""
+        return RunnerState(self.backend)
 
     def close(self) -> None:
         """Nothing to free."""
@@ -69,12 +74,12 @@ def _flow(inputs: Mapping[str, Array]) -> dict[str, Array]:
 @pytest.fixture
 def perception() -> Perception:
     """Give four real pipelines, three over small models and odometry, which needs none."""
-    return Perception(
-        segmentation=SegmentationPipeline(MemoryRunner('segmentation', _segmentation)),
-        stereo_depth=StereoDepthPipeline(MemoryRunner('stereo_depth', _stereo)),
-        optical_flow=OpticalFlowPipeline(MemoryRunner('optical_flow', _flow)),
-        visual_odometry=VisualOdometryPipeline(),
-    )
+    return Perception({
+        'segmentation': SegmentationPipeline(MemoryRunner('segmentation', _segmentation)),
+        'stereo_depth': StereoDepthPipeline(MemoryRunner('stereo_depth', _stereo)),
+        'optical_flow': OpticalFlowPipeline(MemoryRunner('optical_flow', _flow)),
+        'visual_odometry': VisualOdometryPipeline(),
+    })
 
 
 def _replay(bag_path: Path, out: Path, perception: Perception, **options: Any) -> Replayed:
@@ -151,9 +156,10 @@ def test_topics_hold_what_the_pipelines_said(
                 name = entry.topic.removeprefix(f'/{task}_node/')
                 by_stamp.setdefault(entry.recorded_ns, {})[name] = entry.message
             for result in results:
-                if (expected := getattr(result, task)) is None:
+                if (expected := result.get(task)) is None:
                     continue
-                found = DECODERS[task](by_stamp[result.stamp_ns])
+                parts = by_stamp[expected.stamp_ns]
+                found = TASKS[task].implementation.decode(parts)
                 field = {'segmentation': 'labels', 'stereo_depth': 'depth_m',
                          'visual_odometry': 'twist', 'optical_flow': 'flow_px'}[task]
                 np.testing.assert_array_equal(getattr(found, field), getattr(expected, field))
@@ -181,18 +187,15 @@ def test_images_and_clouds_only_on_demand(
 def test_the_latched_topics_come_once(
     write_bag: Any, stereo: Any, tmp_path: Path, perception: Perception
 ) -> None:
-    said = {'classes': ['dark', 'light'], 'name': 'x'}
-    done = _replay(
-        write_bag(stereo(2)), tmp_path / 'out', perception,
-        info_of=lambda pipeline: said if pipeline is perception.segmentation else {},
-    )
+    done = _replay(write_bag(stereo(2)), tmp_path / 'out', perception)
     assert done.messages['/segmentation_node/label_info'] == 1
+    said = done.infos['segmentation']
+    assert said['classes'] == ('dark', 'light') and said['backend'] == 'memory'
     with open_bag(tmp_path / 'out') as bag:
         info = json.loads(bag.first('/segmentation_node/model_info').message.data)
         labels = bag.first('/segmentation_node/label_info').message.class_map
-    assert info == said
-    assert done.infos['segmentation'] == said
-    assert done.infos['stereo_depth'] == {}
+    assert info == json.loads(json.dumps(said))
+    assert done.infos['visual_odometry']['name'] == 'none'
     assert [entry.class_name for entry in labels] == ['dark', 'light']
 
 

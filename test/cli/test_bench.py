@@ -21,7 +21,7 @@ from perception_nodes.evaluation.speed import (
 )
 from perception_nodes.inference.memory import memory_mb, peak_memory_mb
 from perception_nodes.inference.tensorrt.gpu import probe_gpu
-from perception_nodes.pipelines.build import PIPELINES
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import PerceptionError
 
 
@@ -74,7 +74,7 @@ def test_all_tasks_are_scored_on_their_usual_data(shared: Path, tmp_path: Path) 
         assert 'epe_px on middlebury_flow' in text
 
 
-@pytest.mark.parametrize('task', PIPELINES)
+@pytest.mark.parametrize('task', TASKS)
 def test_every_task_has_usual_data_and_a_headline(task: str) -> None:
     judge = usual_judge(task, Path('data'))
     if judge is None:
@@ -128,7 +128,7 @@ def test_frames_come_from_images_in_the_asked_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(('arguments', 'told'), [
-    (('juggling',), 'no task juggling'),
+    (('juggling',), "no task 'juggling'"),
     (('stereo_depth', '--backends', 'tpu'), "'tpu'"),
     (('stereo_depth', '--backends', 'onnxruntime:fp8'), 'precision one of'),
     (('stereo_depth', '--dataset', 'kitti_stereo'), '--dataset and --root together'),

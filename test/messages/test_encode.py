@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 from perception_nodes.bags.factory import BagFactory
-from perception_nodes.messages.decode import DECODERS
-from perception_nodes.messages.encode import ENCODERS, Context, latched_messages
+from perception_nodes.geometry import se3
+from perception_nodes.messages.context import Context
 from perception_nodes.messages.image import decode_array, decode_image, encode_image
 from perception_nodes.messages.odometry import LOST_VARIANCE
 from perception_nodes.messages.points import decode_cloud
 from perception_nodes.messages.primitives import stamp_ns, transform_of_pose
-from perception_nodes.messages.topics import TOPICS, find_topic, full_name
+from perception_nodes.messages.topics import full_name
 from perception_nodes.messages.trajectory import Trajectory
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import PerceptionError
 
 _spec = importlib.util.spec_from_file_location('results', Path(__file__).with_name('results.py'))
@@ -46,9 +47,11 @@ def published(factory: BagFactory, wire: Wire) -> dict[str, dict[str, Any]]:
     context = Context(made.image(), (), trajectory)
     topics = {}
     for task, result in results.items():
-        wanted = {topic.name for topic in TOPICS[task]}
-        messages = ENCODERS[task](result, factory, wanted, context)
-        messages |= latched_messages(task, {'classes': ['road', 'sky']}, factory, STAMP_NS, 'cam')
+        wanted = {topic.name for topic in TASKS[task].topics}
+        messages = TASKS[task].implementation.encode(result, factory, wanted, context)
+        messages |= TASKS[task].latched_messages(
+            {'classes': ['road', 'sky']}, factory, STAMP_NS
+        )
         topics[task] = {name: wire(message) for name, message in messages.items()}
     return topics
 
@@ -56,17 +59,17 @@ def published(factory: BagFactory, wire: Wire) -> dict[str, dict[str, Any]]:
 def test_all_topics_of_the_table_are_made_with_their_types(
     published: dict[str, dict[str, Any]],
 ) -> None:
-    for task, topics in TOPICS.items():
-        assert set(published[task]) == {topic.name for topic in topics}
-        for topic in topics:
-            assert published[task][topic.name].__msgtype__ == topic.type
+    for name, task in TASKS.items():
+        assert set(published[name]) == {topic.name for topic in task.topics}
+        for topic in task.topics:
+            assert published[name][topic.name].__msgtype__ == topic.type
 
 
 def test_outputs_carry_stamp_and_frame_of_the_image(
     published: dict[str, dict[str, Any]],
 ) -> None:
     frames = {'odometry': 'odom', 'path': 'odom', 'matches': 'map', 'pose': 'map',
-              'loop_closure': 'place_7'}
+              'loop_closure': 'place_7', 'label_info': ''}
     for topics in published.values():
         for name, message in topics.items():
             if hasattr(message, 'header'):
@@ -74,9 +77,11 @@ def test_outputs_carry_stamp_and_frame_of_the_image(
                 assert message.header.frame_id == frames.get(name, 'cam'), name
 
 
-@pytest.mark.parametrize('task', DECODERS)
+@pytest.mark.parametrize(
+    'task', [name for name, task in TASKS.items() if task.implementation.decode is not None]
+)
 def test_results_come_back(published: dict[str, dict[str, Any]], task: str) -> None:
-    result, back = made.results()[task], DECODERS[task](published[task])
+    result, back = made.results()[task], TASKS[task].implementation.decode(published[task])
     if task == 'visual_odometry':  # it is lost
         unknown = LOST_VARIANCE * np.eye(6)
         result = replace(
@@ -111,7 +116,7 @@ def test_lost_odometry_is_known_by_its_own_message(
     assert np.diag(np.reshape(message.pose.covariance, (6, 6))).min() >= 9999.0
     assert np.diag(np.reshape(message.twist.covariance, (6, 6))).min() >= 9999.0
     assert (message.twist.twist.linear.x, message.twist.twist.angular.z) == (0.0, 0.0)
-    back = DECODERS['visual_odometry']({'odometry': message})
+    back = TASKS['visual_odometry'].implementation.decode({'odometry': message})
     assert not back.tracking and back.reason
 
 
@@ -136,14 +141,15 @@ def test_what_does_not_fit_is_refused(
     messages = dict(published[task])
     messages[topic] = encode_image(pixels, encoding, factory, STAMP_NS, 'cam')
     with pytest.raises(PerceptionError, match=reason):
-        DECODERS[task](messages)
+        TASKS[task].implementation.decode(messages)
 
 
 def test_only_what_is_wanted_is_made(factory: BagFactory) -> None:
     for task, result in made.results().items():
-        assert ENCODERS[task](result, factory, (), Context(made.image())) == {}
-        for topic in TOPICS[task]:
-            only = ENCODERS[task](
+        encode = TASKS[task].implementation.encode
+        assert encode(result, factory, (), Context(made.image())) == {}
+        for topic in TASKS[task].topics:
+            only = encode(
                 result, factory, {topic.name},
                 Context(made.image(), (), Trajectory(factory)),
             )
@@ -153,8 +159,9 @@ def test_only_what_is_wanted_is_made(factory: BagFactory) -> None:
 def test_no_epistemic_part_without_sampling(factory: BagFactory) -> None:
     result = made.results()['segmentation']
     single = type(result)(STAMP_NS, 'cam', result.labels, result.confidence, result.entropy)
-    wanted = {topic.name for topic in TOPICS['segmentation']}
-    assert 'epistemic' not in ENCODERS['segmentation'](single, factory, wanted)
+    wanted = {topic.name for topic in TASKS['segmentation'].topics}
+    encode = TASKS['segmentation'].implementation.encode
+    assert 'epistemic' not in encode(single, factory, wanted)
 
 
 def test_disparity_image_says_how_to_get_depth(published: dict[str, dict[str, Any]]) -> None:
@@ -237,13 +244,15 @@ def test_candidates_stand_where_they_were_recorded(
 def test_an_unverified_place_closes_no_loop(factory: BagFactory) -> None:
     result = made.results()['place_recognition']
     unverified = type(result)(STAMP_NS, 'cam', result.matches[:1])
-    wanted = {topic.name for topic in TOPICS['place_recognition']}
-    assert set(ENCODERS['place_recognition'](unverified, factory, wanted)) == {'matches'}
+    wanted = {topic.name for topic in TASKS['place_recognition'].topics}
+    encode = TASKS['place_recognition'].implementation.encode
+    assert set(encode(unverified, factory, wanted)) == {'matches'}
 
 
 def test_no_candidate_is_an_empty_cloud(factory: BagFactory, wire: Wire) -> None:
     empty = type(made.results()['place_recognition'])(STAMP_NS, 'cam', ())
-    message = ENCODERS['place_recognition'](empty, factory, {'matches'})['matches']
+    encode = TASKS['place_recognition'].implementation.encode
+    message = encode(empty, factory, {'matches'})['matches']
     assert decode_cloud(wire(message)).shape == (1, 0)
 
 
@@ -258,17 +267,52 @@ def test_without_vision_msgs_there_is_no_label_info(factory: BagFactory) -> None
         def has(self, type_name: str) -> bool:
             return not type_name.startswith('vision_msgs') and super().has(type_name)
 
-    assert set(latched_messages('segmentation', {}, Bare(), 0)) == {'model_info'}
+    assert set(TASKS['segmentation'].latched_messages({}, Bare(), 0)) == {'model_info'}
 
 
 def test_images_are_for_eyes(published: dict[str, dict[str, Any]]) -> None:
     for task, name in (('segmentation', 'overlay'), ('optical_flow', 'flow/color')):
         assert published[task][name].encoding == 'rgb8'
         assert decode_image(published[task][name]).data.shape == (6, 8, 3)
-        assert find_topic(task, name).on_demand
+        assert TASKS[task].topic(name).on_demand
 
 
 def test_names_of_topics() -> None:
     assert full_name('segmentation', 'mask') == '/segmentation_node/mask'
     with pytest.raises(KeyError):
-        find_topic('segmentation', 'depth/image_rect')
+        TASKS['segmentation'].topic('depth/image_rect')
+
+
+def test_odometry_is_interpolated_between_those_around_a_stamp(
+    published: dict[str, dict[str, Any]],
+) -> None:
+    implementation = TASKS['visual_odometry'].implementation
+    before = replace(made.results()['visual_odometry'], stamp_ns=1000, odom_from_base=np.eye(4))
+    after = replace(before, stamp_ns=1400, odom_from_base=se3.exp(np.full(6, 0.4)))
+    between = implementation.between([before, after], 1100)
+    assert between.stamp_ns == 1100 and between.tracking == before.tracking
+    np.testing.assert_allclose(between.odom_from_base, se3.exp(np.full(6, 0.1)), atol=1e-12)
+    assert implementation.between([after], 2000) is after
+    assert implementation.between([before, after], 300_000_000) is None
+    recorded = published['visual_odometry']
+    alone = implementation.result_at([recorded], STAMP_NS)
+    np.testing.assert_array_equal(alone.twist, np.zeros(6))  # it is lost
+
+
+def test_places_carry_the_frames_of_their_config(factory: BagFactory) -> None:
+    result = replace(made.results()['place_recognition'], map_frame='site', base_frame='robot')
+    messages = TASKS['place_recognition'].implementation.encode(
+        result, factory, {'matches', 'pose', 'loop_closure'}
+    )
+    assert messages['matches'].header.frame_id == messages['pose'].header.frame_id == 'site'
+    assert messages['loop_closure'].child_frame_id == 'robot'
+
+
+def test_a_path_starts_anew_when_time_jumps_back(factory: BagFactory) -> None:
+    trajectory = Trajectory(factory)
+    tracked = replace(made.results()['visual_odometry'], tracking=True)
+    seconds = 1_000_000_000
+    for stamp in (3 * seconds, 4 * seconds, 1 * seconds, 2 * seconds):
+        trajectory.append(replace(tracked, stamp_ns=stamp))
+    poses = trajectory.message(60, 'odom').poses
+    assert [stamp_ns(p.header.stamp) for p in poses] == [1 * seconds, 2 * seconds]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from perception_nodes.inference.model_card import ModelCard, TensorSpec
+from perception_nodes.inference.runner import RunnerState
 from perception_nodes.types import Array, Camera, Image, StereoRig
 
 Answer = Callable[[Mapping[str, Array]], dict[str, Array]]
@@ -30,6 +31,10 @@ class MemoryRunner:
         self.outputs.append(outputs)
         out = self.answer(inputs)
         return out if outputs is None else {name: out[name] for name in outputs}
+
+    def state(self) -> RunnerState:
+        """Say that it serves."""
+        return RunnerState(self.backend)
 
     def close(self) -> None:
         """Nothing to free."""

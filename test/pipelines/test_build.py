@@ -5,11 +5,12 @@ from dataclasses import fields, is_dataclass
 
 import pytest
 
+from perception_nodes.inference.model_card import ModelCard
 from perception_nodes.pipelines import build
-from perception_nodes.pipelines.build import PIPELINES, build_perception, build_pipeline
+from perception_nodes.pipelines.build import build_perception, build_pipeline, model_info
 from perception_nodes.pipelines.mono_depth import MonoDepthConfig
-from perception_nodes.pipelines.perception import TASKS
 from perception_nodes.pipelines.stereo_depth import StereoDepthConfig, StereoDepthPipeline
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import PerceptionError
 
 
@@ -20,16 +21,16 @@ def opened(monkeypatch, memory_runner):
 
     def open_memory(model, *, backend, precision, threads, **others):
         calls.append((model, backend, precision, threads))
-        return memory_runner(str(model), dict)
+        return memory_runner(str(model).removeprefix('my_'), dict)
 
     monkeypatch.setattr(build, 'open_runner', open_memory)
     return calls
 
 
-def test_every_task_has_a_kind_whose_config_has_defaults():
-    assert tuple(PIPELINES) == TASKS
-    for kind in PIPELINES.values():
-        assert is_dataclass(kind.config()) and fields(kind.config) and kind.model
+def test_every_task_has_a_config_with_defaults_and_a_model():
+    for name, task in TASKS.items():
+        assert task.name == name and task.model
+        assert is_dataclass(task.config()) and fields(task.config)
 
 
 def test_the_model_of_the_task_is_opened_as_told(opened):
@@ -40,8 +41,8 @@ def test_the_model_of_the_task_is_opened_as_told(opened):
 
 def test_another_model_and_config_are_taken(opened):
     config = MonoDepthConfig(max_depth_m=30)
-    assert build_pipeline('mono_depth', model='mine.onnx', config=config).config is config
-    assert opened[0][0] == 'mine.onnx'
+    assert build_pipeline('mono_depth', model='my_mono_depth', config=config).config is config
+    assert opened[0][0] == 'my_mono_depth'
 
 
 def test_odometry_without_a_model_opens_none(opened):
@@ -56,10 +57,11 @@ def test_place_recognition_opens_features_as_well(opened):
 
 def test_several_tasks_for_one_stream(opened):
     perception = build_perception(
-        {'mono_depth': MonoDepthConfig(), 'optical_flow': None}, models={'optical_flow': 'mine'}
+        {'mono_depth': MonoDepthConfig(), 'optical_flow': None},
+        models={'optical_flow': 'my_optical_flow'},
     )
     assert perception.tasks == ('mono_depth', 'optical_flow')
-    assert [call[0] for call in opened] == ['mono_depth', 'mine']
+    assert [call[0] for call in opened] == ['mono_depth', 'my_optical_flow']
 
 
 def test_an_unknown_task_and_a_foreign_config_are_refused(opened):
@@ -73,3 +75,31 @@ def test_an_unknown_task_and_a_foreign_config_are_refused(opened):
 def test_a_model_that_is_not_there_is_one_clear_line():
     with pytest.raises(PerceptionError, match='nowhere'):
         build_pipeline('mono_depth', model='/nowhere/model.onnx')
+
+
+def test_model_info_names_every_model_and_what_runs_it(opened):
+    pipeline = build_pipeline('place_recognition')
+    info = model_info('place_recognition', pipeline.runners)
+    assert (info['name'], info['backend']) == ('place_recognition', 'memory')
+    assert info['engine_key'] == ''
+    assert [other['name'] for other in info['other_models']] == ['features']
+    assert model_info('visual_odometry', ()) == {
+        'task': 'visual_odometry', 'name': 'none', 'summary': 'no learned model'
+    }
+
+
+def test_a_model_that_fails_to_open_closes_those_before_it(monkeypatch):
+    closed = []
+
+    class Opened:
+        def __init__(self, model):
+            if model == 'features':
+                raise PerceptionError('cut short')
+            self.model, self.card = model, ModelCard(model, model)
+
+        def close(self):
+            closed.append(self.model)
+
+    with pytest.raises(PerceptionError, match='cut short'):
+        build_perception({'mono_depth': None, 'place_recognition': None}, open_model=Opened)
+    assert closed == ['mono_depth', 'place_recognition']

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from perception_nodes.bags.reader import BagMessage, BagReader
-from perception_nodes.messages.decode import DECODERS, REQUIRED
 from perception_nodes.messages.points import decode_cloud
 from perception_nodes.messages.primitives import stamp_ns
-from perception_nodes.messages.topics import TOPICS, full_name
+from perception_nodes.messages.topics import full_name
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import PerceptionError, PlaceMatch, PlaceMatches
 
 __all__ = ['Recorded', 'model_infos', 'recorded_results', 'recorded_tasks']
@@ -31,8 +31,8 @@ def recorded_tasks(bag: BagReader) -> tuple[str, ...]:
     """Name the tasks whose topics the bag holds."""
     present = {name for name, summary in bag.topics().items() if summary.count}
     return tuple(
-        task for task in TOPICS
-        if any(full_name(task, topic.name) in present for topic in TOPICS[task])
+        name for name, task in TASKS.items()
+        if any(full_name(name, topic.name) in present for topic in task.topics)
     )
 
 
@@ -42,10 +42,10 @@ def recorded_results(bag: BagReader) -> Iterator[Recorded]:
     The order is that of the last message that each result waited for.
     """
     wanted = _result_topics(bag)
-    complete = {
-        task: {topic for other, topic in wanted.values() if other == task} for task in DECODERS
-    }
-    waiting: dict[str, dict[int, dict[str, Any]]] = {task: {} for task in DECODERS}
+    complete: dict[str, set[str]] = {}
+    for task, topic in wanted.values():
+        complete.setdefault(task, set()).add(topic)
+    waiting: dict[str, dict[int, dict[str, Any]]] = {task: {} for task in complete}
     for message in bag.messages(list(wanted)):
         task, name = wanted[message.topic]
         stamp = _stamp_of(message)
@@ -88,7 +88,7 @@ def _place_match(point: Any) -> PlaceMatch:
 def model_infos(bag: BagReader) -> dict[str, dict[str, Any]]:
     """Give what each node said of its model, by task; empty where it said nothing."""
     infos = {}
-    for task in TOPICS:
+    for task in TASKS:
         topic = full_name(task, 'model_info')
         first = bag.first(topic) if topic in bag.topics() else None
         try:
@@ -101,14 +101,12 @@ def model_infos(bag: BagReader) -> dict[str, dict[str, Any]]:
 
 def _result_topics(bag: BagReader) -> dict[str, tuple[str, str]]:
     """Full name to (task, topic) of the topics that results are made of and that hold messages."""
-    needless = {'overlay', 'points', 'flow/color', 'path', 'model_info', 'label_info'}
-    present = bag.topics()
+    present = {name for name, summary in bag.topics().items() if summary.count}
     return {
-        full_name(task, topic.name): (task, topic.name)
-        for task in DECODERS for topic in TOPICS[task]
-        if topic.name not in needless
-        and full_name(task, topic.name) in present
-        and present[full_name(task, topic.name)].count
+        full_name(name, topic.name): (name, topic.name)
+        for name, task in TASKS.items() if task.implementation.decode is not None
+        for topic in task.topics
+        if not (topic.on_demand or topic.latched) and full_name(name, topic.name) in present
     }
 
 
@@ -122,5 +120,6 @@ def _stamp_of(message: BagMessage) -> int:
 
 def _decoded(task: str, parts: dict[str, Any]) -> Iterator[Recorded]:
     """One result; none if a topic that it cannot do without was not recorded."""
-    if all(name in parts for name in REQUIRED[task]):
-        yield Recorded(task, DECODERS[task](parts))
+    implementation = TASKS[task].implementation
+    if implementation.decode is not None and parts.keys() >= set(implementation.required):
+        yield Recorded(task, implementation.decode(parts))

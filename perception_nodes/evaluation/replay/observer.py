@@ -41,9 +41,7 @@ class ReplayObserver:
 
     def __call__(self, results: Results) -> None:
         """Count one frame."""
-        for task in self._tasks:
-            if (result := getattr(results, task)) is None:
-                continue
+        for task, result in results.items():
             self.sampled_frames.keep(task, result)
             if self._scorer is not None:
                 try:

@@ -29,7 +29,7 @@ from perception_nodes.evaluation.recordings.sampled_frames import (
 from perception_nodes.evaluation.recordings.scores import Scores
 from perception_nodes.evaluation.replay.notes import camera_notes, unused_truth
 from perception_nodes.evaluation.replay.observer import ReplayObserver, reason_of
-from perception_nodes.evaluation.replay.tasks import choose_tasks, make_perception, model_info_of
+from perception_nodes.evaluation.replay.tasks import choose_tasks, make_perception
 from perception_nodes.evaluation.replay.whole_folder import whole_folder
 from perception_nodes.evaluation.report import write_report
 from perception_nodes.evaluation.report_parts import Report
@@ -37,6 +37,7 @@ from perception_nodes.evaluation.trajectories import evo_section, tum_text, writ
 from perception_nodes.files import write_atomically
 from perception_nodes.messages.pairing import PAIR_CAPACITY, PAIR_TOLERANCE_NS
 from perception_nodes.metrics.alignment import Alignment
+from perception_nodes.pipelines.build import model_infos
 from perception_nodes.pipelines.perception import Perception
 from perception_nodes.time_order import CLOCK_JUMP_S
 from perception_nodes.types import PerceptionError
@@ -183,14 +184,14 @@ def _replay(
 ) -> tuple[Replayed, ReplayObserver, Scores]:
     """Run all frames; their results are scored as the pipelines returned them."""
     total = min(len(frames), settings.max_frames or len(frames))
-    infos = {task: model_info_of(getattr(perception, task)) for task in perception.tasks}
+    infos = model_infos(perception)
     with (
         BagWriter(outputs, compression=settings.compression) as writer,
         BagReader(frames.bag.path) as truth,
     ):
         observer = ReplayObserver(truth, infos, settings.sample_frames)
         done = replay(
-            frames, perception, writer, info_of=model_info_of, on_demand=settings.on_demand,
+            frames, perception, writer, on_demand=settings.on_demand,
             max_frames=settings.max_frames or None, observe=observer,
             progress=lambda number: progress('replay', number, total),
         )
@@ -218,7 +219,7 @@ def _result(
     metrics['protocol'] = {
         task: Protocol.of(
             task, 'node', protocol_inputs(task, 'node', perception.tasks),
-            getattr(perception, task).config,
+            perception.pipelines[task].config,
         ).content()
         for task in perception.tasks
     }

@@ -3,7 +3,7 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,14 +12,13 @@ from perception_nodes.bags.cameras import CameraTopics, StereoTopics
 from perception_nodes.bags.reader import BagReader
 from perception_nodes.bags.transforms import base_from_frame
 from perception_nodes.geometry.rig_checks import camera_doubts, mount_doubts, rig_doubts
-from perception_nodes.pipelines.build import PIPELINES, build_perception
+from perception_nodes.pipelines.build import build_perception
 from perception_nodes.pipelines.config_values import changed
-from perception_nodes.pipelines.perception import STEREO_TASKS, TASKS, Perception
+from perception_nodes.pipelines.perception import Perception
+from perception_nodes.pipelines.tasks import TASKS, find_task
 from perception_nodes.types import PerceptionError, StereoRig
 
-__all__ = ['choose_tasks', 'make_perception', 'model_info_of']
-
-_CALIBRATED_TASKS = ('mono_depth', 'place_recognition')
+__all__ = ['choose_tasks', 'make_perception']
 
 
 def choose_tasks(
@@ -41,12 +40,9 @@ def choose_tasks(
     PerceptionError
         If a task does not exist, or one that was asked for by name is not possible.
     """
-    unknown = [task for task in wanted if task not in TASKS]
-    if unknown:
-        raise PerceptionError(f'no task {unknown[0]!r}; there are {", ".join(TASKS)}')
     reasons = _impossible(cameras)
     for task in wanted:
-        if task in reasons:
+        if find_task(task).name in reasons:
             raise PerceptionError(f'{task} is not possible: {reasons[task]}')
     tasks = tuple(task for task in TASKS if task in (wanted or TASKS) and task not in reasons)
     return tasks, tuple(f'{task} is off: {reason}' for task, reason in reasons.items())
@@ -54,7 +50,7 @@ def choose_tasks(
 
 def make_perception(
     tasks: Sequence[str], bag: BagReader, cameras: StereoTopics | CameraTopics, *,
-    models: Mapping[str, str | Path] | None = None, backend: str = 'auto',
+    models: Mapping[str, str | Path] = MappingProxyType({}), backend: str = 'auto',
     precision: str = 'fp16', threads: int = 0,
     parameters: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Perception, tuple[str, ...]]:
@@ -90,8 +86,8 @@ def make_perception(
             )
     configs: dict[str, Any] = {}
     for task in tasks:
-        config = PIPELINES[task].config()
-        if base_from_camera is not None and 'base_from_camera' in _names(config):
+        config = TASKS[task].config()
+        if base_from_camera is not None and TASKS[task].mounted:
             rows = tuple(tuple(float(v) for v in row) for row in base_from_camera)
             config = replace(config, base_from_camera=rows)
         prefix = f'{task}.'
@@ -102,7 +98,7 @@ def make_perception(
     perception = build_perception(
         configs, models=models, backend=backend, precision=precision, threads=threads
     )
-    uses_pose = any('base_from_camera' in _names(config) for config in configs.values())
+    uses_pose = any(TASKS[task].mounted for task in tasks)
     return perception, (*(notes if uses_pose else ()), *_rig_doubts(cameras))
 
 
@@ -117,25 +113,16 @@ def _rig_doubts(cameras: StereoTopics | CameraTopics) -> tuple[str, ...]:
     return ()
 
 
-def model_info_of(pipeline: Any) -> dict[str, Any]:
-    """Say what ``model_info`` holds: the card of the pipeline's model, and what runs it."""
-    runner = getattr(pipeline, 'runner', None)
-    if runner is None:
-        return {'name': 'none'}
-    return {**asdict(runner.card), 'backend': runner.backend}
-
-
 def _impossible(cameras: StereoTopics | CameraTopics) -> dict[str, str]:
     """Task to reason."""
     if isinstance(cameras, StereoTopics):
         return {}
-    why = cameras.no_pair or f'the bag has no calibrated stereo pair, only {cameras.image}'
-    reasons = dict.fromkeys(STEREO_TASKS, why)
-    if cameras.camera is None:
-        why = cameras.problem or f'{cameras.image} has no camera_info'
-        reasons |= dict.fromkeys(_CALIBRATED_TASKS, why)
+    no_pair = cameras.no_pair or f'the bag has no calibrated stereo pair, only {cameras.image}'
+    no_camera = cameras.problem or f'{cameras.image} has no camera_info'
+    reasons = {}
+    for name, task in TASKS.items():
+        if task.stereo:
+            reasons[name] = no_pair
+        elif task.needs_camera and cameras.camera is None:
+            reasons[name] = no_camera
     return reasons
-
-
-def _names(config: Any) -> set[str]:
-    return {field.name for field in fields(config)}

@@ -31,6 +31,8 @@ class PlaceRecognitionConfig:
     probability : (bias, weight of the similarity, weight of log(1 + inliers)) of the logistic
         probability that a candidate is the same place; None: the model card's, or the default.
     max_places : the map refuses to grow beyond this.
+    map_frame : frame of the places.
+    base_frame : the vehicle's frame.
     """
 
     base_from_camera: Rows4 = OPTICAL_TO_BASE
@@ -48,6 +50,8 @@ class PlaceRecognitionConfig:
     unknown_scale_m: float = 3.0
     probability: tuple[float, float, float] | None = None
     max_places: int = 20000
+    map_frame: str = 'map'
+    base_frame: str = 'base_link'
 
     def __post_init__(self) -> None:
         matrix = np.asarray(self.base_from_camera, dtype=np.float64)

@@ -60,6 +60,7 @@ class PlaceRecognitionPipeline:
     ) -> None:
         self.config = config or PlaceRecognitionConfig()
         self._runner = for_task(runner, 'place_recognition')
+        self.runners = (runner,) if features_runner is None else (runner, features_runner)
         self._features: LocalFeatures = (
             OrbLocalFeatures() if features_runner is None
             else LearnedLocalFeatures(features_runner)
@@ -161,7 +162,10 @@ class PlaceRecognitionPipeline:
         added = None
         if wanted and look is not None and not self._known_already(matches):
             added = self._add(image.stamp_ns, descriptor, pose, look)
-        return PlaceMatches(image.stamp_ns, image.frame_id, tuple(matches), added)
+        return PlaceMatches(
+            image.stamp_ns, image.frame_id, tuple(matches), added, self.config.map_frame,
+            self.config.base_frame,
+        )
 
     def _describe(self, image: Image) -> FloatArray:
         output = self._runner.run({'image': rgb_batch(image)}, ('descriptor',))

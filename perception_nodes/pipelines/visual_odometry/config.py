@@ -46,6 +46,7 @@ class VisualOdometryConfig:
     rig_yaw_sigma_rad : deviation of the error in the angle between the two cameras; it shifts all
         disparities alike and is estimated on the way. 0 believes the calibration.
     seed : of the random samples.
+    path_length : poses kept for the path that is published.
     """
 
     base_from_camera: Rows4 = OPTICAL_TO_BASE
@@ -73,6 +74,7 @@ class VisualOdometryConfig:
     turn_floor_rad_per_m: float = 2e-4
     rig_yaw_sigma_rad: float = 4e-4
     seed: int = 0
+    path_length: int = 10_000
 
     def __post_init__(self) -> None:
         matrix = np.asarray(self.base_from_camera, dtype=np.float64)
@@ -87,7 +89,7 @@ class VisualOdometryConfig:
             )
         for name in (
             'max_features', 'max_epipolar_px', 'min_inliers', 'keyframe_parallax_px',
-            'max_speed_mps', 'max_turn_radps', 'pixel_sigma_floor',
+            'max_speed_mps', 'max_turn_radps', 'pixel_sigma_floor', 'path_length',
         ):
             if not getattr(self, name) > 0:
                 raise PerceptionError(f'{name} must be positive, not {getattr(self, name)}')

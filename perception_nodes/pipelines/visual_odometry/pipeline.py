@@ -57,6 +57,7 @@ class VisualOdometryPipeline:
         self, runner: Runner | None = None, config: VisualOdometryConfig | None = None
     ) -> None:
         self.config = config or VisualOdometryConfig()
+        self.runners = () if runner is None else (runner,)
         self._front_end = _front_end(runner, self.config)
         self._base_from_camera = self.config.base_from_camera_matrix
         self.order = TimeOrder()

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from perception_nodes.ros.input.raw_frame import AuxiliaryInput
+from perception_nodes.pipelines.tasks import AuxiliaryInput
 
 MAX_KEPT = 30
 KEPT_NS = 5_000_000_000
@@ -32,7 +32,10 @@ class AuxiliaryResults:
             del results[next(iter(results))]
 
     def complete(self, stamp_ns: int) -> bool:
-        """Whether everything that a frame can expect is there."""
+        """Whether everything that a frame can expect is there.
+
+        What is taken by time is, once a result as new as the frame has come.
+        """
         for wanted in self._inputs:
             if wanted.task not in self.expected:
                 continue
@@ -44,15 +47,15 @@ class AuxiliaryResults:
                 return False
         return True
 
-    def collect(self, stamp_ns: int) -> dict[str, dict[str, Any]]:
+    def collect(self, stamp_ns: int) -> dict[str, list[dict[str, Any]]]:
         """Give what is there for a frame, by task; forgets what is too old for any later one."""
         found = {}
         for wanted in self._inputs:
             results = self._results[wanted.task]
             if wanted.by_time:
-                found[wanted.task] = _around(results, stamp_ns, wanted.topics[0])
+                found[wanted.task] = _around(results, stamp_ns)
             elif len(results.get(stamp_ns, ())) == len(wanted.topics):
-                found[wanted.task] = results[stamp_ns]
+                found[wanted.task] = [results[stamp_ns]]
             for old in [other for other in results if other < stamp_ns - KEPT_NS]:
                 del results[old]
         return {task: messages for task, messages in found.items() if messages}
@@ -64,10 +67,8 @@ class AuxiliaryResults:
                 del results[other]
 
 
-def _around(results: dict[int, dict[str, Any]], stamp_ns: int, topic: str) -> dict[str, Any]:
+def _around(results: dict[int, dict[str, Any]], stamp_ns: int) -> list[dict[str, Any]]:
+    """The last result up to a stamp and the first one from it on; one if it is the same."""
     before = max((other for other in results if other <= stamp_ns), default=None)
     after = min((other for other in results if other >= stamp_ns), default=None)
-    return {
-        name: results[other][topic]
-        for name, other in (('before', before), ('after', after)) if other is not None
-    }
+    return [results[other] for other in sorted({before, after} - {None})]

@@ -1,26 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages of one moment decoded, once, into what the pipelines take."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from perception_nodes.geometry import se3
 from perception_nodes.messages.camera import camera_from_info, rectified
-from perception_nodes.messages.decode import DECODERS
 from perception_nodes.messages.image import decode_image
 from perception_nodes.pipelines.perception import Failed, MonoFrame, Results, StereoFrame
 from perception_nodes.pipelines.rectification import Rectifier
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.ros.input.raw_frame import RawFrame
-from perception_nodes.types import (
-    Camera,
-    FloatArray,
-    Image,
-    Odometry,
-    PerceptionError,
-    StereoRig,
-)
-
-MAX_GAP_NS = 200_000_000
+from perception_nodes.types import Camera, Image, PerceptionError, StereoRig
 
 
 class FrameDecoder:
@@ -63,45 +52,19 @@ class FrameDecoder:
 
 
 def decode_auxiliary(raw: RawFrame, failed: Failed) -> Results:
-    """Give what other nodes said of this frame; None where they said nothing.
+    """Give what other nodes said of this frame, by task.
 
     Parameters
     ----------
-    failed : told of a message that is malformed; the frame goes on without it.
+    failed : called with a message that is malformed; the frame goes on without it.
     """
     given: dict[str, Any] = {}
-    for task, messages in raw.auxiliary.items():
+    for task, parts in raw.auxiliary.items():
         try:
-            if task == 'visual_odometry':
-                given[task] = _odometry_at(raw.stamp_ns, messages)
-            else:
-                given[task] = DECODERS[task](messages)
+            result = TASKS[task].implementation.result_at(parts, raw.stamp_ns)
         except PerceptionError as error:
             failed(task, error)
-    return Results(raw.stamp_ns, **given)
-
-
-def _odometry_at(stamp_ns: int, messages: Mapping[str, Any]) -> Odometry | None:
-    """Odometry at a time, its pose interpolated between the messages around it.
-
-    None if the nearest is further away than MAX_GAP_NS.
-    """
-    decode = DECODERS['visual_odometry']
-    near = {side: decode({'odometry': message}) for side, message in messages.items()}
-    before, after = near.get('before'), near.get('after')
-    nearest = min(near.values(), key=lambda odometry: abs(odometry.stamp_ns - stamp_ns))
-    if abs(nearest.stamp_ns - stamp_ns) > MAX_GAP_NS:
-        return None
-    if before is None or after is None or before.stamp_ns == after.stamp_ns:
-        return nearest
-    part = (stamp_ns - before.stamp_ns) / (after.stamp_ns - before.stamp_ns)
-    return Odometry(
-        stamp_ns, nearest.frame_id, nearest.child_frame_id,
-        _interpolated(before.odom_from_base, after.odom_from_base, part),
-        nearest.pose_covariance, nearest.twist, nearest.twist_covariance, nearest.tracking,
-    )
-
-
-def _interpolated(a: FloatArray, b: FloatArray, part: float) -> FloatArray:
-    """Pose on the screw motion from a (part 0) to b (part 1), [4, 4]."""
-    return a @ se3.exp(part * se3.log(se3.inverse(a) @ b))
+            continue
+        if result is not None:
+            given[task] = result
+    return given

@@ -10,7 +10,8 @@ from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from perception_nodes.messages.topics import TOPICS, full_name
+from perception_nodes.messages.topics import full_name
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.ros import image_delivery
 from perception_nodes.ros.input.assembler import Assembler
 from perception_nodes.ros.input.topics import COMPRESSED, Input
@@ -18,8 +19,6 @@ from perception_nodes.ros.statistics import Statistics
 from perception_nodes.ros.text import short_list
 
 SILENT_S = 2.0
-# What perception nodes publish themselves is no camera.
-OWN = tuple(full_name(task, topic.name) for task in TOPICS for topic in TOPICS[task])
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def _suggestion(node: Node, entry: Input) -> str:
     others = sorted(
         name for name, types in node.get_topic_names_and_types()
         if entry.type in types and node.count_publishers(name)
-        and not any(name.endswith(own) for own in OWN)
+        and not any(full_name(task, '') in name for task in TASKS)  # results, no camera
     )
     if not others:
         return ''

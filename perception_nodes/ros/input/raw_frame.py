@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perception_nodes.messages.camera_infos import MAX_AGE_S
+from perception_nodes.pipelines.tasks import AuxiliaryInput
 from perception_nodes.time_order import CLOCK_JUMP_S
 
 LEFT, RIGHT = 'left', 'right'
@@ -18,8 +19,8 @@ class RawFrame:
     ----------
     left, right : image messages; of one camera, left alone.
     left_info, right_info : the camera_info of each image, None where none is needed.
-    auxiliary : by task, the messages by topic that another node sent for this very stamp; of
-        what comes by time, those around it ('before', 'after').
+    auxiliary : by task, the messages by topic of the result that another node sent for this very
+        stamp; of what is taken by time, of the last result before it and the first one after it.
     arrived_s : monotonic time at which the last image of it came.
     """
 
@@ -28,24 +29,8 @@ class RawFrame:
     right: Any = None
     left_info: Any = None
     right_info: Any = None
-    auxiliary: dict[str, dict[str, Any]] = field(default_factory=dict)
+    auxiliary: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     arrived_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class AuxiliaryInput:
-    """What another node sends about the same images.
-
-    Attributes
-    ----------
-    task : whose result it is. topics : all that belong to one result.
-    by_time : the result need not have the image's stamp (odometry: it is interpolated); it is
-        complete once a message as new as the image has come.
-    """
-
-    task: str
-    topics: tuple[str, ...]
-    by_time: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,31 +3,12 @@
 
 from dataclasses import dataclass
 
-from perception_nodes.messages.topics import CAMERA_INFO, IMAGE, find_topic
+from perception_nodes.messages.topics import CAMERA_INFO, IMAGE
+from perception_nodes.pipelines.tasks import TASKS, AuxiliaryInput
 from perception_nodes.ros.config import NodeConfig
-from perception_nodes.ros.input.raw_frame import LEFT, RIGHT, AuxiliaryInput
+from perception_nodes.ros.input.raw_frame import LEFT, RIGHT
 
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
-NEEDS_CAMERA = ('mono_depth', 'place_recognition')
-
-# What helps a task, from other nodes; only where that task does not run in the same process.
-AUXILIARY: dict[str, tuple[AuxiliaryInput, ...]] = {
-    'segmentation': (
-        AuxiliaryInput('optical_flow', ('flow', 'flow/stddev', 'flow/interval')),
-    ),
-    'visual_odometry': (
-        AuxiliaryInput(
-            'stereo_depth', ('depth/image_rect', 'depth/stddev', 'depth/camera_info')
-        ),
-        AuxiliaryInput('segmentation', ('mask',)),
-    ),
-    'place_recognition': (
-        AuxiliaryInput(
-            'stereo_depth', ('depth/image_rect', 'depth/stddev', 'depth/camera_info')
-        ),
-        AuxiliaryInput('visual_odometry', ('odometry',), by_time=True),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -72,7 +53,7 @@ def image_inputs(stereo: bool, needs_camera: bool, config: NodeConfig) -> tuple[
 def auxiliary_inputs(auxiliary: tuple[AuxiliaryInput, ...]) -> tuple[Input, ...]:
     """Name the topics of the auxiliary inputs."""
     return tuple(
-        Input(name, find_topic(entry.task, name).type, 'auxiliary', task=entry.task)
+        Input(name, TASKS[entry.task].topic(name).type, 'auxiliary', task=entry.task)
         for entry in auxiliary for name in entry.topics
     )
 

@@ -2,9 +2,11 @@
 """What exists from configure to cleanup: models, publishers, services."""
 
 from collections.abc import Callable
+from functools import partial
 
-from perception_nodes.messages.encode import Context, latched_messages
 from perception_nodes.pipelines.perception import MonoFrame, StereoFrame
+from perception_nodes.pipelines.publish import ResultPublisher
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.ros.input.frames import FrameDecoder
 from perception_nodes.ros.input.raw_frame import RawFrame
 from perception_nodes.ros.input.topics import needs_pair
@@ -39,11 +41,14 @@ class ConfiguredState:
         self.settings = settings
         self.loaded = load(settings.models, settings.pipelines, settings.node)
         self._interfaces: list[TaskInterface] = []
-        self._outputs: Outputs | None = None
         self._serving: tuple[tuple[str, str], ...] | None = None
+        self._outputs = Outputs(host.node)
         try:
+            self._outputs.open(host.tasks.topic_prefixes())
+            self._publisher = ResultPublisher(
+                self.loaded.perception, host.factory, self._outputs
+            )
             self._open_interfaces()
-            self._outputs = Outputs(host.node, host.tasks.topic_prefixes())
         except BaseException:
             self.close()
             raise
@@ -53,9 +58,8 @@ class ConfiguredState:
         process: Callable[[RawFrame], None] = self._build_for
         if not self.settings.node.build_only:
             process = Processing(
-                self._host, self.loaded, self._opened_outputs,
-                FrameDecoder(self.settings.node.rectify), self._context(),
-                tuple(self._interfaces),
+                self._host, self.loaded, self._outputs, self._publisher,
+                FrameDecoder(self.settings.node.rectify), tuple(self._interfaces),
             )
         return ActiveState(self._host, self.settings, process, self._time_jumped)
 
@@ -73,16 +77,12 @@ class ConfiguredState:
         if serving == self._serving:
             return
         self._serving = serving
-        stamp_ns = self._host.node.get_clock().now().nanoseconds
-        for task in self._host.tasks.tasks:
-            self._opened_outputs.publish(task, latched_messages(
-                task, self.loaded.model_info(task), self._host.factory, stamp_ns
-            ))
+        self._publisher.publish_latched(self._host.node.get_clock().now().nanoseconds)
 
     def findings(self) -> list[Finding]:
         """What the interfaces and missing packages have to report."""
         found = [finding for one in self._interfaces for finding in one.findings()]
-        if self._outputs is not None and self._outputs.missing:
+        if self._outputs.missing:
             found.append(Finding(OK, f'not published: {", ".join(self._outputs.missing)}'))
         return found
 
@@ -91,16 +91,9 @@ class ConfiguredState:
         for interface in self._interfaces:
             interface.close()
         self._interfaces.clear()
-        if self._outputs is not None:
-            self._outputs.close()
+        self._outputs.close()
         if not keep_models:
             self.loaded.close()
-
-    @property
-    def _opened_outputs(self) -> Outputs:
-        if self._outputs is None:
-            raise RuntimeError('the publishers are not open')
-        return self._outputs
 
     def _build_for(self, raw: RawFrame) -> None:
         """Build for a frame that came; in the worker's thread."""
@@ -119,23 +112,15 @@ class ConfiguredState:
         for task, config in self.settings.ros.items():
             site = TaskSite(
                 host.node, tasks.topic_prefixes()[task], tasks.parameter_prefix(task),
-                host.on_worker,
+                host.on_worker, partial(self._publisher.forget, task),
             )
             self._interfaces.append(INTERFACES[task].open(site, config, self.loaded))
 
-    def _context(self) -> Context:
-        context = {}
-        for interface in self._interfaces:
-            context.update(interface.context())
-        if 'segmentation' in self.loaded.runners:
-            context['palette'] = tuple(self.loaded.runners['segmentation'].card.palette)
-        return Context(**context)
-
     def _base_frames(self) -> dict[str, str]:
         """By task, its name of the vehicle's frame."""
-        configs = (*self.settings.pipelines.items(), *self.settings.ros.items())
         return {
-            task: config.base_frame for task, config in configs if hasattr(config, 'base_frame')
+            task: config.base_frame for task, config in self.settings.pipelines.items()
+            if TASKS[task].mounted
         }
 
     def _time_jumped(self) -> None:

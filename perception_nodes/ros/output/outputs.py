@@ -11,32 +11,39 @@ from rclpy.lifecycle.publisher import LifecyclePublisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
-from perception_nodes.messages.topics import TOPICS, Topic
+from perception_nodes.messages.topics import Topic
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.ros.factory import message_class
 
 DEPTH = 5
 
 
 class Outputs:
-    """Publishers of some tasks: reliable, latched where the table says, QoS overridable.
+    """Publishers of some tasks: reliable, latched where a topic is, QoS overridable.
 
-    Parameters
-    ----------
-    prefixes : by task, what its topics lie below: '~/' in a node of one task,
-        'segmentation_node/' in perception_node.
+    A Sink of pipelines.publish.
 
     Attributes
     ----------
     missing : topics that cannot be published because the package of their type is missing.
     """
 
-    def __init__(self, node: LifecycleNode, prefixes: Mapping[str, str]) -> None:
+    def __init__(self, node: LifecycleNode) -> None:
         self._node = node
         self.missing: list[str] = []
         self._publishers: dict[str, dict[str, LifecyclePublisher[Any]]] = {}
+
+    def open(self, prefixes: Mapping[str, str]) -> None:
+        """Make the publishers.
+
+        Parameters
+        ----------
+        prefixes : by task, what its topics lie below: '~/' in a node of one task,
+            'segmentation_node/' in perception_node.
+        """
         for task, prefix in prefixes.items():
             self._publishers[task] = {}
-            for topic in TOPICS[task]:
+            for topic in TASKS[task].topics:
                 publisher = self._publisher(topic, prefix)
                 if publisher is not None:
                     self._publishers[task][topic.name] = publisher
@@ -48,12 +55,11 @@ class Outputs:
             if publisher.get_subscription_count() > 0
         }
 
-    def publish(self, task: str, messages: Mapping[str, Any]) -> None:
-        """Publish messages by topic name."""
-        for name, message in messages.items():
-            publisher = self._publishers[task].get(name)
-            if publisher is not None:
-                publisher.publish(message)
+    def put(self, task: str, topic: str, message: Any, stamp_ns: int) -> None:
+        """Publish a message, where its type is installed."""
+        publisher = self._publishers[task].get(topic)
+        if publisher is not None:
+            publisher.publish(message)
 
     def close(self) -> None:
         """Destroy the publishers."""

@@ -23,12 +23,14 @@ class TaskSite:
     Attributes
     ----------
     topic_prefix : before its services and topics. parameter_prefix : before its parameters.
+    forget : drops the task's earlier results from what is published (the path).
     """
 
     node: LifecycleNode
     topic_prefix: str
     parameter_prefix: str
     on_worker: OnWorker
+    forget: Callable[[], None]
 
 
 class TaskInterface(Protocol):
@@ -53,10 +55,6 @@ class TaskInterface(Protocol):
 
     def findings(self) -> list[Finding]:
         """What diagnostics should report."""
-        ...
-
-    def context(self) -> dict[str, Any]:
-        """Fields of messages.context.Context that it provides."""
         ...
 
     def close(self) -> None:

@@ -2,14 +2,13 @@
 """Pipelines with their models, as a node holds them between configure and cleanup."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from perception_nodes.inference import Runner, open_runner
 from perception_nodes.inference.runner import RunnerState
-from perception_nodes.pipelines.build import PIPELINES
+from perception_nodes.pipelines.build import build_perception
 from perception_nodes.pipelines.perception import Perception
 from perception_nodes.ros.config import NodeConfig
 
@@ -31,18 +30,6 @@ class Loaded:
         """How each model is doing."""
         return {name: runner.state() for name, runner in self.runners.items()}
 
-    def model_info(self, task: str) -> dict[str, Any]:
-        """Card and engine of a task's model, ready for JSON; of its other models likewise."""
-        infos = {
-            name: {
-                **asdict(runner.card), 'backend': runner.backend,
-                'engine_key': runner.state().engine_key,
-            }
-            for name, runner in self.runners.items() if name.split('/')[0] == task
-        }
-        own = infos.pop(task, {'task': task, 'name': 'none', 'summary': 'no learned model'})
-        return {**own, **({'other_models': list(infos.values())} if infos else {})}
-
     def close(self) -> None:
         """Free the models."""
         for runner in self.runners.values():
@@ -63,26 +50,9 @@ def load(models: Mapping[str, str], configs: Mapping[str, Any], node: NodeConfig
     PerceptionError
         If a model cannot be loaded; what was opened before it is closed.
     """
-    runners: dict[str, Runner] = {}
-    open_model = partial(
+    perception = build_perception(configs, models=models, open_model=partial(
         open_runner, backend=node.backend, precision=node.precision, threads=node.threads,
         spinning=node.spinning, engine_dir=node.engine_dir, gpu=node.gpu,
         memory_limit_mb=node.memory_limit_mb,
-    )
-
-    def opened(task: str, model: str | Path) -> Runner:
-        name = task if task not in runners else f'{task}/{model}'
-        runners[name] = open_model(model)
-        return runners[name]
-
-    try:
-        pipelines = {
-            task: PIPELINES[task].build(
-                partial(opened, task), models[task] or PIPELINES[task].model, config
-            )
-            for task, config in configs.items()
-        }
-    except BaseException:
-        Loaded(Perception(), runners).close()
-        raise
-    return Loaded(Perception(**pipelines), runners)
+    ))
+    return Loaded(perception, perception.runners)

@@ -4,7 +4,6 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 
@@ -15,8 +14,6 @@ from perception_nodes.ros.tasks.transforms import TransformLookup, tf_missing
 from perception_nodes.types import PerceptionError
 
 MOUNTS = ('auto', 'tf', 'parameter')
-# Tasks whose config has base_from_camera.
-MOUNTED = ('visual_odometry', 'place_recognition')
 TF_PATIENCE_S = 2.0
 
 
@@ -61,13 +58,13 @@ class MountInterface:
         """Look the camera up until it is found; frames go by until it is known."""
         if not self._waiting or self._lookup is None:
             return True
-        camera = (frame.left if isinstance(frame, StereoFrame) else frame.image).frame_id
+        camera = frame.image.frame_id
         found = {task: self._lookup.find(base, camera) for task, base in self._frames.items()}
         missing = [self._frames[task] for task, pose in found.items() if pose is None]
         if missing:
             return self._without_transform(missing[0], camera)
         for task, base_from_camera in found.items():
-            getattr(self._loaded.perception, task).mount(base_from_camera)
+            self._loaded.perception.mount(task, base_from_camera)
         self._waiting, self._finding = False, ''
         return True
 
@@ -84,10 +81,6 @@ class MountInterface:
         if tf_missing() and self._config.mount == 'auto':
             return [Finding(OK, f'base_from_camera is the parameter: {tf_missing()}')]
         return []
-
-    def context(self) -> dict[str, Any]:
-        """Provide nothing."""
-        return {}
 
     def close(self) -> None:
         """End the lookup."""

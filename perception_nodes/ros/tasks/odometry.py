@@ -9,14 +9,11 @@ import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
 
 from perception_nodes.messages.primitives import transform_of_pose
-from perception_nodes.messages.trajectory import Trajectory
 from perception_nodes.pipelines.perception import MonoFrame, Results, StereoFrame
-from perception_nodes.ros.factory import RclpyFactory
 from perception_nodes.ros.output.diagnostics import ERROR, WARN, Finding
 from perception_nodes.ros.tasks.interface import ServiceSet, TaskSite
 from perception_nodes.ros.tasks.loading import Loaded
 from perception_nodes.ros.tasks.transforms import TransformBroadcaster, tf_missing
-from perception_nodes.types import PerceptionError
 
 # A tunnel's mouth, a hand before the lens; longer than that nobody should drive on.
 LOST_ERROR_S = 3.0
@@ -29,31 +26,20 @@ class OdometryNodeConfig:
     Attributes
     ----------
     publish_tf : broadcast odom -> base_link; exactly one node of a robot does (REP 105).
-    path_length : poses kept for the path.
     """
 
     publish_tf: bool = False
-    path_length: int = 10_000
-
-    def __post_init__(self) -> None:
-        if self.path_length < 1:
-            raise PerceptionError(f'path_length is {self.path_length}; it must be positive')
 
 
 class OdometryInterface:
-    """See interface.TaskInterface.
-
-    Attributes
-    ----------
-    trajectory : what ``~/path`` shows.
-    """
+    """See interface.TaskInterface."""
 
     def __init__(
         self, site: TaskSite, config: OdometryNodeConfig, loaded: Loaded
     ) -> None:
         self._node, self._on_worker = site.node, site.on_worker
         self._config, self._loaded = config, loaded
-        self.trajectory = Trajectory(RclpyFactory(), config.path_length)
+        self._forget_path = site.forget
         self._lost: tuple[float, str] | None = None  # since when, monotonic, and why
         self._has_tracked = False
         self._services = ServiceSet(site)
@@ -70,7 +56,7 @@ class OdometryInterface:
 
     def after(self, results: Results) -> None:
         """Broadcast the pose while it is tracked; remember since when it is lost."""
-        odometry = results.visual_odometry
+        odometry = results.get('visual_odometry')
         if odometry is None:
             return
         if not odometry.tracking:
@@ -84,7 +70,7 @@ class OdometryInterface:
     def time_jumped(self, *, keep_pose: bool) -> None:
         """Start the path anew where the pose does."""
         if not keep_pose:
-            self.trajectory.clear()
+            self._forget_path()
 
     def findings(self) -> list[Finding]:
         """What is off: TF, and whether the vehicle is lost."""
@@ -101,10 +87,6 @@ class OdometryInterface:
             ))
         return found
 
-    def context(self) -> dict[str, Any]:
-        """Poses for the path."""
-        return {'trajectory': self.trajectory}
-
     def close(self) -> None:
         """Destroy services and subscriptions."""
         self._services.close()
@@ -114,11 +96,11 @@ class OdometryInterface:
 
     @property
     def _pipeline(self) -> Any:
-        return self._loaded.perception.visual_odometry
+        return self._loaded.perception.pipelines['visual_odometry']
 
     def _reset(self) -> str:
         self._pipeline.reset()
-        self.trajectory.clear()
+        self._forget_path()
         self._lost, self._has_tracked = None, False
         return 'the next image is the origin of odom'
 

@@ -24,15 +24,11 @@ class MapConfig:
     map_folder : maps lie in this folder or below it, wherever map_path points; read in configure.
         '' = the folder of map_path as it was in configure, else ~/.ros/perception_nodes/maps.
     load_map : load map_path in configure; a file that is not there or not good is a failure.
-    map_frame : frame of the places.
-    base_frame : the vehicle's frame.
     """
 
     map_path: str = ''
     map_folder: str = ''
     load_map: bool = False
-    map_frame: str = 'map'
-    base_frame: str = 'base_link'
 
     def __post_init__(self) -> None:
         if self.load_map and not self.map_path:
@@ -45,7 +41,7 @@ class MapInterface:
     def __init__(
         self, site: TaskSite, config: MapConfig, loaded: Loaded
     ) -> None:
-        self._node, self._config, self._loaded = site.node, config, loaded
+        self._node, self._loaded = site.node, loaded
         self._parameter = f'{site.parameter_prefix}map_path'
         self._folder = _folder(config)
         if config.load_map:
@@ -69,17 +65,13 @@ class MapInterface:
         """Nothing to say."""
         return []
 
-    def context(self) -> dict[str, Any]:
-        """Frames of the poses and loop closures."""
-        return {'map_frame': self._config.map_frame, 'base_frame': self._config.base_frame}
-
     def close(self) -> None:
         """Destroy the services."""
         self._services.close()
 
     @property
     def _pipeline(self) -> Any:
-        return self._loaded.perception.place_recognition
+        return self._loaded.perception.pipelines['place_recognition']
 
     def _path(self) -> Path:
         """Give the file of the map.

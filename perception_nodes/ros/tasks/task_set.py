@@ -1,26 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tasks of a node: their parameters, their inputs, and where their topics lie."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from rclpy.node import Node
 
-from perception_nodes.messages.topics import node_name
-from perception_nodes.pipelines.build import PIPELINES
-from perception_nodes.pipelines.perception import STEREO_TASKS, TASKS
+from perception_nodes.pipelines.tasks import TASKS, AuxiliaryInput
 from perception_nodes.ros import parameters
 from perception_nodes.ros.config import NodeConfig
-from perception_nodes.ros.input.raw_frame import AuxiliaryInput
-from perception_nodes.ros.input.topics import (
-    AUXILIARY,
-    NEEDS_CAMERA,
-    Input,
-    auxiliary_inputs,
-    image_inputs,
-)
+from perception_nodes.ros.input.topics import Input, auxiliary_inputs, image_inputs
 from perception_nodes.ros.tasks.interfaces import INTERFACES
-from perception_nodes.ros.tasks.mount import MOUNTED, MountConfig
+from perception_nodes.ros.tasks.mount import MountConfig
 from perception_nodes.types import PerceptionError
 
 # May change at any time; the others are read in configure.
@@ -46,11 +37,10 @@ class TasksConfig:
 
     Attributes
     ----------
-    tasks : any of segmentation, stereo_depth, mono_depth, optical_flow, visual_odometry,
-        place_recognition.
+    tasks : names of the tasks that run.
     """
 
-    tasks: tuple[str, ...] = TASKS
+    tasks: tuple[str, ...] = field(default_factory=lambda: tuple(TASKS))
 
     def __post_init__(self) -> None:
         wrong = [task for task in self.tasks if task not in TASKS]
@@ -91,11 +81,11 @@ class TaskSet:
     def configs(self) -> dict[str, list[type[Any]]]:
         """Config classes by the prefix of their parameters."""
         found: dict[str, list[type[Any]]] = {'': [NodeConfig]}
-        if any(task in MOUNTED for task in self.tasks):
+        if self._mounted:
             found[''].append(MountConfig)
         for task in self.tasks:
             prefix = self.parameter_prefix(task)
-            classes = [ModelConfig, PIPELINES[task].config]
+            classes = [ModelConfig, TASKS[task].config]
             if task in INTERFACES:
                 classes.append(INTERFACES[task].config)
             found[prefix] = [*found.get(prefix, []), *classes]
@@ -113,18 +103,17 @@ class TaskSet:
         for task in self.tasks:
             prefix = self.parameter_prefix(task)
             models[task] = parameters.read(node, ModelConfig, prefix).model
-            pipelines[task] = parameters.read(node, PIPELINES[task].config, prefix)
+            pipelines[task] = parameters.read(node, TASKS[task].config, prefix)
             if task in INTERFACES:
                 ros[task] = parameters.read(node, INTERFACES[task].config, prefix)
-        mounted = any(task in MOUNTED for task in self.tasks)
-        mount = parameters.read(node, MountConfig) if mounted else None
+        mount = parameters.read(node, MountConfig) if self._mounted else None
         return Settings(parameters.read(node, NodeConfig), mount, models, pipelines, ros)
 
     def parameter_names(self) -> set[str]:
         """Every parameter that is declared here."""
         return {
-            prefix + field.name for prefix, classes in self.configs().items()
-            for config in classes for field in fields(config)
+            prefix + entry.name for prefix, classes in self.configs().items()
+            for config in classes for entry in fields(config)
         }
 
     def parameter_prefix(self, task: str) -> str:
@@ -133,7 +122,7 @@ class TaskSet:
 
     def topic_prefixes(self) -> dict[str, str]:
         """By task: '~/' in its own node, 'segmentation_node/' in perception_node."""
-        return {task: '~/' if self._alone else f'{node_name(task)}/' for task in self.tasks}
+        return {task: '~/' if self._alone else f'{TASKS[task].node}/' for task in self.tasks}
 
     def auxiliary(self, settings: Settings) -> tuple[AuxiliaryInput, ...]:
         """What other nodes may send about the same images."""
@@ -141,18 +130,22 @@ class TaskSet:
             return ()
         found: dict[str, AuxiliaryInput] = {}
         for task in self.tasks:
-            if task == 'segmentation' and not settings.pipelines[task].temporal:
-                continue
-            for entry in AUXILIARY.get(task, ()):
-                if entry.task not in self.tasks:
+            for entry in TASKS[task].takes:
+                if entry.task not in self.tasks and entry.used(settings.pipelines[task]):
                     found[entry.task] = entry
         return tuple(found.values())
 
     def inputs(self, settings: Settings) -> tuple[Input, ...]:
         """Every topic to subscribe to."""
-        stereo = any(task in STEREO_TASKS for task in self.tasks)
-        needs_camera = settings.node.rectify or any(task in NEEDS_CAMERA for task in self.tasks)
+        tasks = [TASKS[task] for task in self.tasks]
+        stereo = any(task.stereo for task in tasks)
+        needs_camera = settings.node.rectify or any(task.needs_camera for task in tasks)
         return (
             *image_inputs(stereo, needs_camera, settings.node),
             *auxiliary_inputs(self.auxiliary(settings)),
         )
+
+    @property
+    def _mounted(self) -> bool:
+        """Whether a task wants to know where the camera sits."""
+        return any(TASKS[task].mounted for task in self.tasks)

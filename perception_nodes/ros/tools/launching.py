@@ -10,8 +10,7 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 
-from perception_nodes.messages.topics import node_name
-from perception_nodes.pipelines.perception import STEREO_TASKS, TASKS
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.ros import image_delivery
 from perception_nodes.types import PerceptionError
 
@@ -43,23 +42,11 @@ CAMERAS = {
         'right': ('right', 'namespace of the right camera'),
     },
 }
-# Where a node finds what the others say of the same images, when each is a process of its own.
-_DEPTH = {
-    f'depth/{name}': f'stereo_depth_node/depth/{name}'
-    for name in ('image_rect', 'stddev', 'camera_info')
-}
-SHARED: dict[str, dict[str, str]] = {
-    'segmentation': {
-        name: f'optical_flow_node/{name}' for name in ('flow', 'flow/stddev', 'flow/interval')
-    },
-    'visual_odometry': {**_DEPTH, 'mask': 'segmentation_node/mask'},
-    'place_recognition': {**_DEPTH, 'odometry': 'visual_odometry_node/odometry'},
-}
 
 
 def task_launch_description(task: str) -> LaunchDescription:
     """Launch the own node of one task."""
-    kind = 'stereo' if task in STEREO_TASKS else 'mono'
+    kind = 'stereo' if TASKS[task].stereo else 'mono'
     return LaunchDescription([
         *_camera_arguments(kind), *_arguments(COMMON),
         DeclareLaunchArgument('model', default_value='', description='name or path of the model'),
@@ -80,7 +67,7 @@ def perception_launch_description() -> LaunchDescription:
         ),
         DeclareLaunchArgument(
             'share_results', default_value='true', choices=['true', 'false'],
-            description='separate processes take depth, mask, flow, odometry from each other',
+            description='separate processes take the results that help them from each other',
         ),
         OpaqueFunction(function=_perception),
     ])
@@ -89,17 +76,18 @@ def perception_launch_description() -> LaunchDescription:
 def _perception(context: LaunchContext) -> list[Node]:
     values = context.launch_configurations
     tasks = [task.strip() for task in values['tasks'].split(',') if task.strip()]
-    wrong = [task for task in tasks if task not in TASKS]
-    if wrong or not tasks:
+    if not tasks or any(task not in TASKS for task in tasks):
         raise PerceptionError(f'tasks:={values["tasks"]}: they are {", ".join(TASKS)}')
     if values['one_process'] == 'true':
-        stereo = any(task in STEREO_TASKS for task in tasks)
+        stereo = any(TASKS[task].stereo for task in tasks)
         cameras = _stereo_topics(values) if stereo else _mono_topics(values, values['left'])
         return [_node(context, 'perception_node', cameras, {'tasks': tasks})]
-    shared = SHARED if values['share_results'] == 'true' else {}
+    share = values['share_results'] == 'true'
     return [
-        _task_node(context, task, 'stereo' if task in STEREO_TASKS else 'left',
-                   shared.get(task, {}))
+        _task_node(
+            context, task, 'stereo' if TASKS[task].stereo else 'left',
+            TASKS[task].auxiliary_remappings() if share else {},
+        )
         for task in tasks
     ]
 
@@ -111,7 +99,7 @@ def _task_node(context: LaunchContext, task: str, kind: str, remappings: dict[st
     else:
         cameras = _mono_topics(values, values['left' if kind == 'left' else 'camera'])
     model = {'model': values['model']} if values.get('model') else {}
-    return _node(context, node_name(task), {**cameras, **remappings}, model)
+    return _node(context, TASKS[task].node, {**cameras, **remappings}, model)
 
 
 def _node(

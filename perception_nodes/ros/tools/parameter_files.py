@@ -16,7 +16,7 @@ from typing import Any
 
 from perception_nodes.messages.topics import node_name
 from perception_nodes.pipelines.config_values import to_parameter
-from perception_nodes.pipelines.perception import TASKS
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.ros.parameters import field_descriptions
 from perception_nodes.ros.tasks.task_set import TasksConfig, TaskSet
 

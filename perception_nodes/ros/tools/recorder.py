@@ -16,7 +16,8 @@ from rclpy.executors import ExternalShutdownException, InvalidHandle, SingleThre
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from perception_nodes.bags.writer import BagWriter
-from perception_nodes.messages.topics import TOPICS, full_name
+from perception_nodes.messages.topics import full_name
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.ros.factory import any_message_class
 from perception_nodes.types import PerceptionError
 
@@ -35,7 +36,7 @@ def node_topics(tasks: Collection[str], names: Collection[str] | None = None) ->
     """
     return {
         full_name(task, topic.name): topic.type
-        for task in tasks for topic in TOPICS[task]
+        for task in tasks for topic in TASKS[task].topics
         if any_message_class(topic.type) is not None
         and (topic.name in names if names is not None else not topic.on_demand)
     }
@@ -135,7 +136,7 @@ class Recorder:
             raise PerceptionError(f'{topic}: message type {type_name} is not installed')
         latched = any(
             topic.endswith(f'/{entry.name}') and entry.latched
-            for entries in TOPICS.values() for entry in entries
+            for task in TASKS.values() for entry in task.topics
         )
         self._writer.add_topic(topic, type_name, latched=latched)
         self._node.create_subscription(

@@ -14,10 +14,10 @@ from perception_nodes.bags.writer import BagWriter
 from perception_nodes.datasets.camvid import CLASSES
 from perception_nodes.geometry import se3
 from perception_nodes.geometry.stereo import depth_from_disparity
-from perception_nodes.messages.encode import ENCODERS, latched_messages
 from perception_nodes.messages.image import encode_image, image_message
 from perception_nodes.messages.odometry import odometry_message
-from perception_nodes.messages.topics import TOPICS, full_name
+from perception_nodes.messages.topics import full_name
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import Camera, Depth, Flow, Image, Odometry, Segmentation
 
 HEIGHT, WIDTH, FRAME_NS, FRAMES = 12, 16, 100_000_000, 4
@@ -102,11 +102,11 @@ def outputs_bag(tmp_path: Path) -> Callable[..., Path]:
                 result = change(task, frame, true)
                 if result is None:
                     continue
-                wanted = {topic.name for topic in TOPICS[task]} - set(skip)
-                messages = ENCODERS[task](result, factory, wanted)
+                wanted = {topic.name for topic in TASKS[task].topics} - set(skip)
+                messages = TASKS[task].implementation.encode(result, factory, wanted)
                 if frame == 0:
                     info = {'classes': list(CLASSES), 'name': task}
-                    messages |= latched_messages(task, info, factory, stamp_of(0))
+                    messages |= TASKS[task].latched_messages(info, factory, stamp_of(0))
                 for name, message in messages.items():
                     entries.append((full_name(task, name), stamp_of(frame), message))
         path = tmp_path / 'outputs'

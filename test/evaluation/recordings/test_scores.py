@@ -22,7 +22,7 @@ from perception_nodes.evaluation.recordings.results import recorded_results
 from perception_nodes.evaluation.recordings.scores import Scores
 from perception_nodes.evaluation.report_parts import Plot, Text
 from perception_nodes.geometry import se3
-from perception_nodes.pipelines.perception import TASKS
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import PerceptionError, PlaceMatch, PlaceMatches
 
 FRAMES, FRAME_NS, START_NS = 4, 100_000_000, 5_000_000_000

@@ -9,7 +9,7 @@ import pytest
 from perception_nodes.bags.rendered import write_rendered_bag
 from perception_nodes.evaluation.replay import ReplaySettings, replay_to_folder
 from perception_nodes.inference.models import list_models
-from perception_nodes.pipelines.perception import TASKS
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.simulation.render.stereo_view import stereo_rig
 
 FRAMES = 3

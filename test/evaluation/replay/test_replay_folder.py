@@ -17,7 +17,7 @@ from perception_nodes.cli import commands
 from perception_nodes.evaluation.replay import ReplaySettings, replay_to_folder
 from perception_nodes.evaluation.replay.tasks import choose_tasks
 from perception_nodes.messages.image import image_message
-from perception_nodes.pipelines.perception import TASKS
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import Image, PerceptionError
 
 ODOMETRY = ReplaySettings(tasks=('visual_odometry',))
@@ -119,7 +119,7 @@ def test_a_camera_without_its_pair_runs_what_it_can(wall_bag: Path) -> None:
         tasks, notes = choose_tasks(CameraTopics('/image'))
         assert tasks == ('segmentation', 'optical_flow')
         assert any('no camera_info' in note for note in notes)
-        assert choose_tasks(find_cameras(bag)) == (TASKS, ())
+        assert choose_tasks(find_cameras(bag)) == (tuple(TASKS), ())
         with pytest.raises(PerceptionError, match="no task 'odometry'"):
             choose_tasks(mono, ('odometry',))
 

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from perception_nodes.pipelines.tasks import AuxiliaryInput
 from perception_nodes.ros.input.assembler import Assembler
 from perception_nodes.ros.input.calibration import WAIT_TICKS
-from perception_nodes.ros.input.raw_frame import LEFT, RIGHT, Assembly, AuxiliaryInput
+from perception_nodes.ros.input.raw_frame import LEFT, RIGHT, Assembly
 from perception_nodes.ros.problems import Problems
 from perception_nodes.ros.statistics import Statistics
 from perception_nodes.types import PerceptionError
@@ -174,7 +175,8 @@ def test_latched_camera_info_holds():
     assert infos_of(made) == ['latched']
 
 
-DEPTH = AuxiliaryInput('stereo_depth', ('depth', 'sigma'))
+ODOMETRY = AuxiliaryInput('visual_odometry', 'odometry', ('odometry',), by_time=True)
+DEPTH = AuxiliaryInput('stereo_depth', 'depth', ('depth', 'sigma'))
 
 
 def test_frame_waits_for_an_expected_auxiliary_input():
@@ -187,7 +189,8 @@ def test_frame_waits_for_an_expected_auxiliary_input():
     assert made.frames == []
     made.it.auxiliary('stereo_depth', 'sigma', message(0, 's'))
     frame, = made.frames
-    assert {name: m.name for name, m in frame.auxiliary['stereo_depth'].items()} == {
+    depth, = frame.auxiliary['stereo_depth']
+    assert {name: m.name for name, m in depth.items()} == {
         'depth': 'd', 'sigma': 's'
     }
 
@@ -224,8 +227,7 @@ def test_order_is_kept_when_a_later_auxiliary_input_comes_first():
 
 def test_odometry_comes_by_time():
     """Messages around the image's stamp; it waits for one that is not older."""
-    made = Made(auxiliary=(AuxiliaryInput('visual_odometry', ('odometry',), by_time=True),),
-                wait_s=10.0)
+    made = Made(auxiliary=(ODOMETRY,), wait_s=10.0)
     made.it.auxiliary_results.expected = {'visual_odometry'}
     for stamp in (60, 80):
         made.it.auxiliary('visual_odometry', 'odometry', message(stamp, stamp))
@@ -233,13 +235,12 @@ def test_odometry_comes_by_time():
     assert made.frames == []
     made.it.auxiliary('visual_odometry', 'odometry', message(110, 110))
     around = made.frames[0].auxiliary['visual_odometry']
-    assert {side: m.name for side, m in around.items()} == {'before': 80, 'after': 110}
+    assert [messages['odometry'].name for messages in around] == [80, 110]
 
 
 def test_looped_bag_forgets_what_was_to_come():
     """A frame of the earlier time does not take auxiliary inputs of the later one."""
-    made = Made(auxiliary=(AuxiliaryInput('visual_odometry', ('odometry',), by_time=True),),
-                wait_s=10.0)
+    made = Made(auxiliary=(ODOMETRY,), wait_s=10.0)
     made.it.auxiliary_results.expected = {'visual_odometry'}
     made.it.auxiliary('visual_odometry', 'odometry', message(2000, 'later'))
     made.it.image(LEFT, message(1990))
@@ -247,4 +248,5 @@ def test_looped_bag_forgets_what_was_to_come():
     assert made.stamps_ms() == [1990]
     made.it.auxiliary('visual_odometry', 'odometry', message(0, 'now'))
     assert made.stamps_ms() == [1990, 0] and made.jumps == 1
-    assert made.frames[1].auxiliary['visual_odometry']['before'].name == 'now'
+    around, = made.frames[1].auxiliary['visual_odometry']
+    assert around['odometry'].name == 'now'

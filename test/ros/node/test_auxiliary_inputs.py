@@ -13,7 +13,6 @@ from perception_nodes.messages.image import decode_array, encode_image
 from perception_nodes.messages.odometry import odometry_message
 from perception_nodes.ros.input.assembler import RawFrame
 from perception_nodes.ros.input.frames import FrameDecoder, decode_auxiliary
-from perception_nodes.ros.node.processing import needed_tasks
 from perception_nodes.ros.nodes.perception_node import PerceptionNode
 from perception_nodes.ros.nodes.segmentation_node import SegmentationNode
 from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
@@ -28,10 +27,12 @@ def spied(bench):
     bench.active(node)
     given = []
     loaded = node.configured.loaded
-    pipeline = loaded.perception.visual_odometry
+    pipeline = loaded.perception.pipelines['visual_odometry']
 
     class Spy:
         """Passes on and remembers."""
+
+        config, runners = pipeline.config, ()
 
         def __call__(self, left, right, rig, depth=None, segmentation=None):
             given.append((left.stamp_ns, depth, segmentation))
@@ -41,7 +42,7 @@ def spied(bench):
             """Pass on."""
             pipeline.reset()
 
-    loaded.perception = type(loaded.perception)(visual_odometry=Spy())
+    loaded.perception = type(loaded.perception)({'visual_odometry': Spy()})
     return node, given
 
 
@@ -98,18 +99,18 @@ def odometry_at(stamp_ns, x_m):
 
 def test_odometry_is_interpolated_to_the_image(bench):
     """Between two messages on the screw between them; alone only if it is near."""
-    def given(stamp_ns, **messages):
-        raw = RawFrame(stamp_ns, None, auxiliary={'visual_odometry': {
-            side: odometry_message(result, bench.factory) for side, result in messages.items()
-        }})
-        return decode_auxiliary(raw, lambda *_: None).visual_odometry
+    def given(stamp_ns, *around):
+        raw = RawFrame(stamp_ns, None, auxiliary={'visual_odometry': [
+            {'odometry': odometry_message(result, bench.factory)} for result in around
+        ]})
+        return decode_auxiliary(raw, lambda *_: None).get('visual_odometry')
 
     first, second = odometry_at(0, 0.0), odometry_at(100_000_000, 1.0)
-    middle = given(25_000_000, before=first, after=second)
+    middle = given(25_000_000, first, second)
     assert se3.rotation_angle_rad(middle.odom_from_base) == pytest.approx(0.25)
-    assert given(100_000_000, before=second, after=second).odom_from_base[0, 3] == 1.0
-    assert given(150_000_000, before=second).odom_from_base[0, 3] == 1.0
-    assert given(900_000_000, before=second) is None
+    assert given(100_000_000, second).odom_from_base[0, 3] == 1.0
+    assert given(150_000_000, second).odom_from_base[0, 3] == 1.0
+    assert given(900_000_000, second) is None
 
 
 def test_nobody_listens_nothing_runs(bench, wall, diagnosis):
@@ -128,7 +129,7 @@ def test_nobody_listens_nothing_runs(bench, wall, diagnosis):
     bench.until(lambda: node.statistics.counted('out') == 1)  # counted when all is published
     labels = decode_array(masks[0])
     assert labels.shape == (192, 320)
-    pipeline = node.configured.loaded.perception.segmentation
+    pipeline = node.configured.loaded.perception.pipelines['segmentation']
     np.testing.assert_array_equal(labels, pipeline(second.left).labels)
 
 
@@ -139,15 +140,11 @@ def test_what_feeds_another_runs_whoever_listens(bench):
     })
     bench.active(node)
     perception = node.configured.loaded.perception
-    nothing = {task: set() for task in perception.tasks}
-    assert needed_tasks(nothing, perception) == {
-        'segmentation', 'stereo_depth', 'visual_odometry'
-    }
-    without = type(perception)(
-        segmentation=perception.segmentation, stereo_depth=perception.stereo_depth
-    )
-    assert needed_tasks(nothing, without) == set()
-    assert needed_tasks({'stereo_depth': {'points'}}, without) == {'stereo_depth'}
+    assert perception.needed_for(()) == {'segmentation', 'stereo_depth', 'visual_odometry'}
+    dense = ('segmentation', 'stereo_depth')
+    without = type(perception)({task: perception.pipelines[task] for task in dense})
+    assert without.needed_for(()) == set()
+    assert without.needed_for({'stereo_depth'}) == {'stereo_depth'}
 
 
 def test_raw_images_are_rectified_here(bench, wall):

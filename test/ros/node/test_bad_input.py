@@ -126,7 +126,7 @@ def test_a_worker_that_meets_a_bug_lives_on(bench, diagnosis, wall):
     received = bench.listen(Odometry, '/visual_odometry_node/odometry')
     bench.connect_cameras()
     first, second = wall(2)
-    pipeline = node.configured.loaded.perception.visual_odometry
+    pipeline = node.configured.loaded.perception.pipelines['visual_odometry']
     advance = pipeline._advance
     pipeline._advance = lambda *_: 1 // 0
     bench.send(first)

@@ -52,7 +52,7 @@ def test_engines_are_built_for_the_shapes_that_will_run():
                         (False, 'segmentation: no engine: out of memory')):
         runner, lines = Waits(ready), []
         loaded = Loaded(
-            Perception(segmentation=SegmentationPipeline(runner)), {'segmentation': runner}
+            Perception({'segmentation': SegmentationPipeline(runner)}), {'segmentation': runner}
         )
         assert build_engines(loaded, blank_frame(96, 64, stereo=False), lines.append) == ready
         assert lines == [told]

@@ -8,10 +8,21 @@ from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CameraInfo, Image
 
 from perception_nodes.messages.camera import info_from_camera
-from perception_nodes.messages.encode import ENCODERS
+from perception_nodes.pipelines.perception import Perception
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.ros.nodes.perception_node import PerceptionNode
 from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
 from perception_nodes.types import PerceptionError
+
+
+class Stands:
+    """Stands in for a pipeline, with another answer."""
+
+    def __init__(self, pipeline, answer):
+        self.config, self.runners, self._answer = pipeline.config, pipeline.runners, answer
+
+    def __call__(self, *inputs, **auxiliary):
+        return self._answer(*inputs)
 
 
 @pytest.fixture
@@ -24,7 +35,9 @@ def node(bench):
     return made
 
 
-def test_others_are_published_and_the_failing_one_is_named(bench, wall, diagnosis, node):
+def test_others_are_published_and_the_failing_one_is_named(
+    bench, wall, diagnosis, node, monkeypatch
+):
     """Depth refuses a frame, then its message cannot be made, then all is well."""
     depths = bench.listen(Image, '/stereo_depth_node/depth/image_rect')
     poses = bench.listen(Odometry, '/visual_odometry_node/odometry')
@@ -40,20 +53,20 @@ def test_others_are_published_and_the_failing_one_is_named(bench, wall, diagnosi
     def refuses(*_):
         raise PerceptionError('the matcher is out of breath')
 
-    loaded.perception = replace(whole, stereo_depth=refuses)
+    refusing = Stands(whole.pipelines['stereo_depth'], refuses)
+    loaded.perception = Perception({**whole.pipelines, 'stereo_depth': refusing})
     bench.send(pairs[0])
     bench.until(lambda: len(poses) == 1)
     assert diagnosis(node)[:2] == (2, 'stereo_depth: the matcher is out of breath')
 
     loaded.perception = whole
-    encode = ENCODERS['stereo_depth']
-    ENCODERS['stereo_depth'] = lambda *_: 1 // 0
-    try:
+    task = TASKS['stereo_depth']
+    broken = replace(task.implementation, encode=lambda *_: 1 // 0)
+    with monkeypatch.context() as patch:
+        patch.setitem(TASKS, task.name, replace(task, load=lambda: broken))
         bench.send(pairs[1])
         bench.until(lambda: len(poses) == 2)
         bench.until(lambda: node.statistics.counted('bad') == 2)
-    finally:
-        ENCODERS['stereo_depth'] = encode
     level, message, values = diagnosis(node)
     assert level == 2 and message.startswith('stereo_depth: ZeroDivisionError')
     assert not depths and values['frames_out'] == '2'
@@ -71,9 +84,9 @@ def test_a_frame_on_which_every_task_fails_is_not_counted_as_answered(bench, wal
         raise PerceptionError('no')
 
     perception = node.configured.loaded.perception
-    node.configured.loaded.perception = replace(
-        perception, stereo_depth=refuses, visual_odometry=refuses
-    )
+    node.configured.loaded.perception = Perception({
+        task: Stands(pipeline, refuses) for task, pipeline in perception.pipelines.items()
+    })
     bench.send(wall(1)[0])
     bench.until(lambda: node.statistics.counted('bad') == 2)
     assert node.statistics.counted('out') == 0

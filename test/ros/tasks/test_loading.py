@@ -4,7 +4,7 @@
 import pytest
 
 from perception_nodes.inference import open_runner
-from perception_nodes.pipelines.build import PIPELINES
+from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.ros.config import NodeConfig
 from perception_nodes.ros.tasks import loading
 from perception_nodes.types import PerceptionError
@@ -24,7 +24,7 @@ def test_every_parameter_of_the_backend_reaches_the_model(monkeypatch, tmp_path)
         memory_limit_mb=500, engine_dir=str(tmp_path),
     )
     loaded = loading.load(
-        {'segmentation': ''}, {'segmentation': PIPELINES['segmentation'].config()}, node
+        {'segmentation': ''}, {'segmentation': TASKS['segmentation'].config()}, node
     )
     loaded.close()
     assert asked == [('segmentation', {

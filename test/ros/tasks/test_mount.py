@@ -8,12 +8,14 @@ import pytest
 
 from perception_nodes.geometry import se3
 from perception_nodes.pipelines.perception import MonoFrame, Perception
-from perception_nodes.pipelines.visual_odometry import VisualOdometryPipeline
+from perception_nodes.pipelines.visual_odometry import (
+    VisualOdometryConfig,
+    VisualOdometryPipeline,
+)
 from perception_nodes.ros.factory import RclpyFactory
 from perception_nodes.ros.tasks import mount, transforms
 from perception_nodes.ros.tasks.loading import Loaded
 from perception_nodes.ros.tasks.mount import MountConfig, MountInterface
-from perception_nodes.ros.tasks.odometry import OdometryNodeConfig
 from perception_nodes.ros.tasks.transforms import TransformLookup, tf_missing
 from perception_nodes.types import Image, PerceptionError
 
@@ -81,7 +83,7 @@ def mounted(monkeypatch):
 
     def make(how):
         pipeline = VisualOdometryPipeline()
-        loaded = Loaded(Perception(visual_odometry=pipeline), {})
+        loaded = Loaded(Perception({'visual_odometry': pipeline}), {})
         frames = {'visual_odometry': 'base_link'}
         return MountInterface(None, MountConfig(how), frames, loaded), pipeline
 
@@ -146,5 +148,5 @@ def test_settings_are_checked():
     if tf_missing():
         with pytest.raises(PerceptionError, match='mount tf needs TF, but'):
             MountConfig('tf')
-    with pytest.raises(PerceptionError, match='path_length is 0'):
-        OdometryNodeConfig(path_length=0)
+    with pytest.raises(PerceptionError, match='path_length'):
+        VisualOdometryConfig(path_length=0)

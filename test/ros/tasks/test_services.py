@@ -85,7 +85,7 @@ def test_executor_answers_while_the_worker_computes(bench, odometry, wall):
     from rcl_interfaces.srv import GetParameters
 
     node, poses, _ = odometry
-    pipeline = node.configured.loaded.perception.visual_odometry
+    pipeline = node.configured.loaded.perception.pipelines['visual_odometry']
     advance, go, busy = pipeline._advance, threading.Event(), threading.Event()
 
     def slow(*arguments):
@@ -132,7 +132,7 @@ def test_map_is_saved_and_loaded(bench, wall, tmp_path):
     bench.connect_cameras(mono=True)
     bench.send(wall(1)[0], mono=True)
     bench.until(lambda: node.statistics.counted('out') == 1)
-    pipeline = node.configured.loaded.perception.place_recognition
+    pipeline = node.configured.loaded.perception.pipelines['place_recognition']
     assert pipeline.places == 1
     assert bench.call(Trigger, f'{name}/save_map').success and file.is_file()
     assert bench.call(Trigger, f'{name}/clear_map').success and pipeline.places == 0

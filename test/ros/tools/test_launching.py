@@ -19,7 +19,7 @@ from launch import LaunchContext, LaunchDescription, LaunchService  # noqa: E402
 from launch.actions import IncludeLaunchDescription  # noqa: E402
 from launch.launch_description_sources import PythonLaunchDescriptionSource  # noqa: E402
 
-from perception_nodes.pipelines.perception import TASKS  # noqa: E402
+from perception_nodes.pipelines.tasks import TASKS  # noqa: E402
 from perception_nodes.types import PerceptionError  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
