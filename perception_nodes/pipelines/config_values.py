@@ -19,9 +19,10 @@ import numpy as np
 import yaml
 
 from perception_nodes.geometry import se3
-from perception_nodes.types import PerceptionError
+from perception_nodes.types import ConfigError
 
 T = TypeVar('T')
+LARGEST = (1 << 31) - 1
 
 
 def from_values(config: type[T], values: Mapping[str, Any], prefix: str = '') -> T:
@@ -29,7 +30,7 @@ def from_values(config: type[T], values: Mapping[str, Any], prefix: str = '') ->
 
     Raises
     ------
-    PerceptionError
+    ConfigError
         If a value has the wrong type or the config refuses it.
     """
     defaults = config()
@@ -56,7 +57,7 @@ def from_parameter(name: str, value: Any, default: Any) -> Any:
 
     Raises
     ------
-    PerceptionError
+    ConfigError
         Naming the parameter, what it holds and what it should.
     """
     if default is None:
@@ -64,14 +65,18 @@ def from_parameter(name: str, value: Any, default: Any) -> Any:
     if isinstance(default, tuple):
         return _sequence(name, value, default)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value)
     if isinstance(value, bool) != isinstance(default, bool) or not isinstance(
         value, type(default)
     ):
-        raise PerceptionError(
-            f'parameter {name} is {value!r} ({type(value).__name__}); '
+        raise ConfigError(
+            f'parameter {name} is {_shown(value)} ({type(value).__name__}); '
             f'it takes {type(default).__name__}, as in {default!r}'
         )
+    if isinstance(value, float) and np.isnan(value):
+        raise ConfigError(f'parameter {name} is nan; it takes a number')
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise ConfigError(f'parameter {name} is {value}; {LARGEST} is the largest number it takes')
     return value
 
 
@@ -85,7 +90,7 @@ def changed(config: T, written: Mapping[str, str], prefix: str = '') -> T:
 
     Raises
     ------
-    PerceptionError
+    ConfigError
         If the config has no such field, or the text is no value that it takes.
     """
     fields = dataclasses.fields(config)  # type: ignore[arg-type]
@@ -93,13 +98,13 @@ def changed(config: T, written: Mapping[str, str], prefix: str = '') -> T:
     values = {}
     for name, text in written.items():
         if name not in defaults:
-            raise PerceptionError(
+            raise ConfigError(
                 f'no parameter {prefix}{name}; there are {", ".join(prefix + n for n in defaults)}'
             )
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
-            raise PerceptionError(f'parameter {prefix}{name} is {text!r}: no YAML') from None
+            raise ConfigError(f'parameter {prefix}{name} is {text!r}: no YAML') from None
         value = '' if value is None else value
         values[name] = from_parameter(prefix + name, value, defaults[name])
     return dataclasses.replace(config, **values)  # type: ignore[type-var]
@@ -112,27 +117,44 @@ def is_transform(value: Any) -> bool:
 
 def _sequence(name: str, value: Any, default: tuple[Any, ...]) -> Any:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-        raise PerceptionError(f'parameter {name} is {value!r}; it takes a list')
+        raise ConfigError(f'parameter {name} is {_shown(value)}; it takes a list')
     if is_transform(default):
         return _transform(name, value)
     if not default or isinstance(default[0], str):
         if not all(isinstance(entry, str) for entry in value):
-            raise PerceptionError(f'parameter {name} is {list(value)}; it takes a list of texts')
+            raise ConfigError(f'parameter {name} is {_shown(value)}; it takes a list of texts')
         return tuple(entry for entry in value if entry)
-    if not all(isinstance(entry, int | float) for entry in value):
-        raise PerceptionError(f'parameter {name} is {list(value)}; it takes a list of numbers')
-    return tuple(type(default[0])(entry) for entry in value)
+    if not all(_is_number(entry) for entry in value):
+        raise ConfigError(f'parameter {name} is {_shown(value)}; it takes a list of numbers')
+    if isinstance(default[0], float):
+        return tuple(float(entry) for entry in value)
+    if not all(float(entry).is_integer() for entry in value):
+        raise ConfigError(f'parameter {name} is {_shown(value)}; it takes whole numbers')
+    return tuple(int(entry) for entry in value)
+
+
+def _is_number(value: Any) -> bool:
+    """Finite, no bool, and no integer that arrays cannot be sized with."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return bool(abs(value) <= LARGEST if isinstance(value, int) else np.isfinite(value))
+
+
+def _shown(value: Any) -> str:
+    listed = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    text = repr(list(value) if listed else value)
+    return text if len(text) <= 200 else f'{text[:200]}...'
 
 
 def _transform(name: str, value: Sequence[Any]) -> tuple[tuple[float, ...], ...]:
-    numbers = [float(number) for number in value if isinstance(number, int | float)]
-    if len(numbers) != 7 or len(value) != 7 or not np.isfinite(numbers).all():
-        raise PerceptionError(
-            f'parameter {name} is {list(value)}; it takes 7 numbers x y z qx qy qz qw'
+    if len(value) != 7 or not all(_is_number(number) and abs(number) < 1e9 for number in value):
+        raise ConfigError(
+            f'parameter {name} is {_shown(value)}; it takes 7 numbers x y z qx qy qz qw'
         )
+    numbers = [float(number) for number in value]
     length = float(np.linalg.norm(numbers[3:]))
     if not 0.99 < length < 1.01:
-        raise PerceptionError(
+        raise ConfigError(
             f'parameter {name} has a quaternion of length {length:.3g}; it must be 1'
         )
     a_from_b = se3.from_quaternion_xyzw(np.array(numbers[3:]), np.array(numbers[:3]))

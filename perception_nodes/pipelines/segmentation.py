@@ -47,6 +47,7 @@ class SegmentationConfig:
     temporal_weight: float = 0.5
 
     def __post_init__(self) -> None:
+        require_range('seed', self.seed, 0, 1 << 31)
         require_range('mc_samples', self.mc_samples, 0, MAX_SAMPLES)
         require_range('min_confidence', self.min_confidence, 0.0, 1.0)
         require_range('temporal_weight', self.temporal_weight, 0.0, 0.95)

@@ -7,8 +7,9 @@ from perception_nodes.inference import BACKENDS, PRECISIONS
 from perception_nodes.messages.camera_infos import MAX_AGE_S
 from perception_nodes.pipelines.images import require_range
 from perception_nodes.time_order import CLOCK_JUMP_S
-from perception_nodes.types import PerceptionError
+from perception_nodes.types import ConfigError
 
+MAX_SIDE_PX = 1 << 14
 TRANSPORTS = ('raw', 'compressed')
 
 
@@ -66,7 +67,7 @@ class NodeConfig:
             ('transport', self.transport, TRANSPORTS),
         ):
             if value not in known:
-                raise PerceptionError(f'{name} is {value!r}; it is one of {", ".join(known)}')
+                raise ConfigError(f'{name} is {value!r}; it is one of {", ".join(known)}')
         require_range('threads', self.threads, 0, 256)
         require_range('gpu', self.gpu, 0, 64)
         require_range('memory_limit_mb', self.memory_limit_mb, 0, 1 << 20)
@@ -75,5 +76,10 @@ class NodeConfig:
         require_range('clock_jump_s', self.clock_jump_s, 1e-3, 1e5)
         require_range('camera_info_max_age_s', self.camera_info_max_age_s, 0.0, 1e9)
         require_range('auxiliary_wait_s', self.auxiliary_wait_s, 0.0, 10.0)
-        if len(self.build_size) != 2 or min(self.build_size) < 0:
-            raise PerceptionError(f'build_size is {list(self.build_size)}; give width and height')
+        if len(self.build_size) != 2 or not 0 <= min(self.build_size) <= max(
+            self.build_size
+        ) <= MAX_SIDE_PX:
+            raise ConfigError(
+                f'build_size is {list(self.build_size)}; give width and height, '
+                f'{MAX_SIDE_PX} at most'
+            )

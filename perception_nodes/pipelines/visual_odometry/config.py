@@ -101,6 +101,10 @@ class VisualOdometryConfig:
         ):
             if not getattr(self, name) >= 0:
                 raise PerceptionError(f'{name} must not be negative, not {getattr(self, name)}')
+        if self.path_length > 1_000_000:
+            raise PerceptionError(f'path_length is {self.path_length}; 1000000 is the most')
+        if self.seed < 0:
+            raise PerceptionError(f'seed must not be negative, not {self.seed}')
         if self.window < 2:
             raise PerceptionError(f'window must hold at least 2 keyframes, not {self.window}')
         if self.min_inliers < 6:
