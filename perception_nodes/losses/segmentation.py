@@ -10,9 +10,34 @@ from torch.nn import functional as F
 from perception_nodes.types import UNLABELLED
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
-    """Weighted mean of -log p(label), logits B K H W and labels int64 B H W."""
-    return F.cross_entropy(logits, labels, class_weights, ignore_index=UNLABELLED)
+def cross_entropy(
+    logits: Tensor, labels: Tensor, class_weights: Tensor | None = None,
+    merged: Tensor | None = None,
+) -> Tensor:
+    """Weighted mean of -log p(label), logits B K H W and labels int64 B H W.
+
+    Parameters
+    ----------
+    merged : see with_merged; a label may then be K + m, any of the classes of row m.
+    """
+    log_p = with_merged(F.log_softmax(logits, 1), merged)
+    return F.nll_loss(log_p, labels, class_weights, ignore_index=UNLABELLED)
+
+
+def with_merged(log_p: Tensor, merged: Tensor | None) -> Tensor:
+    """Log-probabilities B K+M H W: those of the classes, then those of each merged class.
+
+    A merged class is any of several classes, and the sum of their probabilities its own: data that
+    tells fewer classes apart than the network teaches it no more than it knows.
+
+    Parameters
+    ----------
+    log_p : B K H W. merged : bool M K, the classes of each merged class; None: there are none.
+    """
+    if merged is None:
+        return log_p
+    sums = [log_p[:, parts].logsumexp(1, keepdim=True) for parts in merged]
+    return torch.cat([log_p, *sums], 1)
 
 
 def median_frequency_weights(pixels: Tensor, present: Tensor, power: float = 1.0) -> Tensor:
@@ -37,7 +62,7 @@ def median_frequency_weights(pixels: Tensor, present: Tensor, power: float = 1.0
 
 def heteroscedastic_cross_entropy(
     logits: Tensor, log_variance: Tensor, labels: Tensor, noise: Tensor,
-    class_weights: Tensor | None = None,
+    class_weights: Tensor | None = None, merged: Tensor | None = None,
 ) -> Tensor:
     """-log of the mean softmax over logits disturbed by their sigma (Kendall & Gal 2017, eq 12).
 
@@ -46,11 +71,13 @@ def heteroscedastic_cross_entropy(
     logits : B K H W; log_variance : B 1 H W (or B K H W) of the logits.
     labels : int64 B H W, 255 = not counted.
     noise : S B K H W, standard normal.
+    merged : see with_merged.
     """
     sigma = torch.exp(0.5 * log_variance)
     samples = [F.log_softmax(logits + sigma * epsilon, 1) for epsilon in noise]
     mean = torch.stack(samples).logsumexp(0) - math.log(len(samples))
-    return F.nll_loss(mean, labels, class_weights, ignore_index=UNLABELLED)
+    log_p = with_merged(mean, merged)
+    return F.nll_loss(log_p, labels, class_weights, ignore_index=UNLABELLED)
 
 
 def hard_pixel_cross_entropy(

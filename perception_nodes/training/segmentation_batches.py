@@ -25,11 +25,17 @@ MEAN, STD = 0.45, 0.25
 
 @dataclass(frozen=True)
 class Scene:
-    """One labelled image: uint8 [H, W, 3] RGB, uint8 [H, W] ids (255 none), drive it is from."""
+    """One labelled image: uint8 [H, W, 3] RGB, uint8 [H, W] ids (255 none), drive it is from.
+
+    Attributes
+    ----------
+    magnify : by which its crops are enlarged beside what is drawn; of images in a smaller size.
+    """
 
     image: Array
     labels: Array
     drive: str
+    magnify: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -67,22 +73,24 @@ class SegmentationBatches:
     Parameters
     ----------
     scenes : real images; a drive with few of them is drawn from more often than its number.
-    rendered, rendered_share : other images, and how much of what is drawn comes from them, 0..1.
+    others : further images, and how much of what is drawn comes from them, 0..1; in all under 1.
     """
 
     def __init__(
         self, scenes: list[Scene], batch_size: int, seed: int = 0,
-        options: CropOptions | None = None, rendered: Sequence[Scene] = (),
-        rendered_share: float = 0.0,
+        options: CropOptions | None = None,
+        others: Sequence[tuple[Sequence[Scene], float]] = (),
     ) -> None:
-        self.scenes, self.batch_size, self.seed = [*scenes, *rendered], batch_size, seed
+        added = [scene for group, _ in others for scene in group]
+        self.scenes, self.batch_size, self.seed = [*scenes, *added], batch_size, seed
         self.options = options or CropOptions()
         rng = np.random.default_rng([seed, 1])
         self._focus = [focus_points(scene.labels, self.options.rare, rng) for scene in self.scenes]
         drives = [scene.drive for scene in scenes]
         real = np.array([1 / np.sqrt(drives.count(drive)) for drive in drives])
-        made = np.full(len(rendered), rendered_share / max(len(rendered), 1))
-        self._share = np.concatenate([real * ((1 - made.sum()) / real.sum()), made])
+        other = [np.full(len(group), share / max(len(group), 1)) for group, share in others]
+        rest = 1 - sum(share.sum() for share in other)
+        self._share = np.concatenate([real * (rest / real.sum()), *other])
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Image float B 3 H W normalised, labels int64 B H W with 255 = none."""
@@ -104,9 +112,8 @@ class SegmentationBatches:
             choices = points[rng.integers(len(points))]
             focus = tuple(choices[rng.integers(len(choices))])
         size = (options.height, options.width)
-        transform = random_crop_transform(
-            rng, scene.labels.shape, size, options.scales, focus
-        )
+        scales = tuple(scene.magnify * scale for scale in options.scales)
+        transform = random_crop_transform(rng, scene.labels.shape, size, scales, focus)
         image = warp_image(scene.image, transform, size)
         return image, warp_labels(scene.labels, transform, size)
 

@@ -2,7 +2,7 @@
 """How good a segmentation network is and how well it knows: the same figures for each network."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception_nodes.datasets.camvid import CLASSES
+from perception_nodes.datasets.idd_lite import CLASSES as MERGED_CLASSES
 from perception_nodes.metrics.segmentation import SegmentationMetric
+from perception_nodes.training.merged_scenes import merged_classes
 from perception_nodes.training.segmentation_batches import Scene, normalise
 from perception_nodes.types import UNLABELLED
 
@@ -27,14 +29,15 @@ class SegmentationEvaluation:
         dropout, and no epistemic part.
     every : looks at every n-th image only.
     flip : evaluates the average with the flipped image too, as ``val_flipped_miou``.
+    merged : names of the sets whose labels are IDD's merged classes (merged_scenes).
     """
 
     def __init__(
         self, sets: Mapping[str, Sequence[Scene]], samples: int = 0, every: int = 1,
-        flip: bool = False,
+        flip: bool = False, merged: Collection[str] = (),
     ) -> None:
         self.sets = {name: scenes[::every] for name, scenes in sets.items()}
-        self.samples, self.flip = samples, flip
+        self.samples, self.flip, self.merged = samples, flip, merged
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """Metrics of a network in evaluation mode.
@@ -49,7 +52,8 @@ class SegmentationEvaluation:
         result: dict[str, float] = {}
         for name, scenes in self.sets.items():
             torch.manual_seed(0)
-            plain, flipped = _Tally(), _Tally()
+            merged = merged_classes() if name in self.merged else None
+            plain, flipped = _Tally(merged), _Tally(merged)
             for scene in scenes:
                 draws = sampled_logits(network, scene, self.samples)
                 samples = probabilities(draws, scene)
@@ -66,14 +70,24 @@ class SegmentationEvaluation:
 
 
 class _Tally:
-    """What is evaluated of one set, image by image."""
+    """What is evaluated of one set, image by image.
 
-    def __init__(self) -> None:
-        self.metric = SegmentationMetric(CLASSES)
+    Parameters
+    ----------
+    merged : bool M K, which classes each of a set's merged classes takes in; None: it has our own.
+    """
+
+    def __init__(self, merged: Tensor | None = None) -> None:
+        self.merged = merged
+        self.metric = SegmentationMetric(CLASSES if merged is None else MERGED_CLASSES)
         self.parts: dict[str, list[float]] = {'aleatoric': []}
 
     def add(self, scene: Scene, samples: Tensor, draws: Tensor) -> None:
         """Count an image: its probabilities T K H W and logits T K h w."""
+        labels = scene.labels
+        if self.merged is not None:
+            samples = torch.stack([samples[:, parts].sum(1) for parts in self.merged], 1)
+            labels = np.where(labels == UNLABELLED, labels, labels - len(CLASSES))
         mean = samples.mean(0, keepdim=True)
         total, expected = entropy(mean), entropy(samples).mean(0)
         found = {'aleatoric': expected.mean()}
@@ -82,12 +96,12 @@ class _Tally:
             found['logit_variance'] = draws.var(0, correction=0).mean()
         for key, value in found.items():
             self.parts.setdefault(key, []).append(float(value))
-        truth = torch.from_numpy(scene.labels)
+        truth = torch.from_numpy(labels)
         known = truth != UNLABELLED
         if known.any():
             chosen = mean[0].gather(0, truth.where(known, 0)[None].long())[0]
             self.metric.update(
-                mean.argmax(1)[0].byte().numpy(), scene.labels,
+                mean.argmax(1)[0].byte().numpy(), labels,
                 confidence=mean.amax(1)[0].numpy(), uncertainty=total[0].numpy(),
                 truth_probability=chosen.numpy(),
             )

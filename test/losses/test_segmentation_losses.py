@@ -135,3 +135,22 @@ def test_lovasz_descends_along_its_gradient() -> None:
     loss.backward()
     expected = torch.tensor([[-0.5, 0.0], [0.25, -0.25]])
     torch.testing.assert_close(probabilities.grad[0, :, 0], expected)
+
+
+def test_a_merged_class_has_the_sum_of_its_parts_probabilities():
+    """Label 3 is class 0 or 1: any division of the same sum between them costs the same."""
+    merged = torch.tensor([[True, True, False]])
+    labels = torch.tensor([[[3, 2, 255]]])
+    planes = torch.tensor([[0.2, 0.3, 0.5], [0.5, 0.2, 0.3], [0.1, 0.1, 0.8]]).T[None, :, None]
+    expected = -(math.log(0.5) + math.log(0.3)) / 2
+    found = cross_entropy(planes.log(), labels, None, merged)
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+    noise = torch.zeros(2, 1, 3, 1, 3)
+    log_variance = torch.zeros(1, 1, 1, 3)
+    same = heteroscedastic_cross_entropy(planes.log(), log_variance, labels, noise, None, merged)
+    assert same.item() == pytest.approx(expected, rel=1e-5)
+    with_weight = cross_entropy(planes.log(), labels, torch.tensor([1, 1, 1, 3.0]), merged)
+    assert with_weight.item() == pytest.approx(-(3 * math.log(0.5) + math.log(0.3)) / 4, rel=1e-5)
+    assert cross_entropy(planes.log(), labels.clamp(max=2), None, merged).item() == pytest.approx(
+        cross_entropy(planes.log(), labels.clamp(max=2)).item()
+    )

@@ -2,6 +2,7 @@
 """One evaluation for every segmentation network, on networks whose answers are known."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,6 +41,18 @@ def half_and_half(labelled: bool = True) -> Scene:
     image, labels = np.full((64, 96, 3), 255, np.uint8), np.zeros((64, 96), np.uint8)
     image[32:], labels[32:], labels[32:, :19] = 0, 3, 8
     return Scene(image, labels if labelled else np.full_like(labels, 255), 'made')
+
+
+def test_merged_classes_are_evaluated_by_the_sum_of_their_parts() -> None:
+    """Sky above is right; of the road below, a fifth is labelled as vehicles."""
+    scene = half_and_half()
+    ids = np.select([scene.labels == 0, scene.labels == 3], [6, 0], 3).astype(np.uint8) + 11
+    evaluation = SegmentationEvaluation({'idd': [replace(scene, labels=ids)]}, merged=('idd',))
+    with torch.inference_mode():
+        result = evaluation(Brightness(0.9))
+    assert result['idd_accuracy'] == pytest.approx(1 - 19 / 192)
+    assert result['idd_iou_sky'] == 1 and result['idd_iou_vehicles'] == 0
+    assert 'idd_iou_car' not in result
 
 
 def test_figures_of_a_known_network() -> None:

@@ -11,6 +11,7 @@ import torch
 from click.testing import CliRunner
 
 from perception_nodes.cli.train import command
+from perception_nodes.datasets.camvid import CLASSES
 from perception_nodes.networks import NETWORKS
 from perception_nodes.training.loop import train
 from perception_nodes.training.recipe import Recipe
@@ -62,6 +63,14 @@ def data(tmp_path: Path) -> Path:
             cv2.imwrite(str(root / f'{split}annot' / f'{name}.png'), labels)
         listing = [f'{split}/{name}.jpg {split}annot/{name}.png' for name in names]
         (root / f'{split}.txt').write_text('\n'.join(listing) + '\n')
+    for drive in ('7', '8'):
+        for kind, file, content in (
+            ('leftImg8bit', '1_image.jpg', np.full((HEIGHT, WIDTH, 3), 200, np.uint8)),
+            ('gtFine', '1_label.png', np.full((HEIGHT, WIDTH), 5, np.uint8)),
+        ):
+            folder = tmp_path / 'idd_lite' / kind / 'train' / drive
+            folder.mkdir(parents=True)
+            cv2.imwrite(str(folder / file), content)
     return tmp_path
 
 
@@ -89,10 +98,35 @@ def test_a_batch_depends_on_seed_and_step_alone(data: Path) -> None:
 def test_the_share_of_rendered_images_is_kept(data: Path, rendered: list[Scene]) -> None:
     real = build_camvid(data, 0, rendered_share=0).batches.scenes
     assert {scene.drive for scene in real} == {'0001TP', '0006R0', '0016E5'}
-    batches = SegmentationBatches(real, 50, 0, None, rendered, 0.25)
+    batches = SegmentationBatches(real, 50, 0, None, [(rendered, 0.25)])
     drawn = [batches.batch(step)['labels'] for step in range(4)]
     share = np.mean([(labels == 4).flatten(1).any(1).numpy() for labels in drawn])
     assert share == pytest.approx(0.25, abs=0.1)
+
+
+def test_idd_teaches_unions_and_its_held_out_drives_evaluate(data: Path) -> None:
+    """Drive 7 of 7 and 8 is held out; its far objects are buildings or trees, whichever."""
+    task = build_camvid(data, 0, rendered_share=0, idd_share=0.5)
+    assert {scene.drive for scene in task.batches.scenes} >= {'idd_8', '0006R0'}
+    assert [scene.drive for scene in task.evaluate.sets['idd']] == ['idd_7']
+    merged = len(CLASSES) + 5
+    drawn = [task.batches.batch(step)['labels'] for step in range(6)]
+    share = np.mean([(labels == merged).flatten(1).any(1).numpy() for labels in drawn])
+    assert share == pytest.approx(0.5, abs=0.25)
+    assert task.loss.weights[merged] > 0 and task.loss.weights[merged - 1] == 0
+    labels = torch.full((1, 8, 8), merged)
+
+    def cost(**probabilities: float) -> float:
+        planes = torch.full((len(CLASSES),), 1e-6)
+        for name, value in probabilities.items():
+            planes[CLASSES.index(name)] = value
+        logits = planes.log()[None, :, None, None].expand(1, -1, 4, 4)
+        network = torch.nn.Module()
+        network.forward = lambda image: {'logits': logits}
+        return task.loss(network, {'image': labels, 'labels': labels})[0].item()
+
+    assert cost(Tree=0.3, Building=0.6) == pytest.approx(cost(Tree=0.8, Building=0.1), abs=1e-3)
+    assert cost(Tree=0.9) < cost(Tree=0.6, Sky=0.3) - 0.2
 
 
 def test_the_unseen_drive_is_evaluated_and_not_learned(data: Path) -> None:
@@ -175,7 +209,7 @@ def test_networks_train_by_recipe(recipe: Recipe, data: Path) -> None:
     task.batches.batch_size = 1
     task.batches.options = replace(task.batches.options, height=64, width=64)
     network = NETWORKS[recipe.network]()
-    rendered = task.batches.scenes[-1].drive == 'rendered'
+    rendered = any(scene.drive == 'rendered' for scene in task.batches.scenes)
     assert rendered == (recipe.name not in WITHOUT_RENDERED)
     loss, logged = task.loss(network, task.batches.batch(0))
     loss.backward()

@@ -2,6 +2,7 @@
 """Semantic segmentation on CamVid: the released network and those it is compared with."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,7 +14,9 @@ from perception_nodes.losses.segmentation import (
     cross_entropy,
     heteroscedastic_cross_entropy,
     lovasz_softmax,
+    with_merged,
 )
+from perception_nodes.training.merged_scenes import merged_classes, read_idd
 from perception_nodes.training.recipe import Batch, Recipe, Task
 from perception_nodes.training.rendered_batches import rendered_scenes
 from perception_nodes.training.segmentation_batches import (
@@ -23,6 +26,7 @@ from perception_nodes.training.segmentation_batches import (
     read_camvid,
 )
 from perception_nodes.training.segmentation_evaluation import SegmentationEvaluation
+from perception_nodes.types import UNLABELLED
 
 BATCH_SIZE = 4
 NOISE_PAIRS = 2
@@ -32,6 +36,7 @@ WEIGHT_POWER, LARGEST_WEIGHT = 0.15, 3.0
 # An image's pixels tell the same thing many times: it counts as so many independent ones.
 OBSERVATIONS = 2
 RENDERED_SHARE, RENDERED_VIEWS = 1 / 3, 960
+IDD_SHARE = 1 / 3
 QUICK_EVERY = 4
 
 
@@ -47,13 +52,16 @@ class SegmentationLoss:
 
     Attributes
     ----------
-    weights : float K, of the classes.
+    weights : float K, of the classes; K + M with merged ones.
     images : number of real images that are learned from; rendered ones tell nothing that is
         sure of real streets.
+    merged : bool M K, classes that some images do not tell apart (losses.segmentation); a label
+        K + m stands for them. None: all images know all classes.
     """
 
     weights: Tensor
     images: int
+    merged: Tensor | None = None
 
     def __call__(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch of ``image`` and ``labels``."""
@@ -62,10 +70,10 @@ class SegmentationLoss:
         labels = thinned(batch['labels'], 2)
         weights = self.weights.to(labels.device)
         logits = scaled(out['logits'], labels)
-        main = cross_entropy(logits, labels, weights)
+        main = cross_entropy(logits, labels, weights, self.merged)
         row = int(torch.randint(LOVASZ_ROWS, ()))
         rows = slice(row, None, LOVASZ_ROWS)
-        lovasz = lovasz_softmax(logits[:, :, rows].softmax(1), labels[:, rows])
+        lovasz = self._lovasz(logits[:, :, rows], labels[:, rows])
         total = main + LOVASZ_WEIGHT * lovasz
         logged = {'main': main.detach(), 'lovasz': lovasz.detach()}
         if 'log_variance' in out:
@@ -73,17 +81,29 @@ class SegmentationLoss:
             coarse, log_variance = out['coarse_logits'], out['log_variance']
             noise = torch.randn(NOISE_PAIRS, *coarse.shape, device=coarse.device)
             total = total + COARSE_WEIGHT * heteroscedastic_cross_entropy(
-                coarse, log_variance, quarter, torch.cat([noise, -noise]), weights
+                coarse, log_variance, quarter, torch.cat([noise, -noise]), weights, self.merged
             )
             logged['log_variance'] = log_variance.detach().mean()
         if 'auxiliary' in out:
             eighth = thinned(batch['labels'], 8)
-            auxiliary = cross_entropy(scaled(out['auxiliary'], eighth), eighth, weights)
+            auxiliary = scaled(out['auxiliary'], eighth)
+            auxiliary = cross_entropy(auxiliary, eighth, weights, self.merged)
             total = total + AUXILIARY_WEIGHT * auxiliary
         if 'mask_entropy' in out:
             total = total - out['mask_entropy'] / (OBSERVATIONS * self.images)
             logged['mask_entropy'] = out['mask_entropy'].detach()
         return total, logged
+
+    def _lovasz(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Lovasz over the classes; with merged ones apart, for a class and its union overlap."""
+        if self.merged is None:
+            return lovasz_softmax(logits.softmax(1), labels)
+        classes = logits.shape[1]
+        every = with_merged(F.log_softmax(logits, 1), self.merged).exp()
+        fine = labels.where(labels < classes, UNLABELLED)
+        coarse = torch.where(labels < classes, UNLABELLED, labels)
+        share = (coarse != UNLABELLED).sum() / (labels != UNLABELLED).sum().clamp(min=1)
+        return (1 - share) * lovasz_softmax(every, fine) + share * lovasz_softmax(every, coarse)
 
 
 def thinned(labels: Tensor, step: int) -> Tensor:
@@ -102,39 +122,70 @@ def scaled(planes: Tensor, like: Tensor) -> Tensor:
 
 
 def build_camvid(
-    root: Path, seed: int, rendered_share: float = RENDERED_SHARE
+    root: Path, seed: int, rendered_share: float = RENDERED_SHARE, idd_share: float = 0.0
 ) -> Task:
-    """CamVid train (and rendered streets) to learn from, val to be evaluated on.
+    """CamVid train (and rendered streets, and IDD) to learn from, val to be evaluated on.
 
     Parameters
     ----------
-    root : folder that holds ``camvid/``.
+    root : folder that holds ``camvid/``, and ``idd_lite/`` where that is learned from.
     rendered_share : of the training images that are rendered; 0: nothing is rendered.
+    idd_share : of the training images that are IDD's; its held-out drives are evaluated on then.
     """
     return segmentation_task(
         read_camvid(root / 'camvid', 'train'), {'val': read_camvid(root / 'camvid', 'val')}, seed,
-        rendered_share,
+        rendered_share, idd=idd_of(root, idd_share),
     )
+
+
+@dataclass(frozen=True)
+class MergedScenes:
+    """Images with merged classes: to learn from, their share of what is drawn, held-out ones."""
+
+    learned: list[Scene]
+    share: float
+    held_out: list[Scene]
+
+
+def idd_of(root: Path, share: float) -> MergedScenes | None:
+    """Read IDD-Lite, if a share of it is wanted."""
+    if not share:
+        return None
+    folder = root / 'idd_lite'
+    return MergedScenes(read_idd(folder, 'fit'), share, read_idd(folder, 'held_out'))
 
 
 def segmentation_task(
     train: list[Scene], evaluated: dict[str, list[Scene]], seed: int, rendered_share: float,
-    samples: int = 0, flip: bool = False,
+    samples: int = 0, flip: bool = False, idd: MergedScenes | None = None,
 ) -> Task:
     """Give the task of learning from some images and being evaluated on sets of others.
 
     Parameters
     ----------
     samples, flip : of the last evaluation; those on the way are without.
+    idd : further images, with merged classes.
     """
-    weights = class_weights(train, len(CLASSES), WEIGHT_POWER).clamp(max=LARGEST_WEIGHT)
-    rendered = rendered_scenes(RENDERED_VIEWS) if rendered_share else []
+    weights = limited_weights(train, len(CLASSES))
+    others = [(rendered_scenes(RENDERED_VIEWS), rendered_share)] if rendered_share else []
+    merged, images, merged_sets = None, len(train), ()
+    if idd is not None:
+        merged, images = merged_classes(), images + len(idd.learned)
+        others.append((idd.learned, idd.share))
+        weights = torch.cat([weights, torch.zeros(len(merged))])
+        weights = weights + limited_weights(idd.learned, len(weights))
+        evaluated, merged_sets = {**evaluated, 'idd': idd.held_out}, ('idd',)
     return Task(
-        SegmentationBatches(train, BATCH_SIZE, seed, None, rendered, rendered_share),
-        SegmentationLoss(weights, len(train)),
-        SegmentationEvaluation(evaluated, samples, flip=flip),
-        quick_evaluate=SegmentationEvaluation(evaluated, every=QUICK_EVERY),
+        SegmentationBatches(train, BATCH_SIZE, seed, None, others),
+        SegmentationLoss(weights, images, merged),
+        SegmentationEvaluation(evaluated, samples, flip=flip, merged=merged_sets),
+        quick_evaluate=SegmentationEvaluation(evaluated, every=QUICK_EVERY, merged=merged_sets),
     )
+
+
+def limited_weights(scenes: list[Scene], ids: int) -> Tensor:
+    """Weights of the ids that occur, mild and limited; 0 of the others."""
+    return class_weights(scenes, ids, WEIGHT_POWER).clamp(max=LARGEST_WEIGHT)
 
 
 # The released model began with the weights of ``segmentation_unseen`` (docs/segmentation.md).
@@ -144,8 +195,15 @@ SEGMENTATION = Recipe(
     data='CamVid train (367 images), a third of the crops from rendered streets',
     data_licence='CC BY-NC 4.0',
 )
+# For streets unlike CamVid's four drives.
+SEGMENTATION_IDD = replace(
+    SEGMENTATION, name='segmentation_idd', build=partial(build_camvid, idd_share=IDD_SHARE),
+    data='CamVid train (367 images), a third of the crops from rendered streets, a third from '
+    'IDD-Lite (1066 images of 247 drives, 7 merged classes)',
+    data_licence='CC BY-NC 4.0; IDD: research, non-commercial',
+)
 PUBLISHED = tuple(
     replace(SEGMENTATION, name=name, network=name, steps=None, minutes=100.0)
     for name in ('segnet', 'bayesian_segnet', 'fcn', 'unet', 'deeplabv3', 'pspnet')
 )
-SEGMENTATION_RECIPES = (SEGMENTATION, *PUBLISHED)
+SEGMENTATION_RECIPES = (SEGMENTATION, SEGMENTATION_IDD, *PUBLISHED)
