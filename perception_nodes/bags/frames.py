@@ -14,6 +14,7 @@ from perception_nodes.bags.storage_file import plural
 from perception_nodes.messages.camera import camera_from_info, is_calibrated, rectified
 from perception_nodes.messages.camera_infos import CameraInfos
 from perception_nodes.messages.image import decode_image
+from perception_nodes.messages.limits import DEFAULT_IMAGE_LIMITS, ImageLimits
 from perception_nodes.messages.pairing import PAIR_CAPACITY, PAIR_TOLERANCE_NS, StampPairer
 from perception_nodes.messages.primitives import stamp_ns
 from perception_nodes.pipelines.perception import MonoFrame, StereoFrame
@@ -32,8 +33,9 @@ _Images = tuple[BagMessage, ...]
 class _CameraStream:
     """One camera's messages: images come out rectified, with the calibration of their moment."""
 
-    def __init__(self, topics: CameraTopics, infos: int) -> None:
+    def __init__(self, topics: CameraTopics, infos: int, limits: ImageLimits) -> None:
         self.topics = topics
+        self._limits = limits
         # A single one is latched: it holds for the whole recording.
         self._latched = infos == 1
         self._infos = CameraInfos()
@@ -60,7 +62,7 @@ class _CameraStream:
 
     def rectify(self, message: BagMessage) -> tuple[Image, Camera | None]:
         """Decode and rectify an image."""
-        image = decode_image(message.message)
+        image = decode_image(message.message, self._limits)
         if not self.topics.info:
             return image, None
         info = self._infos.find(message.message).info
@@ -88,6 +90,7 @@ class BagFrames:
     capacity : images that wait for their partner on each side.
     clock_jump_s : a stamp that goes back by this much or more begins a new pass (a looped bag);
         a frame that is late by less is dropped.
+    limits : sizes above which no image is decoded.
 
     Attributes
     ----------
@@ -98,7 +101,7 @@ class BagFrames:
     def __init__(
         self, bag: BagReader, topics: StereoTopics | CameraTopics,
         tolerance_ns: int = PAIR_TOLERANCE_NS, *, capacity: int = PAIR_CAPACITY,
-        clock_jump_s: float = CLOCK_JUMP_S,
+        clock_jump_s: float = CLOCK_JUMP_S, limits: ImageLimits = DEFAULT_IMAGE_LIMITS,
     ) -> None:
         self.bag = bag
         self.topics = topics
@@ -110,7 +113,7 @@ class BagFrames:
         cameras = (topics.left, topics.right) if isinstance(topics, StereoTopics) else (topics,)
         held = bag.topics()
         self._streams = tuple(
-            _CameraStream(camera, held[camera.info].count if camera.info else 0)
+            _CameraStream(camera, held[camera.info].count if camera.info else 0, limits)
             for camera in cameras
         )
 

@@ -48,13 +48,12 @@ class McapFile:
                 what = 'empty' if not magic else 'not an MCAP, or its beginning is damaged'
                 raise BagError(f'cannot read {path}: the file is {what}')
             self._contents = read_contents(self._file, path.stat().st_size)
-            for line in self._contents.damage:
-                self._tell(line)
             self._counts = self._count()
         except BaseException:
             self._file.close()
             raise
         self.channels = self._describe()
+        self._tell(*self._contents.damage)
 
     def close(self) -> None:
         """Close the file."""
@@ -78,6 +77,7 @@ class McapFile:
         ):
             given[record.channel] += 1
             yield record
+        self._tell(*self._contents.damage)
         for channel in sorted(wanted):
             expected = self.channels[channel].count
             if given[channel] != expected:
@@ -114,6 +114,11 @@ class McapFile:
             for place, (channel, recorded_ns, view) in enumerate(self._unpack(chunk)):
                 if channel not in wanted:
                     continue
+                if recorded_ns < start_ns:
+                    self._tell(
+                        f'the chunk at byte {chunk.offset} holds messages from before the time at '
+                        'which it says that it begins: they come out of order'
+                    )
                 heapq.heappush(waiting, (recorded_ns, number, place, channel, bytes(view)))
                 held_bytes += len(view) + _OVERHEAD_BYTES
                 if held_bytes > self._limits.overlapping_bytes:
@@ -150,6 +155,10 @@ class McapFile:
     def _count(self) -> dict[int, int]:
         """Messages by channel: by the statistics, the chunks' indexes, or by reading them all."""
         contents = self._contents
+        if contents.said is None:
+            # Nothing says whether a message index is missing: the chunks are read instead.
+            for chunk in contents.chunks:
+                chunk.counts = None
         found: Counter[int] = Counter(place.channel for place in contents.loose)
         for chunk in contents.chunks:
             found.update(chunk.counts or {})
@@ -186,5 +195,5 @@ class McapFile:
                 )
         return channels
 
-    def _tell(self, line: str) -> None:
-        self.problems[f'{self.path}: {line}'] = None
+    def _tell(self, *lines: str) -> None:
+        self.problems.update(dict.fromkeys(f'{self.path}: {line}' for line in lines))

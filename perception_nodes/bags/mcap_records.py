@@ -9,7 +9,7 @@ what the file holds is known, and the index serves to check it and to go on behi
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 from zlib import crc32
 
 __all__ = ['MAGIC', 'Chunk', 'Contents', 'LooseMessage', 'read_contents', 'read_records']
@@ -83,15 +83,21 @@ class Contents:
             If the record is none.
         """
         if code == _SCHEMA:
-            self.types[_u16(body, 0)] = _string(body, 2)[0]
+            self._describe(self.types, 'type', _u16(body, 0), _string(body, 2)[0])
         elif code == _CHANNEL:
             topic, place = _string(body, 4)
-            self.channels[_u16(body, 0)] = (topic, _string(body, place)[0], _u16(body, 2))
+            channel = topic, _string(body, place)[0], _u16(body, 2)
+            self._describe(self.channels, 'channel', _u16(body, 0), channel)
         elif code == _CHUNK_INDEX:
             self.indexed.append(int(struct.unpack_from('<Q', body, 16)[0]))
         elif code == _STATISTICS:
             (size,) = struct.unpack_from('<I', body, 42)
             self.said = dict(struct.iter_unpack('<HQ', body[46:46 + size]))
+
+    def _describe(self, known: dict[int, Any], what: str, key: int, value: Any) -> None:
+        """Keep a description; they are repeated, and all of them must say the same."""
+        if known.setdefault(key, value) != value:
+            self.damage.append(f'{what} {key} is described in two ways: {known[key]} and {value}')
 
 
 def read_contents(file: BinaryIO, size: int) -> Contents:

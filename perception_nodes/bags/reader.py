@@ -5,6 +5,7 @@ What nobody asks for does no harm, and what is damaged is left out: counted, and
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ class BagReader:
             ]
             self._notes.update(dict.fromkeys(layout.notes))
             self._topics = self._find_topics()
-            self._compare(layout.counts)
+            self._compare(layout.said)
         except BaseException:
             self._stack.close()
             raise
@@ -198,31 +199,39 @@ class BagReader:
             counts[channel.topic] = counts.get(channel.topic, 0) + channel.count
         for form in sorted(set(foreign.values())):
             names = sorted(topic for topic in foreign if foreign[topic] == form)
-            self._notes[f'left out: {shown(names)}, serialized as {form!r} and not as '
-                        f'{SERIALIZATION}'] = None
-        for topic, names in types.items():
-            if len(names) > 1:
-                self._notes[f'left out: {topic}, which has the types '
-                            f'{" and ".join(sorted(names))}'] = None
+            self.note(
+                f'left out: {shown(names)}, serialized as {form!r} and not as {SERIALIZATION}'
+            )
+        for topic, kinds in types.items():
+            if len(kinds) > 1:
+                self.note(
+                    f'left out: {topic}, which has the types {" and ".join(sorted(kinds))}'
+                )
         return {
-            topic: TopicSummary(min(names), counts[topic])
-            for topic, names in sorted(types.items()) if len(names) == 1 and topic not in foreign
+            topic: TopicSummary(min(kinds), counts[topic])
+            for topic, kinds in sorted(types.items()) if len(kinds) == 1 and topic not in foreign
         }
 
-    def _compare(self, said: dict[str, int]) -> None:
+    def _compare(self, said: dict[str, tuple[str, int]]) -> None:
         """Compare what metadata.yaml says with what the files hold."""
-        held: dict[str, int] = {}
+        held: Counter[str] = Counter()
         for channel in (c for file in self._files for c in file.channels.values()):
-            held[channel.topic] = held.get(channel.topic, 0) + channel.count
+            held[channel.topic] += channel.count
         fewer = [
-            f'{topic} {held.get(topic, 0)} of {number}' for topic, number in sorted(said.items())
-            if held.get(topic, 0) < number
+            f'{topic} {held[topic]} of {number}' for topic, (_, number) in sorted(said.items())
+            if held[topic] < number
         ]
         if fewer:
-            self._notes[
+            self.note(
                 f'{self.path}: the files hold fewer messages than metadata.yaml says: '
                 f'{shown(fewer, 4)}'
-            ] = None
+            )
+        for topic, (kind, _) in said.items():
+            if topic in self._topics and self._topics[topic].type != full_type(kind):
+                self.note(
+                    f'{self.path}: {topic} is {self._topics[topic].type} by its file and '
+                    f'{full_type(kind)} by metadata.yaml'
+                )
 
 
 def open_bag(path: str | Path) -> BagReader:

@@ -39,12 +39,12 @@ class Layout:
 
     Attributes
     ----------
-    counts : messages by topic; empty without metadata.yaml.
+    said : type and number of messages by topic; empty without metadata.yaml.
     notes : what is strange about it, for the user.
     """
 
     files: tuple[Path, ...]
-    counts: dict[str, int] = field(default_factory=dict)
+    said: dict[str, tuple[str, int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -151,10 +151,10 @@ def _layout_of_metadata(folder: Path, present: tuple[Path, ...]) -> Layout:
         if present:
             raise ValueError('it names no files')
         raise BagError(f'{metadata} names no files: the recording is empty')
-    counts: dict[str, int] = {}
+    said: dict[str, tuple[str, int]] = {}
     for entry in information.get('topics_with_message_count') or ():
-        name, number = str(entry['topic_metadata']['name']), int(entry['message_count'])
-        counts[name] = counts.get(name, 0) + number
+        name, kind = str(entry['topic_metadata']['name']), str(entry['topic_metadata']['type'])
+        said[name] = kind, int(entry['message_count']) + said.get(name, ('', 0))[1]
     left_out = [file.name for file in present if file not in files]
     # A file compressed as a whole often lies beside what it was made of.
     left_out = [name for name in left_out if not any(
@@ -165,7 +165,7 @@ def _layout_of_metadata(folder: Path, present: tuple[Path, ...]) -> Layout:
         f'{folder}: {len(left_out)} files that metadata.yaml does not name are left out '
         f'({shown(left_out, 3)}); `ros2 bag reindex` adds them',
     ) if left_out else ()
-    return Layout(files, counts, notes)
+    return Layout(files, said, notes)
 
 
 def _compressed_or_plain(file: Path) -> Path:

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing a rosbag2 that `ros2 bag` and Foxglove read; it is either whole or not there."""
 
-import shutil
-import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -21,6 +19,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.rosbag2.errors import WriterError
 
 from perception_nodes.bags.factory import typestore
+from perception_nodes.files import temporary_folder
 from perception_nodes.types import PerceptionError
 
 COMPRESSIONS = {'none': CompressionMode.NONE, 'zstd': CompressionMode.STORAGE}
@@ -53,13 +52,10 @@ class BagWriter:
             raise PerceptionError(f'{self.path} exists already; give a new name')
         self._store = typestore()
         self._connections: dict[str, Connection] = {}
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._temporary = Path(
-                tempfile.mkdtemp(prefix=f'.{self.path.name}.', dir=self.path.parent)
-            )
-        except OSError as error:
-            raise PerceptionError(cannot_write(self.path, error)) from None
+        self._stack = ExitStack()
+        self._temporary = self._stack.enter_context(
+            temporary_folder(self.path.name, self.path.parent)
+        )
         try:
             self._writer = Writer(
                 self._temporary / self.path.name, version=METADATA_VERSION,
@@ -126,7 +122,7 @@ class BagWriter:
             if self.path.exists():
                 self.path.rmdir()
             (self._temporary / self.path.name).rename(self.path)
-            self._temporary.rmdir()
+            self._stack.close()
         except OSError as error:
             self.abort()
             raise PerceptionError(cannot_write(self.path, error)) from None
@@ -135,7 +131,7 @@ class BagWriter:
         """Give up: nothing is left behind."""
         with suppress(Exception):
             self._writer.abort()
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        self._stack.close()
 
 
 def is_empty_folder(path: Path) -> bool:

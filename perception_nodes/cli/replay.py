@@ -34,6 +34,23 @@ __all__ = ['command']
     '--tolerance-ms', type=FiniteFloat(0.0, 1e6), default=5.0, show_default=True,
     help='How far the stamps of a left and a right image may be apart, milliseconds.',
 )
+@click.option(
+    '--pair-capacity', type=click.IntRange(1, 100_000), default=30, show_default=True,
+    help='Images that wait for their partner on each side.',
+)
+@click.option(
+    '--clock-jump-s', type=FiniteFloat(1e-3, 1e5), default=1.0, show_default=True,
+    help='Stamps that go back by this much begin a new pass; less is a late frame and dropped, '
+    'seconds.',
+)
+@click.option(
+    '--max-megapixels', type=FiniteFloat(1e-3, 1e6), default=200.0,
+    show_default=True, help='Larger compressed images are refused.',
+)
+@click.option(
+    '--max-chunk-mb', type=click.IntRange(1, 1_000_000), default=512, show_default=True,
+    help='Recordings whose chunks unpack to more are refused.',
+)
 @click.option('--max-frames', type=count(), default=0, help='0 = all.')
 @click.option(
     '--models', type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -67,7 +84,8 @@ __all__ = ['command']
 )
 def command(
     bag: Path, out: Path, overwrite: bool, tasks: str, left_topic: str, right_topic: str,
-    image_topic: str, tolerance_ms: float, max_frames: int, models: Path | None, backend: str,
+    image_topic: str, tolerance_ms: float, pair_capacity: int, clock_jump_s: float,
+    max_megapixels: float, max_chunk_mb: int, max_frames: int, models: Path | None, backend: str,
     precision: str, threads: int, parameters: dict[str, str], on_demand: bool, compression: str,
     sample_frames: int,
 ) -> None:
@@ -76,7 +94,9 @@ def command(
     BAG is a rosbag2 folder (MCAP or sqlite3) or one of its files. No frame is dropped, and a
     second run writes the same metrics.json.
     """
+    from perception_nodes.bags.limits import BagLimits
     from perception_nodes.evaluation.replay import ReplaySettings, replay_to_folder
+    from perception_nodes.messages.limits import ImageLimits
 
     if models is not None:
         os.environ['PERCEPTION_MODELS'] = str(models)
@@ -84,7 +104,9 @@ def command(
         tasks=tuple(task.strip() for task in tasks.split(',') if task.strip()),
         left_topic=left_topic, right_topic=right_topic, image_topic=image_topic,
         parameters=parameters, backend=backend, precision=precision, threads=threads,
-        max_frames=max_frames, tolerance_ms=tolerance_ms, on_demand=on_demand,
+        max_frames=max_frames, tolerance_ms=tolerance_ms, pair_capacity=pair_capacity,
+        clock_jump_s=clock_jump_s, bag_limits=BagLimits(chunk_bytes=max_chunk_mb << 20),
+        image_limits=ImageLimits(megapixels=max_megapixels), on_demand=on_demand,
         compression=compression, sample_frames=sample_frames, overwrite=overwrite,
     )
     with Progress() as bar:

@@ -29,7 +29,7 @@ _START_OF_SCAN = 0xDA
 _JPEG_PIXELS_A_BYTE, _DEFLATE = 64 * 8, 1032
 # Warning of libjpeg about bytes between the last block and the end of the image.
 _PADDING = re.compile(r'(\d+) extraneous bytes before marker 0xd9')
-_MOST_PADDING = 8
+_MOST_PADDING = 4
 
 
 def coded_size(data: bytes) -> tuple[int, int]:

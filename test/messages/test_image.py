@@ -225,3 +225,112 @@ def test_encoding_must_fit_the_array(factory: BagFactory) -> None:
         encode_image(RGB, 'mono8', factory, 0, '')
     with pytest.raises(PerceptionError, match='does not hold'):
         encode_image(MONO, '32FC1', factory, 0, '')
+
+
+@pytest.mark.parametrize('coding', ['png', 'jpg'])
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+def test_a_compressed_mosaic_becomes_colour(
+    factory: BagFactory, pattern: str, coding: str
+) -> None:
+    """image_transport stores a Bayer image as grey and names the pattern in front."""
+    colour = {'r': 130, 'g': 120, 'b': 110}
+    tile = np.array([[colour[pattern[0]], colour[pattern[1]]],
+                     [colour[pattern[2]], colour[pattern[3]]]], np.uint8)
+    options = [cv2.IMWRITE_JPEG_QUALITY, 100] if coding == 'jpg' else []
+    coded = cv2.imencode(f'.{coding}', np.tile(tile, (16, 16)), options)[1]
+    kind = {'png': 'png', 'jpg': 'jpeg'}[coding]
+    image = decode_image(_compressed(factory, coded, f'bayer_{pattern}8; {kind} compressed '))
+    np.testing.assert_allclose(
+        image.data, np.broadcast_to(np.uint8([130, 120, 110]), (32, 32, 3)), atol=2
+    )
+
+
+def test_a_mosaic_that_was_made_colour_before(factory: BagFactory) -> None:
+    coded = cv2.imencode('.png', RGB[..., ::-1])[1]
+    image = decode_image(_compressed(factory, coded, 'bayer_rggb8; png compressed bgr8'))
+    np.testing.assert_array_equal(image.data, RGB)
+
+
+def _bt601(y: int, u: int, v: int) -> list[float]:
+    """Limited range, by ITU-R BT.601."""
+    scaled = 255 / 219 * (y - 16)
+    return [
+        scaled + 1.596 * (v - 128),
+        scaled - 0.813 * (v - 128) - 0.391 * (u - 128),
+        scaled + 2.018 * (u - 128),
+    ]
+
+
+@pytest.mark.parametrize('padding', [0, 6])
+@pytest.mark.parametrize('encoding', ['nv12', 'nv21', 'nv24'])
+def test_semi_planar_by_bt601(raw_image: Maker, encoding: str, padding: int) -> None:
+    """A plane of luma; behind it chroma of each pixel (nv24) or of each four."""
+    luma = np.uint8([[81, 145, 60, 200], [90, 120, 180, 30]])
+    u, v = np.uint8([[90, 140]]), np.uint8([[200, 110]])
+    full = encoding == 'nv24'
+    if full:
+        u, v = u.repeat(2, axis=0).repeat(2, axis=1), v.repeat(2, axis=0).repeat(2, axis=1)
+        u[1, 2] = 70
+    first, second = (v, u) if encoding == 'nv21' else (u, v)
+    chroma = np.stack([first, second], axis=2).reshape(len(u), -1)
+    step = 4 + padding
+    rows = np.full((6 if full else 3, step), 99, np.uint8)
+    rows[:2, :4] = luma
+    if full:
+        rows[2:].reshape(2, 2 * step)[:, :8] = chroma
+    else:
+        rows[2:, :4] = chroma
+    message = raw_image(encoding, luma, width=4)
+    message.step, message.data = step, rows.reshape(-1)
+    found = decode_image(message).data
+    for row in range(2):
+        for column in range(4):
+            at = (row, column) if full else (0, column // 2)
+            expected = np.clip(_bt601(int(luma[row, column]), int(u[at]), int(v[at])), 0, 255)
+            np.testing.assert_allclose(found[row, column], expected, atol=1.5)
+
+
+@pytest.mark.parametrize(
+    ('fields', 'reason'),
+    [
+        ({'width': 3}, 'odd size 3x2'), ({'step': 2}, 'step 2 is too small'),
+        ({'data': np.zeros(9, np.uint8)}, 'nv12 of step 4 x height 2 has 12'),
+        ({'height': 1 << 20}, 'larger than any camera'), ({'width': 0}, 'empty image'),
+    ],
+)
+def test_semi_planar_that_cannot_be(
+    raw_image: Maker, fields: dict[str, Any], reason: str
+) -> None:
+    message = raw_image('nv12', np.zeros((3, 4), np.uint8), width=4)
+    message.height = 2
+    for name, value in fields.items():
+        setattr(message, name, value)
+    with pytest.raises(PerceptionError, match=reason):
+        decode_image(message)
+
+
+@pytest.mark.parametrize('order', ['<', '>'])
+@pytest.mark.parametrize('encoding', ['rgba16', 'bgra16'])
+def test_sixteen_bits_with_alpha(raw_image: Maker, encoding: str, order: str) -> None:
+    colours = RGB if encoding == 'rgba16' else RGB[..., ::-1]
+    stored = np.concatenate([colours, ALPHA], axis=2).astype(f'{order}u2') * 257
+    message = raw_image(encoding, stored.astype(f'{order}u2'), width=2,
+                        is_bigendian=int(order == '>'))
+    np.testing.assert_array_equal(decode_image(message).data, RGB)
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'values'),
+    [
+        ('8UC2', np.arange(8, dtype=np.uint8).reshape(2, 2, 2)),
+        ('16SC1', np.array([[-32768, -1], [0, 32767]], '<i2')),
+        ('16SC1', np.array([[-32768, -1], [0, 32767]], '>i2')),
+    ],
+)
+def test_measurements_are_arrays_and_no_images(
+    raw_image: Maker, encoding: str, values: np.ndarray
+) -> None:
+    message = raw_image(encoding, values, width=2, is_bigendian=int(values.dtype.str[0] == '>'))
+    np.testing.assert_array_equal(decode_array(message), values)
+    with pytest.raises(PerceptionError, match=r'what its two channels are|measurements'):
+        decode_image(message)

@@ -13,6 +13,7 @@ import numpy as np
 from perception_nodes import __version__
 from perception_nodes.bags.cameras import CameraTopics, StereoTopics, find_cameras
 from perception_nodes.bags.frames import BagFrames
+from perception_nodes.bags.limits import DEFAULT_LIMITS, BagLimits
 from perception_nodes.bags.reader import BagReader
 from perception_nodes.bags.replay import Replayed, replay
 from perception_nodes.bags.writer import BagWriter
@@ -35,6 +36,7 @@ from perception_nodes.evaluation.report import write_report
 from perception_nodes.evaluation.report_parts import Report
 from perception_nodes.evaluation.trajectories import evo_section, tum_text, write_trajectories
 from perception_nodes.files import write_atomically
+from perception_nodes.messages.limits import DEFAULT_IMAGE_LIMITS, ImageLimits
 from perception_nodes.messages.pairing import PAIR_CAPACITY, PAIR_TOLERANCE_NS
 from perception_nodes.metrics.alignment import Alignment
 from perception_nodes.pipelines.build import model_infos
@@ -64,6 +66,7 @@ class ReplaySettings:
     pair_capacity : images that wait for their partner on each side.
     clock_jump_s : stamps that go back by this much or more begin a new pass; a frame that is late
         by less is dropped, seconds.
+    bag_limits, image_limits : sizes above which nothing is unpacked or decoded.
     on_demand : also write overlay, points, colours and path.
     compression : of the output bag, 'zstd' or 'none'.
     images : frames shown in the report.
@@ -83,6 +86,8 @@ class ReplaySettings:
     tolerance_ms: float = PAIR_TOLERANCE_NS / 1e6
     pair_capacity: int = PAIR_CAPACITY
     clock_jump_s: float = CLOCK_JUMP_S
+    bag_limits: BagLimits = DEFAULT_LIMITS
+    image_limits: ImageLimits = DEFAULT_IMAGE_LIMITS
     on_demand: bool = False
     compression: str = 'zstd'
     sample_frames: int = 3
@@ -130,7 +135,8 @@ def replay_to_folder(
     PerceptionError
         If the bag, a model or the output folder is at fault; the folder is then left as it was.
     """
-    with BagReader(bag_path) as bag, whole_folder(out, overwrite=settings.overwrite) as folder:
+    with BagReader(bag_path, settings.bag_limits) as bag, \
+            whole_folder(out, overwrite=settings.overwrite) as folder:
         cameras = find_cameras(
             bag, left=settings.left_topic, right=settings.right_topic, image=settings.image_topic
         )
@@ -146,7 +152,7 @@ def replay_to_folder(
         notes.add(*camera_notes(cameras), *bag.notes)
         frames = BagFrames(
             bag, cameras, round(settings.tolerance_ms * 1e6), capacity=settings.pair_capacity,
-            clock_jump_s=settings.clock_jump_s,
+            clock_jump_s=settings.clock_jump_s, limits=settings.image_limits,
         )
         done, observer, scores = _replay(
             frames, perception, folder / 'outputs', settings, progress
@@ -185,11 +191,8 @@ def _replay(
     """Run all frames; their results are scored as the pipelines returned them."""
     total = min(len(frames), settings.max_frames or len(frames))
     infos = model_infos(perception)
-    with (
-        BagWriter(outputs, compression=settings.compression) as writer,
-        BagReader(frames.bag.path) as truth,
-    ):
-        observer = ReplayObserver(truth, infos, settings.sample_frames)
+    with BagWriter(outputs, compression=settings.compression) as writer:
+        observer = ReplayObserver(frames.bag, infos, settings.sample_frames)
         done = replay(
             frames, perception, writer, on_demand=settings.on_demand,
             max_frames=settings.max_frames or None, observe=observer,
