@@ -129,7 +129,9 @@ def test_whole_replays(tmp_path: Path) -> None:
         assert metrics['frames'] == recordings.FRAMES or result.notes
         assert (out / 'report.html').is_file() or 'could not be drawn' in str(result.notes)
 
-    require_none(fuzz('replay', target, 6))
+    figures = fuzz('replay', target, 6)
+    require_none(figures)
+    assert figures.accepted
     assert not [path for path in tmp_path.iterdir() if path.name.startswith('.')]
 
 

@@ -14,7 +14,7 @@ __all__ = ['RESULT_NAMES', 'whole_folder']
 
 # What replay and demo write; a folder that holds anything else is not replaced.
 RESULT_NAMES = frozenset({
-    'outputs', 'drive', 'live', 'logs', 'metrics.json', 'timings.json', 'report.html',
+    'outputs', 'drive', 'logs', 'trajectories', 'metrics.json', 'timings.json', 'report.html',
 })
 
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux

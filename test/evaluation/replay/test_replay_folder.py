@@ -16,6 +16,7 @@ from perception_nodes.bags.writer import BagWriter
 from perception_nodes.cli import commands
 from perception_nodes.evaluation.replay import ReplaySettings, replay_to_folder
 from perception_nodes.evaluation.replay.tasks import choose_tasks
+from perception_nodes.evaluation.replay.whole_folder import RESULT_NAMES
 from perception_nodes.messages.image import image_message
 from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import Image, PerceptionError
@@ -57,6 +58,13 @@ def test_a_replay_is_scored_and_shown(wall_bag: Path, tmp_path: Path, command: A
     assert 'Path from above' in report
     timings = json.loads((out / 'timings.json').read_text())
     assert timings['milliseconds']['visual_odometry']['calls'] == 6
+
+
+def test_results_are_replaced_when_asked(wall_bag: Path, tmp_path: Path) -> None:
+    settings = ReplaySettings(tasks=('visual_odometry',), overwrite=True)
+    for _ in range(2):
+        replay_to_folder(wall_bag, tmp_path / 'out', settings)
+    assert {entry.name for entry in (tmp_path / 'out').iterdir()} <= RESULT_NAMES
 
 
 def test_two_replays_write_the_same_metrics(wall_bag: Path, tmp_path: Path) -> None:
