@@ -62,7 +62,7 @@ def decode_auxiliary(raw: RawFrame, failed: Failed) -> Results:
     for task, parts in raw.auxiliary.items():
         try:
             result = TASKS[task].implementation.result_at(parts, raw.stamp_ns)
-        except PerceptionError as error:
+        except Exception as error:  # whatever it was, the frame goes on without it
             failed(task, error)
             continue
         if result is not None:

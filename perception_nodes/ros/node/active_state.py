@@ -20,6 +20,8 @@ from perception_nodes.ros.node.worker import Worker
 from perception_nodes.ros.tasks.task_set import Settings
 
 TICK_S = 0.02
+# For the frame under way; a node that is told to end has to end.
+PATIENCE_S = 5.0
 
 
 class ActiveState:
@@ -96,7 +98,7 @@ class ActiveState:
         """End the subscriptions, then the worker; False if it hangs and was left behind."""
         self._subscriptions.close()
         self._node.destroy_timer(self._timer)
-        return self.worker.stop()
+        return self.worker.stop(PATIENCE_S)
 
     def _start_ticking(self) -> None:
         if self.assembler.waiting and self._timer.is_canceled():

@@ -9,8 +9,6 @@ from typing import Generic, TypeVar
 from perception_nodes.ros.node.mailbox import Mailbox
 
 T = TypeVar('T')
-# For the frame under way; a node that is told to end has to end.
-PATIENCE_S = 5.0
 
 
 class Worker(Generic[T]):
@@ -43,8 +41,12 @@ class Worker(Generic[T]):
         """Begin."""
         self._thread.start()
 
-    def stop(self, patience_s: float = PATIENCE_S) -> bool:
+    def stop(self, patience_s: float) -> bool:
         """Finish what is under way, do the waiting jobs, end.
+
+        Parameters
+        ----------
+        patience_s : how long to wait for that.
 
         Returns
         -------

@@ -3,11 +3,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CameraInfo, Image
 
 from perception_nodes.messages.camera import info_from_camera
+from perception_nodes.messages.image import encode_image
 from perception_nodes.pipelines.perception import Perception
 from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.ros.nodes.perception_node import PerceptionNode
@@ -113,3 +115,36 @@ def test_a_bad_message_of_another_node_does_not_cost_the_frame(bench, wall, diag
     bench.until(lambda: len(poses) == 1)
     level, message, _ = diagnosis(node)
     assert level == 2 and message.startswith('stereo_depth: ')
+
+
+def test_auxiliary_images_that_do_not_fit_are_refused(bench, wall, diagnosis):
+    """A mask in colour and a stddev of another size: odometry goes on without both."""
+    node = bench.add(VisualOdometryNode, {'mount': 'parameter', 'auxiliary_wait_s': 5.0})
+    bench.active(node)
+    poses = bench.listen(Odometry, '/visual_odometry_node/odometry')
+    pair = wall(1)[0]
+    stamp = pair.left.stamp_ns
+    metres = np.ones((192, 320), np.float32)
+    messages = {
+        'mask': encode_image(
+            np.zeros((192, 320, 3), np.uint8), 'rgb8', bench.factory, stamp, 'left_optical'
+        ),
+        'depth/image_rect': encode_image(metres, '32FC1', bench.factory, stamp, 'left_optical'),
+        'depth/stddev': encode_image(
+            metres[::2, ::2], '32FC1', bench.factory, stamp, 'left_optical'
+        ),
+        'depth/camera_info': info_from_camera(pair.rig.left, bench.factory, stamp),
+    }
+    publishers = {name: bench.publisher(type(m), f'/{name}') for name, m in messages.items()}
+    bench.connect_cameras()
+    expected = node.active.assembler.auxiliary_results
+    bench.until(lambda: expected.expected == {'stereo_depth', 'segmentation'})
+    bench.send(pair)
+    bench.until(lambda: len(node.active.assembler._waiting) == 1)
+    for name, message in messages.items():
+        publishers[name].publish(message)
+    bench.until(lambda: len(poses) == 1)
+    level, message, _ = diagnosis(node)
+    assert level == 2
+    assert "segmentation: mask is mono8 or 8UC1, not 'rgb8'" in message
+    assert 'stereo_depth: depth/stddev is 160x96 but what it describes is 320x192' in message

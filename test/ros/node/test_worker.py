@@ -62,7 +62,7 @@ def test_worker_goes_on_after_an_exception_and_takes_the_newest():
     assert done.wait(10)
     while len(seen) < 2:
         pass
-    assert worker.stop() and worker.busy_s == 0.0
+    assert worker.stop(10.0) and worker.busy_s == 0.0
     assert seen == ['bad', 4]
     assert [str(failure) for failure in failures] == ['bad']
     assert not [t for t in threading.enumerate() if t.name == 'test worker']
@@ -83,7 +83,7 @@ def test_worker_that_hangs_is_left_behind():
         pass
     assert not worker.stop(patience_s=0.05)
     go.set()
-    assert gone.wait(10) and worker.stop()
+    assert gone.wait(10) and worker.stop(10.0)
 
 
 def test_statistics_count_and_rank():
