@@ -28,3 +28,9 @@ class DataError(PerceptionError):
 
 class CheckpointError(PerceptionError):
     """A training on disk that cannot be read or written."""
+
+
+def reason_of(error: Exception) -> str:
+    """Say in a line what went wrong; of what is no PerceptionError also its kind."""
+    text = ' '.join(str(error).split())
+    return text if isinstance(error, PerceptionError) else f'{type(error).__name__}: {text}'

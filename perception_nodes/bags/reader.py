@@ -104,11 +104,17 @@ class BagReader:
         self._stack.close()
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What the user should know of the bag: what is damaged, and what was left out so far."""
+    def file_notes(self) -> tuple[str, ...]:
+        """What the user should know of the files: what is damaged, and what is missing."""
         lines = dict(self._notes)
         for file in self._files:
             lines |= file.problems
+        return tuple(lines)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of the bag: of its files, and what was left out so far."""
+        lines = dict.fromkeys(self.file_notes)
         for topic, reasons in self._left_out.items():
             first_ns = min(reasons)
             lines[

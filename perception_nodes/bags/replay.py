@@ -17,11 +17,13 @@ from typing import Any
 from perception_nodes.bags.factory import BagFactory, typestore
 from perception_nodes.bags.frames import BagFrames
 from perception_nodes.bags.writer import BagWriter
+from perception_nodes.errors import reason_of
 from perception_nodes.messages.topics import full_name
 from perception_nodes.pipelines.perception import Perception, Results
 from perception_nodes.pipelines.pipeline import Pipeline
 from perception_nodes.pipelines.publish import ResultPublisher
 from perception_nodes.pipelines.tasks import TASKS
+from perception_nodes.types import PerceptionError
 
 Progress = Callable[[int], None]
 
@@ -38,6 +40,7 @@ class Replayed:
     digests : SHA-256 of all messages' bytes by full topic name: two replays can be compared.
     milliseconds : time of every call by task, and of the whole frame under 'frame'.
     infos : what ``model_info`` said, by task.
+    failures : frames on which a task failed and why it first did, by task.
     """
 
     frames: int = 0
@@ -46,6 +49,14 @@ class Replayed:
     digests: dict[str, str] = field(default_factory=dict)
     milliseconds: dict[str, list[float]] = field(default_factory=dict)
     infos: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    failures: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of tasks that failed."""
+        return tuple(
+            f'{task} failed on {number} of {self.frames} frames, first with: {reason}'
+            for task, (number, reason) in self.failures.items()
+        )
 
 
 def replay(
@@ -54,6 +65,8 @@ def replay(
     observe: Callable[[Results], None] = lambda _: None,
 ) -> Replayed:
     """Run all frames and write the results.
+
+    A task that fails on a frame costs its own result of that frame; it is counted.
 
     Parameters
     ----------
@@ -69,9 +82,14 @@ def replay(
     Raises
     ------
     PerceptionError
-        If a message is malformed, a pipeline refuses a frame, or the disk is full.
+        If no frame can be used, all tasks fail on all frames, or the disk is full.
     """
     done = Replayed()
+
+    def failed(task: str, error: Exception) -> None:
+        number, reason = done.failures.get(task, (0, reason_of(error)))
+        done.failures[task] = number + 1, reason
+
     timed = Perception({
         task: _Timed(perception.pipelines[task], done.milliseconds.setdefault(task, []))
         for task in perception.tasks
@@ -80,7 +98,7 @@ def replay(
     publisher = ResultPublisher(perception, BagFactory(), bag)
     for frame in islice(iter(frames), max_frames):
         start_ns = time.perf_counter_ns()
-        results = timed(frame)
+        results = timed(frame, failed=failed)
         done.milliseconds.setdefault('frame', []).append(_since_ms(start_ns))
         if not done.frames:  # now it is settled what runs the models
             done.infos = publisher.publish_latched(frame.image.stamp_ns)
@@ -88,6 +106,13 @@ def replay(
         publisher.publish(results, frame.image, bag.wanted)
         done.frames += 1
         progress(done.frames)
+    if done.frames and all(
+        done.failures.get(task, (0, ''))[0] == done.frames for task in perception.tasks
+    ):
+        raise PerceptionError('; '.join(
+            f'{task} fails on every frame: {reason}'
+            for task, (_, reason) in done.failures.items()
+        ))
     done.digests, done.messages = bag.finish(), bag.messages
     done.unpaired = (frames.pairer.unpaired[0], frames.pairer.unpaired[1])
     return done

@@ -82,7 +82,14 @@ class SqliteFile:
 
         A recorder that was killed leaves its newest messages in the log (sqlite.org/wal.html).
         """
-        log, shared = (self.path.with_name(self.path.name + end) for end in ('-wal', '-shm'))
+        log, shared, journal = (
+            self.path.with_name(self.path.name + end) for end in ('-wal', '-shm', '-journal')
+        )
+        if journal.is_file() and journal.stat().st_size:
+            self._tell(
+                f'the recording was not closed, and {journal.name} holds what its last write '
+                'replaced: messages may be missing; `ros2 bag reindex` on a copy mends it'
+            )
         if log.is_file() and log.stat().st_size:
             if not shared.exists():
                 self._made = shared

@@ -31,6 +31,8 @@ _MOST_METADATA_BYTES = 16 << 20
 # Written by libyaml where it is there: a metadata.yaml of many splits is long.
 _LOADER = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 _FREE_BYTES = 1 << 30
+# No recording of this size is packed so well.
+_SUSPICIOUS_BYTES, _SUSPICIOUS_RATIO = 1 << 30, 200
 
 
 @dataclass(frozen=True)
@@ -183,14 +185,17 @@ def _compressed_or_plain(file: Path) -> Path:
 def _unpacked(path: Path, limits: BagLimits, stack: ExitStack) -> Path:
     folder = stack.enter_context(temporary_folder('perception_bag'))
     target = folder / path.stem
-    size = 0
+    size, packed_size = 0, path.stat().st_size
     try:
         with zstd.open(path, 'rb') as source, target.open('wb') as sink:
             while block := source.read(1 << 22):
                 size += len(block)
                 if size > limits.file_bytes:
+                    raise BagError(f'{path} unpacks to {too_large(limits.file_bytes)}')
+                if size > _SUSPICIOUS_BYTES and size > packed_size * _SUSPICIOUS_RATIO:
                     raise BagError(
-                        f'{path} unpacks to {too_large(limits.file_bytes)}'
+                        f'{path} unpacks to more than {_SUSPICIOUS_RATIO} times its size: '
+                        'that is no recording'
                     )
                 if size % (1 << 26) < len(block) and shutil.disk_usage(folder).free < _FREE_BYTES:
                     raise BagError(

@@ -104,6 +104,8 @@ def command(
             alignment=Alignment(align, align_first) if task == 'visual_odometry' else None,
             details=bool(report_path), progress=progress,
         )
+    for line in evaluation.notes:
+        click.echo(line, err=True)
     write_json(json_path, evaluation.result())
     if trajectories is not None:
         methods = (evaluation.ours, *evaluation.baselines)

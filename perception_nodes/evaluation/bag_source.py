@@ -31,20 +31,28 @@ _NOTES = {
 
 
 class BagSamples:
-    """Samples of a bag, read again from its start by every loop over them."""
+    """Samples of a bag, read again from its start by every loop over them.
+
+    Attributes
+    ----------
+    notes : after a whole loop, what of the bag was damaged or left out.
+    """
 
     def __init__(self, path: Path, tasks: Collection[str]) -> None:
         self.path, self.tasks = path, tasks
+        self.notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Sample]:
         with open_bag(self.path) as bag:
             truth = BagTruth(bag)
-            for frame in BagFrames(bag, find_cameras(bag)):
+            frames = BagFrames(bag, find_cameras(bag))
+            for frame in frames:
                 image = frame.left if isinstance(frame, StereoFrame) else frame.image
                 yield Sample(
                     f'{image.stamp_ns / 1e9:.3f} s', frame,
                     truth.at(image.stamp_ns, self.tasks),
                 )
+            self.notes = (*frames.notes(), *bag.notes)
 
 
 def bag_source(task: str) -> Callable[[Path, str | None], Source]:

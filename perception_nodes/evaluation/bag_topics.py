@@ -3,13 +3,12 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from typing import Any
 
 from perception_nodes.bags.reader import BagMessage, BagReader
 from perception_nodes.geometry import se3
 from perception_nodes.messages.image import decode_array
 from perception_nodes.messages.primitives import stamp_ns, transform_of_pose
-from perception_nodes.types import Array, FloatArray
+from perception_nodes.types import Array, FloatArray, PerceptionError
 
 __all__ = [
     'DEPTH',
@@ -35,7 +34,7 @@ _LONGEST_GAP_NS = 250_000_000
 
 
 class TruthImages:
-    """Truth images of a bag, asked for by stamps that mostly go up.
+    """Truth images of a bag, asked for by stamps that mostly go up; damaged ones are left out.
 
     Parameters
     ----------
@@ -55,7 +54,8 @@ class TruthImages:
         self._stream: Iterator[BagMessage] = (
             bag.messages(self.topics) if self.topics else iter(())
         )
-        self._kept: dict[int, dict[str, Any]] = {}
+        self._bag = bag
+        self._kept: dict[int, dict[str, BagMessage]] = {}
         self._newest_ns = -1
 
     def find(self, topic: str, stamp: int) -> Array | None:
@@ -64,16 +64,24 @@ class TruthImages:
             return None
         while self._newest_ns <= stamp and (message := next(self._stream, None)) is not None:
             self._keep(message)
-        message = self._kept.get(stamp, {}).get(topic)
-        return None if message is None else decode_array(message)
+        entry = self._kept.get(stamp, {}).get(topic)
+        try:
+            return None if entry is None else decode_array(entry.message)
+        except PerceptionError as error:
+            self._bag.leave_out(entry, str(error))
+            return None
 
     def stamp_before(self, stamp: int) -> int | None:
         """Give the newest stamp with truth before this one; None if it is long ago."""
         return max((known for known in self._kept if known < stamp), default=None)
 
     def _keep(self, message: BagMessage) -> None:
-        stamp = stamp_ns(message.message.header.stamp)
-        self._kept.setdefault(stamp, {})[message.topic] = message.message
+        try:
+            stamp = stamp_ns(message.message.header.stamp)
+        except PerceptionError as error:
+            self._bag.leave_out(message, str(error))
+            return
+        self._kept.setdefault(stamp, {})[message.topic] = message
         self._newest_ns = max(self._newest_ns, stamp)
         while len(self._kept) > _KEPT:
             del self._kept[min(self._kept)]
@@ -86,8 +94,11 @@ class TruePath:
         poses: dict[int, FloatArray] = {}
         if ODOMETRY in bag.topics():
             for entry in bag.messages([ODOMETRY]):
-                stamp = stamp_ns(entry.message.header.stamp)
-                poses[stamp] = transform_of_pose(entry.message.pose.pose)
+                try:
+                    stamp = stamp_ns(entry.message.header.stamp)
+                    poses[stamp] = transform_of_pose(entry.message.pose.pose)
+                except PerceptionError as error:
+                    bag.leave_out(entry, str(error))
         self.stamps_ns = sorted(poses)
         self._poses = poses
 

@@ -72,7 +72,13 @@ class Evaluation:
             'ms_per_frame': self.ours.ms_per_frame,
             'protocol': self.protocol.content(),
             **({'parameters': self.parameters} if self.parameters else {}),
+            **({'notes': list(self.notes)} if self.notes else {}),
         }
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was damaged or left out of a bag."""
+        return getattr(self.source.samples, 'notes', ())
 
 
 def evaluate(

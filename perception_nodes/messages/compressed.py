@@ -27,6 +27,8 @@ _FRAME_HEADERS = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0x
 _START_OF_SCAN = 0xDA
 # A block of 8x8 takes a bit at least; deflate packs 1032 to 1 at most.
 _JPEG_PIXELS_A_BYTE, _DEFLATE = 64 * 8, 1032
+# A progressive JPEG goes over all of its pixels with each scan; real ones have about ten.
+_MOST_SCANS = 100
 # Warning of libjpeg about bytes between the last block and the end of the image.
 _PADDING = re.compile(r'(\d+) extraneous bytes before marker 0xd9')
 _MOST_PADDING = 4
@@ -69,6 +71,8 @@ def decode_coded(data: bytes, limits: ImageLimits = DEFAULT_IMAGE_LIMITS) -> tup
     if data.startswith(_JPEG):
         if width * height > len(data) * _JPEG_PIXELS_A_BYTE:
             raise _not_whole('jpeg', f'{len(data)} bytes cannot hold {width}x{height}')
+        if data.count(b'\xff\xda') > _MOST_SCANS:
+            raise PerceptionError(f'a jpeg of more than {_MOST_SCANS} scans is no camera image')
         return _decode_jpeg(data), True
     _check_png(data, width, height)
     try:

@@ -225,3 +225,50 @@ def test_a_bag_that_is_broken_leaves_no_bag(
     with pytest.raises(PerceptionError, match='step 1 is too small'):
         _replay(path, tmp_path / 'out', perception)
     assert [entry.name for entry in tmp_path.iterdir()] == ['bag']
+
+
+def test_a_task_that_fails_on_a_frame_costs_that_result(
+    write_bag: Any, stereo: Any, tmp_path: Path, perception: Perception
+) -> None:
+    """Whatever it raises: the other frames and tasks are there, and it is told."""
+    flow = perception.pipelines['optical_flow']
+    calls = iter(range(100))
+
+    def fail_once(image: Any) -> Any:
+        if next(calls) == 2:
+            raise np.linalg.LinAlgError('not positive definite')
+        return type(flow).__call__(flow, image)
+
+    pipelines = {**perception.pipelines, 'optical_flow': _Wrapped(flow, fail_once)}
+    done = _replay(write_bag(stereo(5)), tmp_path / 'out', Perception(pipelines))
+    assert done.frames == 5
+    assert done.messages['/segmentation_node/mask'] == 5
+    assert done.notes() == (
+        'optical_flow failed on 1 of 5 frames, first with: LinAlgError: not positive definite',
+    )
+
+
+def test_tasks_that_all_fail_are_an_error(
+    write_bag: Any, stereo: Any, tmp_path: Path, perception: Perception
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError('nothing')
+
+    pipelines = {
+        task: _Wrapped(pipeline, fail) for task, pipeline in perception.pipelines.items()
+    }
+    with pytest.raises(PerceptionError, match='fails on every frame: ZeroDivisionError: nothing'):
+        _replay(write_bag(stereo(3)), tmp_path / 'out', Perception(pipelines))
+
+
+class _Wrapped:
+    """A pipeline that is called otherwise."""
+
+    def __init__(self, pipeline: Any, call: Any) -> None:
+        self._pipeline, self._call = pipeline, call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pipeline, name)
+
+    def __call__(self, *inputs: Any, **auxiliary: Any) -> Any:
+        return self._call(*inputs, **auxiliary)

@@ -48,6 +48,13 @@ def test_the_write_ahead_log_is_read(database: Path, tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in dead.iterdir()} == before
 
 
+def test_a_journal_that_was_not_played_back_is_told(database: Path) -> None:
+    database.with_name(f'{database.name}-journal').write_bytes(b'x' * 512)
+    with open_bag(database) as bag:
+        assert len(list(bag.messages())) == 16
+        assert 'the recording was not closed, and' in bag.notes[0]
+
+
 def test_nothing_is_left_beside_a_database(database: Path) -> None:
     writer = sqlite3.connect(database)
     writer.execute('PRAGMA journal_mode=WAL')

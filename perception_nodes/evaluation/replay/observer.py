@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from perception_nodes.bags.reader import BagReader
+from perception_nodes.errors import reason_of
 from perception_nodes.evaluation.recordings.sampled_frames import SampledFrames
 from perception_nodes.evaluation.recordings.scores import Scores, SequenceScorer
 from perception_nodes.pipelines.perception import Results
-from perception_nodes.types import PerceptionError
 
-__all__ = ['ReplayObserver', 'reason_of']
+__all__ = ['ReplayObserver']
 
 
 class ReplayObserver:
@@ -60,9 +60,3 @@ class ReplayObserver:
 
     def _give_up(self, error: Exception) -> None:
         self._scorer, self.reason = None, reason_of(error)
-
-
-def reason_of(error: Exception) -> str:
-    """Say in a line what went wrong; of what is no PerceptionError also its kind."""
-    text = ' '.join(str(error).split())
-    return text if isinstance(error, PerceptionError) else f'{type(error).__name__}: {text}'

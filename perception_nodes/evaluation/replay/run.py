@@ -17,6 +17,7 @@ from perception_nodes.bags.limits import DEFAULT_LIMITS, BagLimits
 from perception_nodes.bags.reader import BagReader
 from perception_nodes.bags.replay import Replayed, replay
 from perception_nodes.bags.writer import BagWriter
+from perception_nodes.errors import reason_of
 from perception_nodes.evaluation.protocol import Protocol, protocol_inputs
 from perception_nodes.evaluation.recordings.recording_report import (
     Frames,
@@ -29,7 +30,7 @@ from perception_nodes.evaluation.recordings.sampled_frames import (
 )
 from perception_nodes.evaluation.recordings.scores import Scores
 from perception_nodes.evaluation.replay.notes import camera_notes, unused_truth
-from perception_nodes.evaluation.replay.observer import ReplayObserver, reason_of
+from perception_nodes.evaluation.replay.observer import ReplayObserver
 from perception_nodes.evaluation.replay.tasks import choose_tasks, make_perception
 from perception_nodes.evaluation.replay.whole_folder import whole_folder
 from perception_nodes.evaluation.report import write_report
@@ -149,7 +150,7 @@ def replay_to_folder(
         changed = tuple(f'{name} is {text}' for name, text in sorted(settings.parameters.items()))
         notes = _Notes(note)
         notes.add(*(off if not settings.tasks else ()), *assumed, *changed)
-        notes.add(*camera_notes(cameras), *bag.notes)
+        notes.add(*camera_notes(cameras), *bag.file_notes)
         frames = BagFrames(
             bag, cameras, round(settings.tolerance_ms * 1e6), capacity=settings.pair_capacity,
             clock_jump_s=settings.clock_jump_s, limits=settings.image_limits,
@@ -157,7 +158,7 @@ def replay_to_folder(
         done, observer, scores = _replay(
             frames, perception, folder / 'outputs', settings, progress
         )
-        notes.add(*frames.notes(), *bag.notes)
+        notes.add(*frames.notes(), *bag.notes, *done.notes())
         result = _result(
             bag, folder, frames, done, observer, scores, perception, notes, settings
         )
