@@ -3,5 +3,5 @@
 
 Every reader is a sequence of frozen samples (:mod:`perception_nodes.datasets.samples`); a wrong
 root, a missing or broken file, sizes that disagree and ids out of range are each one
-PerceptionError that names the file.
+DataError that names the file.
 """

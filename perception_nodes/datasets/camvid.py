@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from perception_nodes.datasets.files import read_gray, read_rgb
+from perception_nodes.datasets.files import read_gray, read_rgb, read_text
 from perception_nodes.datasets.samples import LabelledImage
 from perception_nodes.datasets.sequence import SampleSequence
-from perception_nodes.types import UNLABELLED, Image, PerceptionError
+from perception_nodes.types import UNLABELLED, DataError, Image
 
 __all__ = ['CLASSES', 'SPLITS', 'CamVid']
 
@@ -34,7 +34,7 @@ class CamVid(SampleSequence[tuple[Path, Path], LabelledImage]):
 
     Raises
     ------
-    PerceptionError
+    DataError
         If the list is missing or empty; on reading, if a file is missing or broken, an id is
         above 11 or the sizes disagree.
     """
@@ -43,24 +43,24 @@ class CamVid(SampleSequence[tuple[Path, Path], LabelledImage]):
 
     def __init__(self, root: Path, split: str = 'val') -> None:
         if split not in SPLITS:
-            raise PerceptionError(f"CamVid has no split '{split}': {', '.join(SPLITS)}")
+            raise DataError(f"CamVid has no split '{split}': {', '.join(SPLITS)}")
         listing = Path(root) / f'{split}.txt'
         if not listing.is_file():
-            raise PerceptionError(
+            raise DataError(
                 f'{root} is not a CamVid folder: {listing.name} is missing; '
                 'give its root with --root'
             )
-        lines = listing.read_text(encoding='utf-8').splitlines()
+        lines = read_text(listing).splitlines()
         super().__init__([_entry(Path(root), line, listing) for line in lines if line.strip()])
         if not self.entries:
-            raise PerceptionError(f'{listing} names no image')
+            raise DataError(f'{listing} names no image')
 
     def read(self, entry: tuple[Path, Path]) -> LabelledImage:
         """Read an image and its labels."""
         image_path, label_path = entry
         labels = read_gray(label_path)
         if labels.max() > _VOID:
-            raise PerceptionError(
+            raise DataError(
                 f'{label_path}: class id {labels.max()} is out of range 0..{_VOID}'
             )
         labels = np.where(labels == _VOID, np.uint8(UNLABELLED), labels)
@@ -71,6 +71,6 @@ def _entry(root: Path, line: str, listing: Path) -> tuple[Path, Path]:
     """Resolve a line; the published lists hold paths of their author's disk before folder/name."""
     names = line.split()
     if len(names) != 2:
-        raise PerceptionError(f"{listing}: line '{line}' is not 'image label'")
+        raise DataError(f"{listing}: line '{line}' is not 'image label'")
     image, label = (root.joinpath(*Path(name).parts[-2:]) for name in names)
     return image, label

@@ -6,7 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from perception_nodes.types import Array, FloatArray, PerceptionError
+from perception_nodes.files import read_file, write_atomically
+from perception_nodes.image_header import declared_size
+from perception_nodes.types import Array, DataError, FloatArray, PerceptionError
 
 __all__ = [
     'list_files',
@@ -18,6 +20,7 @@ __all__ = [
     'read_pfm',
     'read_png16',
     'read_rgb',
+    'read_text',
     'require_folder',
     'write_flo',
 ]
@@ -25,6 +28,8 @@ __all__ = [
 _FLO_MAGIC = 202021.25
 _FLO_UNKNOWN = 1e9
 _MAX_SIDE = 1 << 15
+MOST_BYTES = 1 << 30
+MOST_TEXT_BYTES = 64 << 20
 # First bytes of JPEG and PNG files and what must stand near their end.
 _WHOLE = ((b'\xff\xd8', b'\xff\xd9'), (b'\x89PNG', b'IEND'))
 _TRAILER = 4096
@@ -34,17 +39,17 @@ def require_folder(root: Path, *parts: str, layout: str) -> Path:
     """Return ``root/parts``, or say that the root is not of this layout."""
     folder = Path(root, *parts)
     if not folder.is_dir():
-        raise PerceptionError(
+        raise DataError(
             f'{root} is not a {layout} folder: {folder} is missing; give its root with --root'
         )
     return folder
 
 
 def list_files(folder: Path, pattern: str) -> tuple[Path, ...]:
-    """Files of a folder by name pattern, sorted; at least one, else PerceptionError."""
+    """Files of a folder by name pattern, sorted; at least one, else DataError."""
     found = tuple(sorted(folder.glob(pattern)))
     if not found:
-        raise PerceptionError(f'{folder} holds no {pattern}')
+        raise DataError(f'{folder} holds no {pattern}')
     return found
 
 
@@ -58,7 +63,7 @@ def read_gray(path: Path) -> Array:
     """Read a one-channel 8-bit image (labels, masks) as it is, uint8 [H, W]."""
     image = _decode(path, cv2.IMREAD_UNCHANGED)
     if image.dtype != np.uint8 or image.ndim != 2:
-        raise PerceptionError(f'{path}: wanted 8-bit one-channel, found {_kind(image)}')
+        raise DataError(f'{path}: wanted 8-bit one-channel, found {_kind(image)}')
     return image
 
 
@@ -72,7 +77,7 @@ def read_png16(path: Path, channels: int = 1) -> Array:
     image = _decode(path, cv2.IMREAD_UNCHANGED)
     shape_fits = image.ndim == 2 if channels == 1 else image.shape[2:] == (channels,)
     if image.dtype != np.uint16 or not shape_fits:
-        raise PerceptionError(
+        raise DataError(
             f'{path}: wanted 16-bit with {channels} channel(s), found {_kind(image)}'
         )
     return image if channels == 1 else np.ascontiguousarray(image[..., ::-1])
@@ -97,11 +102,11 @@ def read_pfm(path: Path) -> FloatArray:
         kind, (width, height), scale = header[0].strip(), map(int, header[1].split()), header[2]
         order = '<f4' if float(scale) < 0 else '>f4'
     except (ValueError, IndexError):
-        raise PerceptionError(f'{path}: not a PFM file (broken header)') from None
+        raise DataError(f'{path}: not a PFM file (broken header)') from None
     if kind != b'Pf' or not (0 < width < _MAX_SIDE and 0 < height < _MAX_SIDE):
-        raise PerceptionError(f'{path}: not a one-channel PFM file')
+        raise DataError(f'{path}: not a one-channel PFM file')
     if len(header[3]) != width * height * 4:
-        raise PerceptionError(
+        raise DataError(
             f'{path}: {len(header[3])} bytes of data, {width * height * 4} wanted: cut short?'
         )
     rows = np.frombuffer(header[3], order).reshape(height, width)
@@ -112,12 +117,12 @@ def read_flo(path: Path) -> FloatArray:
     """Read Middlebury's .flo: float32 [H, W, 2] (x, y) pixels; above 1e9 = none -> NaN."""
     data = _bytes(path)
     if len(data) < 12 or np.frombuffer(data[:4], '<f4')[0] != np.float32(_FLO_MAGIC):
-        raise PerceptionError(f'{path}: not a .flo file (its tag is not PIEH)')
+        raise DataError(f'{path}: not a .flo file (its tag is not PIEH)')
     width, height = (int(side) for side in np.frombuffer(data[4:12], '<i4'))
     if not (0 < width < _MAX_SIDE and 0 < height < _MAX_SIDE):
-        raise PerceptionError(f'{path}: {width}x{height} is no image size')
+        raise DataError(f'{path}: {width}x{height} is no image size')
     if len(data) != 12 + width * height * 8:
-        raise PerceptionError(
+        raise DataError(
             f'{path}: {len(data) - 12} bytes of data, {width * height * 8} wanted: cut short?'
         )
     flow = np.frombuffer(data[12:], '<f4').reshape(height, width, 2).astype(np.float32)
@@ -130,9 +135,7 @@ def write_flo(path: Path, flow_px: FloatArray) -> None:
     height, width = flow_px.shape[:2]
     values = np.where(np.isfinite(flow_px), flow_px, 1e10).astype('<f4')
     head = np.array([_FLO_MAGIC], '<f4').tobytes() + np.array([width, height], '<i4').tobytes()
-    part = path.with_name(path.name + '.part')
-    part.write_bytes(head + values.tobytes())
-    part.replace(path)
+    write_atomically(path, head + values.tobytes())
 
 
 def read_matrix(path: Path, rows: int, columns: int) -> FloatArray:
@@ -140,28 +143,43 @@ def read_matrix(path: Path, rows: int, columns: int) -> FloatArray:
     try:
         numbers = np.array(_bytes(path).split(), dtype=np.float64)
     except ValueError:
-        raise PerceptionError(f'{path}: not a matrix of numbers') from None
+        raise DataError(f'{path}: not a matrix of numbers') from None
     if numbers.size != rows * columns or not np.isfinite(numbers).all():
-        raise PerceptionError(f'{path}: wanted {rows}x{columns} finite numbers')
+        raise DataError(f'{path}: wanted {rows}x{columns} finite numbers')
     return numbers.reshape(rows, columns)
 
 
-def _bytes(path: Path) -> bytes:
+def read_text(path: Path) -> str:
+    """Read a text file of a data set: a list, a calibration."""
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise PerceptionError(f'{path} is missing') from None
+        return _bytes(path, MOST_TEXT_BYTES).decode('utf-8')
+    except UnicodeDecodeError:
+        raise DataError(f'{path}: not a text file') from None
+
+
+def _bytes(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    try:
+        return read_file(path, 'file', most_bytes)
+    except PerceptionError as error:
+        raise DataError(str(error)) from None
 
 
 def _decode(path: Path, flags: int) -> Array:
     data = _bytes(path)
+    try:
+        declared_size(data)
+    except PerceptionError as error:
+        raise DataError(f'{path}: {error}') from None
     # Some decoders fill up what is missing and warn on stderr, so the end is looked at first.
     for head, end in _WHOLE:
         if data.startswith(head) and end not in data[-_TRAILER:]:
-            raise PerceptionError(f'{path}: the image is cut short')
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+            raise DataError(f'{path}: the image is cut short')
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        image = None
     if image is None:
-        raise PerceptionError(f'{path}: not an image that can be decoded')
+        raise DataError(f'{path}: not an image that can be decoded')
     return image
 
 

@@ -21,7 +21,7 @@ from perception_nodes.datasets.files import (
 )
 from perception_nodes.datasets.samples import PosedImage
 from perception_nodes.datasets.sequence import SampleSequence
-from perception_nodes.types import Camera, FloatArray, Image, PerceptionError
+from perception_nodes.types import Camera, DataError, FloatArray, Image
 
 __all__ = ['SPLITS', 'HololensOffice']
 
@@ -47,7 +47,7 @@ class HololensOffice(SampleSequence[int, PosedImage]):
 
     def __init__(self, root: Path, split: str | None = None) -> None:
         if split not in (None, *SPLITS):
-            raise PerceptionError(f"the office has no split '{split}': {', '.join(SPLITS)}")
+            raise DataError(f"the office has no split '{split}': {', '.join(SPLITS)}")
         self.root = Path(root)
         images = require_folder(self.root, 'images', layout='HoloLens office')
         require_folder(self.root, 'depth', layout='HoloLens office')
@@ -65,7 +65,7 @@ class HololensOffice(SampleSequence[int, PosedImage]):
         depth_path = self.root / 'depth' / f'{path.stem}.png'
         half = read_png16(depth_path)
         if half.shape != (image.height // 2, image.width // 2):
-            raise PerceptionError(
+            raise DataError(
                 f'{depth_path} is {half.shape[1]}x{half.shape[0]}, not half of '
                 f'{image.width}x{image.height}'
             )
@@ -80,7 +80,7 @@ class HololensOffice(SampleSequence[int, PosedImage]):
         path = self.root / 'overlap.png'
         matrix = read_gray(path)
         if matrix.shape != (count, count):
-            raise PerceptionError(
+            raise DataError(
                 f'{path} is {matrix.shape[0]}x{matrix.shape[1]} but there are {count} images'
             )
         return matrix.astype(np.float32) / np.float32(255.0)

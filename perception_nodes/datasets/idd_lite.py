@@ -12,7 +12,7 @@ from pathlib import Path
 from perception_nodes.datasets.files import list_files, read_gray, read_rgb, require_folder
 from perception_nodes.datasets.samples import LabelledImage
 from perception_nodes.datasets.sequence import SampleSequence
-from perception_nodes.types import UNLABELLED, Image, PerceptionError
+from perception_nodes.types import UNLABELLED, DataError, Image
 
 __all__ = ['CLASSES', 'MERGED', 'SPLITS', 'IddLite']
 
@@ -54,7 +54,7 @@ class IddLite(SampleSequence[tuple[Path, Path], LabelledImage]):
 
     def __init__(self, root: Path, split: str = 'train') -> None:
         if split not in SPLITS:
-            raise PerceptionError(f"IDD-Lite has no split '{split}': {', '.join(SPLITS)}")
+            raise DataError(f"IDD-Lite has no split '{split}': {', '.join(SPLITS)}")
         own = 'train' if split in ('fit', 'held_out') else split
         images = require_folder(Path(root), 'leftImg8bit', own, layout='IDD-Lite')
         labels = require_folder(Path(root), 'gtFine', own, layout='IDD-Lite')
@@ -74,7 +74,7 @@ class IddLite(SampleSequence[tuple[Path, Path], LabelledImage]):
         labels = read_gray(label_path)
         known = labels[labels != UNLABELLED]
         if known.size and known.max() >= len(CLASSES):
-            raise PerceptionError(
+            raise DataError(
                 f'{label_path}: class id {known.max()} is out of range 0..{len(CLASSES) - 1}'
             )
         name = f'{image_path.parent.name}/{image_path.stem.removesuffix("_image")}'

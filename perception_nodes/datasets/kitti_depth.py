@@ -10,10 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from perception_nodes.datasets.files import list_files, read_kitti_map, read_rgb, require_folder
+from perception_nodes.datasets.files import (
+    list_files,
+    read_kitti_map,
+    read_matrix,
+    read_rgb,
+    require_folder,
+)
 from perception_nodes.datasets.samples import DepthImage
 from perception_nodes.datasets.sequence import SampleSequence
-from perception_nodes.types import Camera, FloatArray, Image, PerceptionError
+from perception_nodes.types import Camera, FloatArray, Image
 
 __all__ = ['KittiDepth']
 
@@ -43,12 +49,4 @@ class KittiDepth(SampleSequence[tuple[int, Path], DepthImage]):
     def _intrinsics(self, name: str) -> FloatArray:
         own, common = self.root / 'intrinsics' / f'{name}.txt', self.root / 'intrinsics.txt'
         path = own if own.is_file() else common
-        try:
-            numbers = np.array(path.read_text(encoding='utf-8').split(), dtype=np.float64)
-        except FileNotFoundError:
-            raise PerceptionError(f'{path} is missing: the camera intrinsics') from None
-        except ValueError:
-            numbers = np.empty(0)
-        if numbers.size != 9:
-            raise PerceptionError(f'{path}: wanted the 9 numbers of a 3x3 matrix')
-        return numbers.reshape(3, 3)
+        return read_matrix(path, 3, 3)

@@ -8,12 +8,19 @@ pose, a row a frame. ``ids.txt``, if it is there, names the frames that the rows
 A. Geiger, P. Lenz, R. Urtasun, "Are we ready for autonomous driving?", CVPR 2012.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from perception_nodes.datasets.files import list_files, read_gray, read_kitti_map, require_folder
+from perception_nodes.datasets.files import (
+    list_files,
+    read_gray,
+    read_kitti_map,
+    read_text,
+    require_folder,
+)
 from perception_nodes.datasets.kitti_calibration import (
     projection,
     read_calibration,
@@ -21,7 +28,7 @@ from perception_nodes.datasets.kitti_calibration import (
 )
 from perception_nodes.datasets.samples import DriveFrame
 from perception_nodes.datasets.sequence import SampleSequence
-from perception_nodes.types import FloatArray, Image, PerceptionError, StereoRig
+from perception_nodes.types import DataError, FloatArray, Image, StereoRig
 
 __all__ = ['SPLITS', 'KittiDrive']
 
@@ -50,14 +57,14 @@ class KittiDrive(SampleSequence[_Entry, DriveFrame]):
 
     Raises
     ------
-    PerceptionError
+    DataError
         If the root is not of this layout, a file is missing or the numbers of rows disagree; on
         reading, if an image is missing or broken.
     """
 
     def __init__(self, root: Path, split: str | None = None) -> None:
         if split not in (None, *SPLITS):
-            raise PerceptionError(f"a KITTI drive has no split '{split}': {', '.join(SPLITS)}")
+            raise DataError(f"a KITTI drive has no split '{split}': {', '.join(SPLITS)}")
         self.root = Path(root)
         images = require_folder(self.root, 'image_0', layout='KITTI odometry')
         require_folder(self.root, 'image_1', layout='KITTI odometry')
@@ -85,7 +92,7 @@ class KittiDrive(SampleSequence[_Entry, DriveFrame]):
         """Read a pair, its pose and its LiDAR depth, if it has one."""
         path = self._files.get(entry.name)
         if path is None:
-            raise PerceptionError(f'{self.root / "image_0"} has no image {entry.name}')
+            raise DataError(f'{self.root / "image_0"} has no image {entry.name}')
         left = Image(read_gray(path), entry.stamp_ns)
         right = Image(read_gray(self.root / 'image_1' / path.name), entry.stamp_ns)
         depth = self._depth_file(entry.name)
@@ -105,9 +112,9 @@ class KittiDrive(SampleSequence[_Entry, DriveFrame]):
         listing = self.root / 'ids.txt'
         if not listing.is_file():
             return list(self._files)
-        names = listing.read_text(encoding='utf-8').split()
-        if not names or not all(name.isdigit() for name in names):
-            raise PerceptionError(f'{listing}: wanted one frame number a line')
+        names = read_text(listing).split()
+        if not names or not all(re.fullmatch('[0-9]{1,12}', name) for name in names):
+            raise DataError(f'{listing}: wanted one frame number a line')
         return names
 
     def _pose_file(self) -> Path:
@@ -128,13 +135,11 @@ def _in_split(name: str, last: str, split: str | None) -> bool:
 def _rows(path: Path, columns: int, rows: int) -> FloatArray:
     """Read a text matrix with a row a frame, float64 [rows, columns]."""
     try:
-        numbers = np.array(path.read_bytes().split(), dtype=np.float64)
-    except FileNotFoundError:
-        raise PerceptionError(f'{path} is missing') from None
+        numbers = np.array(read_text(path).split(), dtype=np.float64)
     except ValueError:
-        raise PerceptionError(f'{path}: not a matrix of numbers') from None
+        raise DataError(f'{path}: not a matrix of numbers') from None
     if numbers.size != rows * columns or not np.isfinite(numbers).all():
-        raise PerceptionError(
+        raise DataError(
             f'{path}: wanted {columns} finite number(s) for each of {rows} frames'
         )
     return numbers.reshape(rows, columns)

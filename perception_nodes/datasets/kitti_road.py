@@ -10,7 +10,7 @@ from pathlib import Path
 from perception_nodes.datasets.files import list_files, read_gray, read_rgb, require_folder
 from perception_nodes.datasets.samples import LabelledImage
 from perception_nodes.datasets.sequence import SampleSequence
-from perception_nodes.types import UNLABELLED, Image, PerceptionError
+from perception_nodes.types import UNLABELLED, DataError, Image
 
 __all__ = ['CLASSES', 'MERGED', 'KittiRoad']
 
@@ -40,5 +40,5 @@ class KittiRoad(SampleSequence[Path, LabelledImage]):
         """Read an image and its mask."""
         labels = read_gray(entry)
         if ((labels > 1) & (labels != UNLABELLED)).any():
-            raise PerceptionError(f'{entry}: a mask of the road holds 0, 1 and 255 only')
+            raise DataError(f'{entry}: a mask of the road holds 0, 1 and 255 only')
         return LabelledImage(entry.stem, Image(read_rgb(self._images / entry.name)), labels)

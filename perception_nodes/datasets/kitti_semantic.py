@@ -14,7 +14,7 @@ from perception_nodes.datasets.camvid import CLASSES
 from perception_nodes.datasets.files import list_files, read_gray, read_rgb, require_folder
 from perception_nodes.datasets.samples import LabelledImage
 from perception_nodes.datasets.sequence import SampleSequence
-from perception_nodes.types import UNLABELLED, Image, PerceptionError
+from perception_nodes.types import UNLABELLED, DataError, Image
 
 __all__ = ['CITYSCAPES_IDS', 'KittiSemantic']
 
@@ -56,6 +56,6 @@ class KittiSemantic(SampleSequence[Path, LabelledImage]):
         """Read an image and its labels."""
         ids = read_gray(entry)
         if ((ids > _LARGEST_ID) & (ids != UNLABELLED)).any():
-            raise PerceptionError(f'{entry}: Cityscapes has no label ids above {_LARGEST_ID}')
+            raise DataError(f'{entry}: Cityscapes has no label ids above {_LARGEST_ID}')
         image = Image(read_rgb(self._images / entry.name))
         return LabelledImage(entry.stem, image, self._table[ids])

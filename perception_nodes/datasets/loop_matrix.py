@@ -12,7 +12,7 @@ import numpy as np
 from perception_nodes.datasets.files import list_files, read_gray, read_rgb, require_folder
 from perception_nodes.datasets.samples import PlaceImage
 from perception_nodes.datasets.sequence import SampleSequence
-from perception_nodes.types import Image, PerceptionError
+from perception_nodes.types import DataError, Image
 
 __all__ = ['LoopMatrix']
 
@@ -32,12 +32,12 @@ class LoopMatrix(SampleSequence[tuple[int, Path], PlaceImage]):
         folder = require_folder(Path(root), 'images', layout='loop matrix')
         files = [path for path in list_files(folder, '*') if path.suffix.lower() in _IMAGES]
         if not files:
-            raise PerceptionError(f'{folder} holds no image')
+            raise DataError(f'{folder} holds no image')
         super().__init__(list(enumerate(files)))
         path = Path(root) / 'loop_ground_truth.png'
         matrix = read_gray(path) > 0
         if matrix.shape != (len(files), len(files)):
-            raise PerceptionError(
+            raise DataError(
                 f'{path} is {matrix.shape[0]}x{matrix.shape[1]} but there are {len(files)} images'
             )
         self.same_place = np.asarray(matrix | matrix.T)

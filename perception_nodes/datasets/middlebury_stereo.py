@@ -11,14 +11,21 @@ from pathlib import Path
 
 import numpy as np
 
-from perception_nodes.datasets.files import read_gray_image, read_pfm, read_rgb, require_folder
+from perception_nodes.datasets.files import (
+    read_gray_image,
+    read_pfm,
+    read_rgb,
+    read_text,
+    require_folder,
+)
 from perception_nodes.datasets.samples import StereoPair
 from perception_nodes.datasets.sequence import SampleSequence
-from perception_nodes.types import Camera, Image, PerceptionError, StereoRig
+from perception_nodes.types import Camera, DataError, Image, StereoRig
 
 __all__ = ['MiddleburyStereo']
 
 _NOMINAL_BASELINE_M = 0.16
+_NUMBER = r'[0-9]{1,9}(?:\.[0-9]{1,12})?'
 _SEEN_BY_BOTH = 255
 
 
@@ -30,7 +37,7 @@ class MiddleburyStereo(SampleSequence[Path, StereoPair]):
         scenes = sorted(path.parent for path in (*folder.glob('disp0.pfm'),
                                                  *folder.glob('*/disp0.pfm')))  # fmt: skip
         if not scenes:
-            raise PerceptionError(
+            raise DataError(
                 f'{root} is not a Middlebury stereo folder: no NAME/disp0.pfm; '
                 'give its root with --root'
             )
@@ -53,10 +60,11 @@ class MiddleburyStereo(SampleSequence[Path, StereoPair]):
 def _rig(calibration: Path, width: int, height: int) -> StereoRig:
     focal, baseline = float(width), _NOMINAL_BASELINE_M
     if calibration.is_file():
-        text = calibration.read_text(encoding='utf-8')
-        found = [re.search(p, text) for p in (r'cam0=\[([\d.]+)', r'baseline=([\d.]+)')]
+        text = read_text(calibration)
+        patterns = (rf'cam0=\[({_NUMBER})\b', rf'baseline=({_NUMBER})\b')
+        found = [re.search(pattern, text) for pattern in patterns]
         if None in found:
-            raise PerceptionError(f'{calibration}: cam0=[...] and baseline= are wanted')
+            raise DataError(f'{calibration}: cam0=[...] and baseline= are wanted')
         focal, baseline = (float(match.group(1)) for match in found if match)
         baseline /= 1000.0
     centre = (0.5 * (width - 1), 0.5 * (height - 1))

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from perception_nodes.types import Array, Camera, FloatArray, Image, PerceptionError, StereoRig
+from perception_nodes.types import Array, Camera, DataError, FloatArray, Image, StereoRig
 
 __all__ = [
     'DepthImage',
@@ -135,7 +135,7 @@ class PlaceImage:
 
 def _one_size(name: str, what: str, array: Array, image: Image) -> None:
     if array.shape[:2] != (image.height, image.width):
-        raise PerceptionError(
+        raise DataError(
             f'{name}: {what} is {array.shape[1]}x{array.shape[0]} but the image is '
             f'{image.width}x{image.height}'
         )

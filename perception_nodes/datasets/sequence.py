@@ -24,7 +24,7 @@ class SampleSequence(Sequence[Sample], Generic[Entry, Sample]):
 
     @abstractmethod
     def read(self, entry: Entry) -> Sample:
-        """Read one sample; a PerceptionError names the file that is missing or broken."""
+        """Read one sample; a DataError names the file that is missing or broken."""
 
     def __len__(self) -> int:
         return len(self.entries)

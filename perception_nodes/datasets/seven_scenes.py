@@ -6,14 +6,21 @@ colour image; poses are camera to world. J. Shotton et al., "Scene coordinate re
 for camera relocalization in RGB-D images", CVPR 2013.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
 
-from perception_nodes.datasets.files import read_matrix, read_png16, read_rgb, require_folder
+from perception_nodes.datasets.files import (
+    read_matrix,
+    read_png16,
+    read_rgb,
+    read_text,
+    require_folder,
+)
 from perception_nodes.datasets.samples import PosedImage
 from perception_nodes.datasets.sequence import SampleSequence
-from perception_nodes.types import Camera, Image, PerceptionError
+from perception_nodes.types import Camera, DataError, Image
 
 __all__ = ['SevenScenes']
 
@@ -36,7 +43,7 @@ class SevenScenes(SampleSequence[Path, PosedImage]):
         frames = [path for folder in self._folders(split)
                   for path in sorted(folder.glob('frame-*.pose.txt'))]  # fmt: skip
         if not frames:
-            raise PerceptionError(
+            raise DataError(
                 f'{root} is not a 7-Scenes folder: no frame-*.pose.txt; give its root with --root'
             )
         super().__init__(frames)
@@ -48,15 +55,15 @@ class SevenScenes(SampleSequence[Path, PosedImage]):
         if not colour.is_file():
             colour = entry.with_name(f'{name}.color.jpg')
         number = name.removeprefix('frame-')
-        if not number.isdigit():
-            raise PerceptionError(f'{entry}: the frame has no number')
+        if not re.fullmatch('[0-9]{1,9}', number):
+            raise DataError(f'{entry}: the frame has no number')
         image = Image(read_rgb(colour), stamp_ns=int(number) * _FRAME_NS)
         depth = read_png16(entry.with_name(f'{name}.depth.png')).astype(np.float32)
         depth[(depth == 0) | (depth == _NO_DEPTH)] = np.nan
         pose = read_matrix(entry, 4, 4)
         turn = pose[:3, :3]
         if not np.allclose(turn @ turn.T, np.eye(3), atol=1e-2) or np.linalg.det(turn) < 0:
-            raise PerceptionError(f'{entry}: not a rigid motion')
+            raise DataError(f'{entry}: not a rigid motion')
         return PosedImage(name, image, self._camera(image), depth / np.float32(1000.0), pose)
 
     def _camera(self, image: Image) -> Camera:
@@ -76,6 +83,6 @@ class SevenScenes(SampleSequence[Path, PosedImage]):
             return sequences
         listing = self.root / f'{split.capitalize()}Split.txt'
         if not listing.is_file():
-            raise PerceptionError(f"7-Scenes has no split '{split}' here: {listing} is missing")
-        digits = ''.join(c if c.isdigit() else ' ' for c in listing.read_text(encoding='utf-8'))
-        return [self.root / f'seq-{int(number):02d}' for number in digits.split()]
+            raise DataError(f"7-Scenes has no split '{split}' here: {listing} is missing")
+        numbers = re.findall('[0-9]{1,6}', read_text(listing))
+        return [self.root / f'seq-{int(number):02d}' for number in numbers]

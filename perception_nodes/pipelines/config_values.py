@@ -103,8 +103,8 @@ def changed(config: T, written: Mapping[str, str], prefix: str = '') -> T:
             )
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f'parameter {prefix}{name} is {text!r}: no YAML') from None
+        except (yaml.YAMLError, ValueError, RecursionError):  # of a date, a tag, a thousand ['s
+            raise ConfigError(f'parameter {prefix}{name} is {_shown(text)}: no YAML') from None
         value = '' if value is None else value
         values[name] = from_parameter(prefix + name, value, defaults[name])
     return dataclasses.replace(config, **values)  # type: ignore[type-var]
