@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from perception_nodes.bags.cameras import CameraTopics, StereoTopics
 from perception_nodes.bags.reader import BagMessage, BagReader
 from perception_nodes.bags.storage_file import plural
+from perception_nodes.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
 from perception_nodes.messages.camera import camera_from_info, is_calibrated, rectified
 from perception_nodes.messages.camera_infos import CameraInfos
 from perception_nodes.messages.image import decode_image
-from perception_nodes.messages.limits import DEFAULT_IMAGE_LIMITS, ImageLimits
 from perception_nodes.messages.pairing import PAIR_CAPACITY, PAIR_TOLERANCE_NS, StampPairer
 from perception_nodes.messages.primitives import stamp_ns
 from perception_nodes.pipelines.perception import MonoFrame, StereoFrame

@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from perception_nodes.coded_images import decode_coded
 from perception_nodes.files import read_file, write_atomically
-from perception_nodes.image_header import declared_size
 from perception_nodes.types import Array, DataError, FloatArray, PerceptionError
 
 __all__ = [
@@ -30,9 +30,6 @@ _FLO_UNKNOWN = 1e9
 _MAX_SIDE = 1 << 15
 MOST_BYTES = 1 << 30
 MOST_TEXT_BYTES = 64 << 20
-# First bytes of JPEG and PNG files and what must stand near their end.
-_WHOLE = ((b'\xff\xd8', b'\xff\xd9'), (b'\x89PNG', b'IEND'))
-_TRAILER = 4096
 
 
 def require_folder(root: Path, *parts: str, layout: str) -> Path:
@@ -55,13 +52,16 @@ def list_files(folder: Path, pattern: str) -> tuple[Path, ...]:
 
 def read_rgb(path: Path) -> Array:
     """Read an image as uint8 RGB [H, W, 3]."""
-    image = _decode(path, cv2.IMREAD_COLOR)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    image, is_rgb = _decode(path)
+    image = _eight_bit(image)
+    if image.ndim == 2:
+        return np.repeat(image[..., None], 3, axis=2)
+    return np.ascontiguousarray(image[..., :3] if is_rgb else image[..., 2::-1])
 
 
 def read_gray(path: Path) -> Array:
     """Read a one-channel 8-bit image (labels, masks) as it is, uint8 [H, W]."""
-    image = _decode(path, cv2.IMREAD_UNCHANGED)
+    image, _ = _decode(path)
     if image.dtype != np.uint8 or image.ndim != 2:
         raise DataError(f'{path}: wanted 8-bit one-channel, found {_kind(image)}')
     return image
@@ -69,12 +69,14 @@ def read_gray(path: Path) -> Array:
 
 def read_gray_image(path: Path) -> Array:
     """Read a mask that may be stored in colour, uint8 [H, W]."""
-    return _decode(path, cv2.IMREAD_GRAYSCALE)
+    image, _ = _decode(path)
+    image = _eight_bit(image)
+    return image if image.ndim == 2 else cv2.cvtColor(read_rgb(path), cv2.COLOR_RGB2GRAY)
 
 
 def read_png16(path: Path, channels: int = 1) -> Array:
     """Read a 16-bit PNG, uint16 [H, W] or [H, W, channels] in the file's order (R, G, B)."""
-    image = _decode(path, cv2.IMREAD_UNCHANGED)
+    image, _ = _decode(path)
     shape_fits = image.ndim == 2 if channels == 1 else image.shape[2:] == (channels,)
     if image.dtype != np.uint16 or not shape_fits:
         raise DataError(
@@ -164,23 +166,18 @@ def _bytes(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
         raise DataError(str(error)) from None
 
 
-def _decode(path: Path, flags: int) -> Array:
-    data = _bytes(path)
+def _decode(path: Path) -> tuple[Array, bool]:
+    """Pixels of a whole JPEG or PNG as they are stored, and whether colours are in order RGB."""
     try:
-        declared_size(data)
+        return decode_coded(_bytes(path))
+    except DataError:
+        raise
     except PerceptionError as error:
         raise DataError(f'{path}: {error}') from None
-    # Some decoders fill up what is missing and warn on stderr, so the end is looked at first.
-    for head, end in _WHOLE:
-        if data.startswith(head) and end not in data[-_TRAILER:]:
-            raise DataError(f'{path}: the image is cut short')
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise DataError(f'{path}: not an image that can be decoded')
-    return image
+
+
+def _eight_bit(image: Array) -> Array:
+    return (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
 
 
 def _kind(image: Array) -> str:

@@ -37,7 +37,7 @@ from perception_nodes.evaluation.report import write_report
 from perception_nodes.evaluation.report_parts import Report
 from perception_nodes.evaluation.trajectories import evo_section, tum_text, write_trajectories
 from perception_nodes.files import write_atomically
-from perception_nodes.messages.limits import DEFAULT_IMAGE_LIMITS, ImageLimits
+from perception_nodes.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
 from perception_nodes.messages.pairing import PAIR_CAPACITY, PAIR_TOLERANCE_NS
 from perception_nodes.metrics.alignment import Alignment
 from perception_nodes.pipelines.build import model_infos
