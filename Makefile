@@ -24,6 +24,9 @@ lint: $(VENV)/.test  ## ruff, mypy, and who may import whom
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+docs: $(VENV)/.test  ## what is written from the code: docs/metrics.md
+	@$(BIN)/python -m perception_nodes.evaluation.metrics_document docs/metrics.md
+
 clean:  ## forget the environment and what was built
 	rm -rf $(VENV) build install log runs demo *.egg-info
 

@@ -51,6 +51,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    package_data={f'{PACKAGE}.evaluation.templates': ['*.j2', '*.css']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),
@@ -71,6 +72,7 @@ setup(
         'msgspec>=0.18',
         'pyyaml>=5.4',
         'click>=8.0',
+        'jinja2>=3.0',
         'matplotlib>=3.5',
     ],
     extras_require={

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a report is made of; :mod:`perception_nodes.evaluation.report` writes it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,6 +54,19 @@ class Table:
     caption: str = ''
     better: Sequence[str] = ()
 
+    def best(self, number: int) -> set[int]:
+        """Columns of the best number of a row; none if there is nothing to compare."""
+        better = self.better[number] if number < len(self.better) else ''
+        numbers = {
+            column: float(cell)
+            for column, cell in enumerate(self.rows[number])
+            if isinstance(cell, int | float) and math.isfinite(cell)
+        }
+        if better not in ('high', 'low') or len(numbers) < 2:
+            return set()
+        best = max(numbers.values()) if better == 'high' else min(numbers.values())
+        return {column for column, value in numbers.items() if value == best}
+
 
 @dataclass(frozen=True)
 class Bars:
@@ -68,6 +82,13 @@ class Bars:
     items: Sequence[tuple[str, float | None]]
     unit: str = ''
     lower_is_better: bool = False
+
+    def percent(self, value: float | None) -> float:
+        """Length of a bar in percent of the longest; 0 for what has no value."""
+        finite = [size for _, size in self.items if size is not None and math.isfinite(size)]
+        if value is None or not math.isfinite(value):
+            return 0.0
+        return 100.0 * max(value, 0.0) / (max(finite) or 1.0)
 
 
 @dataclass(frozen=True)

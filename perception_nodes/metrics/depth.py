@@ -17,7 +17,8 @@ from perception_nodes.types import FloatArray, PerceptionError
 __all__ = ['DepthMetric', 'garg_crop']
 
 _EIGEN = (
-    MetricInfo('abs_rel', 'Abs Rel', 'Mean of |error| over the true depth.', better='low'),
+    MetricInfo('abs_rel', 'Abs Rel', 'Mean of the absolute error over the true depth.',
+               better='low'),
     MetricInfo('sq_rel_m', 'Sq Rel', 'Mean of the squared error over the true depth.', 'm', 'low'),
     MetricInfo('rmse_m', 'RMSE', 'Root mean square error.', 'm', 'low'),
     MetricInfo('rmse_log', 'RMSE of the logarithm',

@@ -104,7 +104,7 @@ def test_the_page_is_well_formed_and_loads_nothing() -> None:
     assert all(source.startswith(('data:', '#')) for source in nesting.sources)
     assert 'url(http' not in page
     assert '<script' not in page
-    assert '&lt;of&gt; &quot;walls&quot; &amp; floors' in page
+    assert '&lt;of&gt; &#34;walls&#34; &amp; floors' in page
     assert '&lt;b&gt;plain' in page
     assert 'background:rgb(1,2,3)' in page
 

@@ -45,6 +45,7 @@ def test_a_replay_is_scored_and_shown(wall_bag: Path, tmp_path: Path, command: A
     assert sorted(entry.name for entry in out.iterdir()) == [
         'metrics.json', 'outputs', 'report.html', 'timings.json', 'trajectories'
     ]
+    assert {entry.name for entry in out.iterdir()} <= RESULT_NAMES  # so it can be replaced
     metrics = json.loads((out / 'metrics.json').read_text())
     assert metrics['frames'] == 6
     assert metrics['cameras'] == ['/left/image_rect', '/right/image_rect']
