@@ -69,6 +69,26 @@ def save_untrained(name: str, folder: Path) -> None:
                     torch.optim.AdamW(network.parameters()))
 
 
+def write_drive(folder: Path) -> None:
+    """A KITTI drive of eleven frames, the last but one with a scan."""
+    names = [f'{number:06d}' for number in range(11)]
+    for number, name in enumerate(names):
+        for side in (0, 1):
+            (folder / f'image_{side}').mkdir(parents=True, exist_ok=True)
+            grey = picture(number + side, HEIGHT, WIDTH)[..., 0]
+            cv2.imwrite(str(folder / f'image_{side}' / f'{name}.png'), grey)
+    (folder / 'lidar_depth').mkdir()
+    scan = np.full((HEIGHT, WIDTH), 2000, np.uint16)
+    cv2.imwrite(str(folder / 'lidar_depth' / f'{names[9]}.png'), scan)
+    (folder / 'calib.txt').write_text(
+        'P0: 50 0 40 0 0 50 30 0 0 0 1 0\nP1: 50 0 40 -25 0 50 30 0 0 0 1 0\n'
+    )
+    (folder / 'times.txt').write_text('\n'.join(f'{number / 10}' for number in range(11)))
+    (folder / 'poses.txt').write_text(
+        '\n'.join(f'1 0 0 0 0 1 0 0 0 0 1 {number}' for number in range(11))
+    )
+
+
 @pytest.fixture(scope='module')
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small CamVid, and trainings that others begin with."""
@@ -85,6 +105,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             cv2.imwrite(str(camvid / f'{split}annot' / f'{number}.png'), labels)
             lines.append(f'{split}/{number}.png {split}annot/{number}.png')
         (camvid / f'{split}.txt').write_text('\n'.join(lines))
+    write_drive(folder / 'kitti_drive_0926')
     save_untrained('keypoint_net', folder / 'runs' / 'features')
     return folder
 

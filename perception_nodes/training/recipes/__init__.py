@@ -2,6 +2,10 @@
 """Recipes: one dataclass instance a model, RECIPES by name."""
 
 from perception_nodes.training.recipe import Recipe
+from perception_nodes.training.recipes.drive_self_supervised import (
+    MONODEPTH_DRIVE,
+    SFM_LEARNER_DRIVE,
+)
 from perception_nodes.training.recipes.features import FEATURES, SUPERPOINT
 from perception_nodes.training.recipes.mono_depth import MONO_DEPTH
 from perception_nodes.training.recipes.optical_flow import OPTICAL_FLOW
@@ -20,6 +24,6 @@ from perception_nodes.training.recipes.stereo_depth import STEREO_DEPTH
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     *SEGMENTATION_RECIPES, *COMPARISON_RECIPES,
     STEREO_DEPTH, GC_NET, OPTICAL_FLOW, FLOWNET_S, FLOWNET_C,
-    MONO_DEPTH, MONODEPTH, SFM_LEARNER, FEATURES,
+    MONO_DEPTH, MONODEPTH, SFM_LEARNER, MONODEPTH_DRIVE, SFM_LEARNER_DRIVE, FEATURES,
     SUPERPOINT, PLACE_RECOGNITION, NETVLAD,
 )}
