@@ -27,7 +27,8 @@ class Assembler:
     """Makes frames and passes them on, in the order of their stamps.
 
     A frame that comes late (``time_order``) is dropped; when the clock jumped back, what waits is
-    dropped.
+    dropped. If nothing but late frames comes for as long as a jump is, the clock went back by
+    less and does not catch up (a short recording in a loop): that is a jump, too.
 
     Parameters
     ----------
@@ -48,6 +49,8 @@ class Assembler:
         emit: Callable[[RawFrame], None], time_jumped: Callable[[], None],
     ) -> None:
         self._stereo, self._wait_s = assembly.stereo, assembly.wait_s
+        self._clock_jump_s = assembly.clock_jump_s
+        self._late_since_s: float | None = None
         self._statistics, self._problems = statistics, problems
         self._emit, self._time_jumped = emit, time_jumped
         self.pairer: StampPairer[Any] = StampPairer(
@@ -100,9 +103,14 @@ class Assembler:
     def _frame(self, frame: RawFrame) -> None:
         arrival = self.order.take(frame.stamp_ns)
         self.repeated = self.repeated + 1 if arrival is Arrival.REPEATED else 0
+        if arrival is Arrival.LATE and self._keeps_being_late():
+            self.order.forget()
+            self.order.take(frame.stamp_ns)
+            arrival = Arrival.JUMPED
         if arrival is Arrival.LATE:
             self._statistics.count('late')
             return
+        self._late_since_s = None
         if arrival is Arrival.REPEATED:
             self._statistics.count('repeated stamp')
         if arrival is Arrival.JUMPED:
@@ -112,6 +120,12 @@ class Assembler:
             self.auxiliary_results.forget_after(frame.stamp_ns)
             self._time_jumped()
         self._calibration.frame(frame)
+
+    def _keeps_being_late(self) -> bool:
+        now = time.monotonic()
+        if self._late_since_s is None:
+            self._late_since_s = now
+        return now - self._late_since_s >= self._clock_jump_s
 
     def _calibrated(self, frame: RawFrame) -> None:
         self._waiting.append(frame)

@@ -134,6 +134,8 @@ def _mismatch(offered: QoSProfile, wanted: QoSProfile) -> str:
 
 
 def _arriving_but_no_frame(view: View) -> str:
+    if view.statistics.seconds_since('late') < SILENT_S:
+        return 'every frame is late: stamps are older than one that came before'
     pairer = view.assembler.pairer
     received = [
         entry for entry in view.subscriptions if entry.kind == 'image' and _arrives(view, entry)

@@ -52,6 +52,8 @@ def run(make: Callable[[], PerceptionLifecycleNode], args: list[str] | None = No
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
+    if node is None:  # ended before it was there
+        return 0
     if node.hangs:
         # Python would wait for what the thread is in, or tear it down under it.
         sys.stdout.flush()

@@ -14,9 +14,11 @@ from perception_nodes.ros.output.diagnostics import ERROR, WARN, Finding
 from perception_nodes.ros.tasks.interface import ServiceSet, TaskSite
 from perception_nodes.ros.tasks.loading import Loaded
 from perception_nodes.ros.tasks.transforms import TransformBroadcaster, tf_missing
+from perception_nodes.ros.text import one_line
 
 # A tunnel's mouth, a hand before the lens; longer than that nobody should drive on.
 LOST_ERROR_S = 3.0
+LOG_PERIOD_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,10 @@ class OdometryInterface:
         """Move odometry to a pose between two frames."""
         frame, wanted = message.header.frame_id, self._pipeline.config.odom_frame
         if frame and frame != wanted:
-            self._node.get_logger().error(f'set_pose is in {frame!r}, odometry in {wanted!r}')
+            self._node.get_logger().error(
+                one_line(f'set_pose is in {wanted!r} only, not in {frame!r}'),
+                throttle_duration_sec=LOG_PERIOD_S,
+            )
             return
         covariance = np.array(message.pose.covariance, np.float64).reshape(6, 6)
 
@@ -121,4 +126,6 @@ class OdometryInterface:
     async def _finish_move(self, move: Any) -> None:
         done, why = await self._on_worker(move)
         if not done:
-            self._node.get_logger().error(f'set_pose: {why}')
+            self._node.get_logger().error(
+                one_line(f'set_pose: {why}'), throttle_duration_sec=LOG_PERIOD_S
+            )

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from perception_nodes.pipelines.tasks import AuxiliaryInput
+from perception_nodes.ros.input import assembler
 from perception_nodes.ros.input.assembler import Assembler
 from perception_nodes.ros.input.calibration import WAIT_TICKS
 from perception_nodes.ros.input.raw_frame import LEFT, RIGHT, Assembly
@@ -88,6 +89,23 @@ def test_clock_that_goes_back_is_a_time_jump_before_the_frame():
         made.it.image(LEFT, message(stamp))
     assert order == [0, 200, 400, 'jump', 200, 300]
     assert made.statistics.counted('time jump') == made.statistics.counted('late') == 1
+
+
+def test_clock_that_stays_a_little_behind_is_a_jump_too(monkeypatch):
+    """A recording of half a second in a loop: nothing would ever be answered again."""
+    now = [50.0]
+    monkeypatch.setattr(assembler, 'time', SimpleNamespace(monotonic=lambda: now[0]))
+    made = Made(clock_jump_s=0.5)
+    made.it.image(LEFT, message(1000))
+    for now[0] in (50.1, 50.4, 50.59):
+        made.it.image(LEFT, message(980))
+    assert made.stamps_ms() == [1000] and made.jumps == 0
+    now[0] = 50.61
+    made.it.image(LEFT, message(980))
+    assert made.stamps_ms() == [1000, 980] and made.jumps == 1
+    made.it.image(LEFT, message(990))
+    made.it.image(LEFT, message(985))
+    assert made.stamps_ms() == [1000, 980, 990] and made.jumps == 1
 
 
 def test_stamps_that_stand_still_are_counted_in_a_row():

@@ -118,7 +118,7 @@ def test_stamps_never_pair(bench, diagnosis, odometry_node, wall, monkeypatch):
     monkeypatch.setattr(preflight, 'SILENT_S', 1.5)
     node = odometry_node()
     bench.connect_cameras()
-    pairs = wall(20)
+    pairs = wall(70)
 
     def keep_sending(_):
         pair = pairs.pop(0)

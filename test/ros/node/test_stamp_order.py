@@ -57,7 +57,7 @@ def test_simulated_time_that_starts_again_is_a_new_drive(driven, diagnosis, wall
     assert y[4] == pytest.approx(4 * STEP_M, abs=0.01)
     np.testing.assert_array_equal(y[5:], y[:5])
     level, message, values = diagnosis(node)
-    assert level == 1 and 'stamps went back by 0.4 s' in message and values['time_jumps'] == '1'
+    assert level == 1 and 'stamps went back for good' in message and values['time_jumps'] == '1'
 
 
 def test_clock_of_a_vehicle_that_is_set_back_keeps_the_pose(driven, diagnosis, wall):
