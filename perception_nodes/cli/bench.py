@@ -37,6 +37,8 @@ NETWORK_BASELINES = {'segmentation': ('segnet',)}
               'tensorrt:fp16.')
 @click.option('--baselines', '--peers', 'baselines', is_flag=True,
               help='Classical methods in the same run (and SegNet).')
+@click.option('--model', 'models', multiple=True,
+              help='Also measure the pipeline with this model, as sgbm or dis (one task).')
 @click.option('--size', type=ImageSize(), default='640x480', show_default=True,
               help="Camera's image size, pixels.")
 @click.option('--threads', type=THREADS, default=1, show_default=True,
@@ -53,9 +55,9 @@ NETWORK_BASELINES = {'segmentation': ('segnet',)}
 @click.option('--json', 'json_path', type=click.Path(dir_okay=False, path_type=Path),
               help='Write the table here.')
 def command(
-    tasks: tuple[str, ...], backends: str, baselines: bool, size: tuple[int, int], threads: int,
-    calls: int, source: Path | None, dataset: str | None, root: Path | None, data: Path | None,
-    split: str | None, json_path: Path | None,
+    tasks: tuple[str, ...], backends: str, baselines: bool, models: tuple[str, ...],
+    size: tuple[int, int], threads: int, calls: int, source: Path | None, dataset: str | None,
+    root: Path | None, data: Path | None, split: str | None, json_path: Path | None,
 ) -> None:
     """Measure TASKS (or 'all'): latency, throughput, memory, difference from fp32 ONNX Runtime.
 
@@ -63,12 +65,18 @@ def command(
     """
     if (dataset is None) != (root is None) or (dataset and (len(tasks) > 1 or data)):
         raise ConfigError('give --dataset and --root together, for one task; or --data')
+    if models and len(wanted_tasks(tasks)) > 1:
+        raise ConfigError('give --model for one task')
     require_writable(json_path)
     frames = take_frames(source, size)
     table: list[dict[str, Any]] = []
     with temporary_folder('perception-bench') as folder:
         for task in wanted_tasks(tasks):
             cases = list(task_cases(task, parse_backends(backends), threads))
+            cases += [
+                SpeedCase('pipeline', task, f'{model} pipeline', model, threads=threads)
+                for model in models
+            ]
             if baselines:
                 cases += baseline_cases(task, threads, frames[0], folder)
             rows = measure_all(task, cases, frames, calls)

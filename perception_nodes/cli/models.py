@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from perception_nodes.documents import to_json
+from perception_nodes.inference.classical import CLASSICAL
 from perception_nodes.inference.model_card import ModelCard, TensorSpec, check_model
 from perception_nodes.inference.models import list_models, model_folders, model_path
 from perception_nodes.types import PerceptionError
@@ -21,8 +22,12 @@ def command(names: tuple[str, ...], as_json: bool) -> None:
 
     The file of each is checked against its card; status 2 if one does not fit.
     """
-    paths = {name: model_path(name) for name in names} or list_models()
-    if not paths:
+    classical = {
+        name: make().card for name, make in CLASSICAL.items() if name in names or not names
+    }
+    paths = {name: model_path(name) for name in names if name not in CLASSICAL}
+    paths = paths if names else list_models()
+    if not paths and not names:
         folders = ', '.join(str(folder) for folder in model_folders()) or 'none exists'
         raise PerceptionError(f'no models found (folders searched: {folders})')
     cards: dict[str, ModelCard] = {}
@@ -32,21 +37,26 @@ def command(names: tuple[str, ...], as_json: bool) -> None:
             cards[name] = check_model(path)
         except PerceptionError as error:
             broken.append(str(error))
+    cards |= classical
     if as_json:
-        click.echo(to_json({name: _entry(card, paths[name]) for name, card in cards.items()},
-                              indent=1))
+        click.echo(to_json(
+            {name: _entry(card, paths.get(name)) for name, card in cards.items()}, indent=1
+        ))
     else:
         for name, card in cards.items():
-            click.echo(_page(card, paths[name]) if names else _line(name, card, paths[name]))
+            path = paths.get(name)
+            click.echo(_page(card, path) if names else _line(name, card, path))
     if broken:
         raise PerceptionError('; '.join(broken))
 
 
-def _entry(card: ModelCard, path: Path) -> dict[str, Any]:
-    return {'path': str(path), **dataclasses.asdict(card)}
+def _entry(card: ModelCard, path: Path | None) -> dict[str, Any]:
+    return {'path': str(path or ''), **dataclasses.asdict(card)}
 
 
-def _line(name: str, card: ModelCard, path: Path) -> str:
+def _line(name: str, card: ModelCard, path: Path | None) -> str:
+    if path is None:
+        return f'{name:<20} {card.task:<18} OpenCV, no model file                   {card.summary}'
     megabytes = path.stat().st_size / 1e6
     return (
         f'{name:<20} {card.task:<18} {card.precision:<5} {card.parameters / 1e6:6.2f} M  '
@@ -54,14 +64,17 @@ def _line(name: str, card: ModelCard, path: Path) -> str:
     )
 
 
-def _page(card: ModelCard, path: Path) -> str:
-    lines = [
-        f'{card.name}: {card.summary}',
-        f'  task         {card.task}',
+def _page(card: ModelCard, path: Path | None) -> str:
+    file = [
         f'  file         {path}',
         f'  sha256       {card.sha256}',
         f'  network      {card.network or "unknown"}, {card.parameters} parameters, '
         f'{card.precision}, at most {card.network_pixels or "all"} pixels inside',
+    ]
+    lines = [
+        f'{card.name}: {card.summary}',
+        f'  task         {card.task}',
+        *(file if path is not None else ['  file         none: OpenCV']),
         f'  licence      {card.licence}'
         + (', training data forbids commercial use' if card.non_commercial else ''),
         *(f'  input        {_tensor(spec)}' for spec in card.inputs),

@@ -10,10 +10,25 @@ import click
 from perception_nodes.cli.option_types import THREADS, FiniteFloat, count
 from perception_nodes.cli.parameters import parameter_option
 from perception_nodes.cli.progress import Progress
+from perception_nodes.errors import ConfigError
 from perception_nodes.inference import BACKENDS, PRECISIONS
 from perception_nodes.pipelines.tasks import TASKS
 
 __all__ = ['command']
+
+
+def _models_by_task(
+    context: click.Context, option: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    """Take TASK=MODEL apart."""
+    del context, option
+    chosen = {}
+    for value in values:
+        task, _, model = value.partition('=')
+        if task not in TASKS or not model:
+            raise ConfigError(f'--model {value!r}: wanted TASK=MODEL; tasks: {", ".join(TASKS)}')
+        chosen[task] = model
+    return chosen
 
 
 @click.command('replay', short_help='Run the pipelines on every frame of a bag.')
@@ -57,6 +72,11 @@ __all__ = ['command']
     help='Folder of the models.  [default: the installed ones]',
 )
 @click.option(
+    '--model', 'chosen', multiple=True, metavar='TASK=MODEL', callback=_models_by_task,
+    help="Another model than a task's own: a name, a file, or a classical method, as in "
+    'stereo_depth=sgbm.',
+)
+@click.option(
     '--backend', type=click.Choice(BACKENDS), default='auto', show_default=True,
     help='What runs the models.',
 )
@@ -85,9 +105,9 @@ __all__ = ['command']
 def command(
     bag: Path, out: Path, overwrite: bool, tasks: str, left_topic: str, right_topic: str,
     image_topic: str, tolerance_ms: float, pair_capacity: int, clock_jump_s: float,
-    max_megapixels: float, max_chunk_mb: int, max_frames: int, models: Path | None, backend: str,
-    precision: str, threads: int, parameters: dict[str, str], on_demand: bool, compression: str,
-    sample_frames: int,
+    max_megapixels: float, max_chunk_mb: int, max_frames: int, models: Path | None,
+    chosen: dict[str, str], backend: str, precision: str, threads: int,
+    parameters: dict[str, str], on_demand: bool, compression: str, sample_frames: int,
 ) -> None:
     """Run the pipelines on every frame of BAG and write their topics, scores and a report.
 
@@ -103,7 +123,8 @@ def command(
     settings = ReplaySettings(
         tasks=tuple(task.strip() for task in tasks.split(',') if task.strip()),
         left_topic=left_topic, right_topic=right_topic, image_topic=image_topic,
-        parameters=parameters, backend=backend, precision=precision, threads=threads,
+        models=chosen, parameters=parameters, backend=backend, precision=precision,
+        threads=threads,
         max_frames=max_frames, tolerance_ms=tolerance_ms, pair_capacity=pair_capacity,
         clock_jump_s=clock_jump_s, bag_limits=BagLimits(chunk_bytes=max_chunk_mb << 20),
         image_limits=ImageLimits(megapixels=max_megapixels), on_demand=on_demand,

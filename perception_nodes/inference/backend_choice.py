@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from perception_nodes.inference.backends import BACKENDS, PRECISIONS
+from perception_nodes.inference.classical import CLASSICAL
 from perception_nodes.inference.model_card import check_model
 from perception_nodes.inference.models import model_path
 from perception_nodes.inference.onnx_runner import OnnxRunner
@@ -45,7 +46,8 @@ def open_runner(
 
     Parameters
     ----------
-    model : released name, or path to an ONNX file with its card.
+    model : released name, or path to an ONNX file with its card; or a classical method by its
+        name (``classical.CLASSICAL``), which OpenCV answers whatever the backend.
     backend : one of BACKENDS (see the table above).
     precision : of an engine, one of PRECISIONS; the other backends run the file as it is.
     threads : CPU threads, 0 = onnx_runner.default_threads().
@@ -65,6 +67,8 @@ def open_runner(
         raise PerceptionError(f'backend {backend!r} is not one of {", ".join(BACKENDS)}')
     if precision not in PRECISIONS:
         raise PerceptionError(f'precision {precision!r} is not one of {", ".join(PRECISIONS)}')
+    if str(model) in CLASSICAL:
+        return CLASSICAL[str(model)]()
     path = model_path(model)
     if backend == 'auto':
         backend = 'tensorrt' if _tensorrt_runs(gpu) else 'onnxruntime'

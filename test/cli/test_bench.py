@@ -33,12 +33,14 @@ def run(*arguments: str) -> str:
 
 def test_a_task_is_measured_beside_its_baselines_and_failures_are_named(tmp_path: Path) -> None:
     path = tmp_path / 'table.json'
-    text = run('stereo_depth', '--peers', '--backends', 'tensorrt,openvino', '--size', '192x96',
-               '--calls', '3', '--json', str(path))
+    text = run('stereo_depth', '--peers', '--model', 'sgbm', '--backends', 'tensorrt,openvino',
+               '--size', '192x96', '--calls', '3', '--json', str(path))
     content = json.loads(path.read_text())
     assert (content['size'], content['threads'], content['calls']) == ([192, 96], 1, 3)
     ours, engine, openvino, *others = content['rows']
-    assert [row['name'] for row in others] == ['stereo_depth pipeline', 'sgbm', 'block_matching']
+    assert [row['name'] for row in others] == [
+        'stereo_depth pipeline', 'sgbm pipeline', 'sgbm', 'block_matching',
+    ]
     for row in (ours, *others):
         assert 0 < row['p50_ms'] <= row['p99_ms']
         assert row['name'] in text

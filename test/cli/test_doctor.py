@@ -102,6 +102,9 @@ def test_models_lists_and_shows(folder: Path) -> None:
     listed = CliRunner().invoke(models.command, catch_exceptions=False)
     assert 'toy' in listed.output
     assert 'says nothing' in listed.output
+    assert 'OpenCV, no model file' in listed.output
+    sgbm = CliRunner().invoke(models.command, ['sgbm'], catch_exceptions=False)
+    assert 'none: OpenCV' in sgbm.output and 'toy' not in sgbm.output
     shown = CliRunner().invoke(models.command, ['toy'], catch_exceptions=False)
     assert 'classes      a, b' in shown.output
     content = json.loads(CliRunner().invoke(models.command, ['toy', '--json']).output)

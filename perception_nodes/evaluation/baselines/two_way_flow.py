@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from perception_nodes.geometry.warp import pixel_grid, sample_bilinear
+from perception_nodes.inference.classical.dis import gap_there_and_back
 from perception_nodes.pipelines.images import grey
 from perception_nodes.pipelines.optical_flow import OpticalFlowConfig, Previous, image_flow
 from perception_nodes.types import Array, FloatArray, Flow, Image
@@ -53,17 +53,9 @@ class TwoWayFlowPipeline:
 def there_and_back(flow_px: FloatArray, forward_px: FloatArray) -> FloatArray:
     """How far a point that is traced back and forward again misses its start, float32 [H, W] px.
 
-    Parameters
-    ----------
-    flow_px : [H, W, 2] on the newest grid (see types.Flow). forward_px : [H, W, 2] on the older
-        grid, to the newest.
-
-    Returns
-    -------
-    The miss; where the way leads out of the image, the length of the flow (but 1 px at least).
+    As ``gap_there_and_back``; where the way leads out of the image, the length of the flow (but
+    1 px at least).
     """
-    height, width = flow_px.shape[:2]
-    forth = sample_bilinear(forward_px, pixel_grid(height, width) - flow_px)
-    gap = np.linalg.norm(flow_px - forth, axis=2)
+    gap = gap_there_and_back(flow_px, forward_px)
     outside = np.maximum(np.linalg.norm(flow_px, axis=2), 1.0)
     return np.where(np.isfinite(gap), gap, outside).astype(np.float32)
