@@ -7,15 +7,8 @@ from setuptools import find_packages, setup
 
 PACKAGE = 'perception_nodes'
 ROOT = Path(__file__).resolve().parent
-NODES = (
-    'segmentation_node',
-    'stereo_depth_node',
-    'mono_depth_node',
-    'optical_flow_node',
-    'visual_odometry_node',
-    'place_recognition_node',
-    'perception_node',
-)
+# Each has its file of parameters.
+NODES = sorted(path.stem for path in (ROOT / 'config').glob('*_node.yaml'))
 
 
 def files(pattern: str) -> list[str]:

@@ -88,7 +88,7 @@ def _models_by_task(
     '--threads', type=THREADS, default=0, show_default=True,
     help='Of the CPU backends; 0 = as many as there are cores.',
 )
-@parameter_option('perception_node (segmentation.flip, see config/perception_node.yaml)')
+@parameter_option('perception_node (segmentation.flip, see config/segmentation_node.yaml)')
 @click.option(
     '--on-demand', is_flag=True,
     help='Also write what nodes make only for a listener: overlay, points, flow colours, path.',

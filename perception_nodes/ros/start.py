@@ -1,25 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nodes' commands: they import a node when they are called, so that Ctrl-C ends that too."""
+"""The nodes' commands: they import a node when they are called, so that Ctrl-C ends that too.
+
+``start.perception_node`` and ``start.<task>_node`` of every task are functions that return the
+exit status of the process.
+"""
 
 from collections.abc import Callable
-from importlib import import_module
+from functools import partial
+
+ALL_TASKS = 'perception_node'
+SUFFIX = '_node'
 
 
-def _command(node: str) -> Callable[[], int]:
-    def start() -> int:
-        try:
-            main = import_module(f'perception_nodes.ros.nodes.{node}').main
-        except KeyboardInterrupt:
-            return 0
-        return int(main())
+def _start(node: str) -> int:
+    try:
+        from perception_nodes.ros.nodes import perception_node, task_node
+    except KeyboardInterrupt:
+        return 0
+    if node == ALL_TASKS:
+        return perception_node.main()
+    return task_node.main(node.removesuffix(SUFFIX))
 
-    return start
 
-
-segmentation_node = _command('segmentation_node')
-stereo_depth_node = _command('stereo_depth_node')
-mono_depth_node = _command('mono_depth_node')
-optical_flow_node = _command('optical_flow_node')
-visual_odometry_node = _command('visual_odometry_node')
-place_recognition_node = _command('place_recognition_node')
-perception_node = _command('perception_node')
+def __getattr__(name: str) -> Callable[[], int]:
+    """Return the command of a node by its name."""
+    if not name.endswith(SUFFIX):
+        raise AttributeError(name)
+    return partial(_start, name)

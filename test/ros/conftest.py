@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -126,13 +127,15 @@ class Bench:
 
     def add(self, make: Any, parameters: dict[str, Any] | None = None,
             remappings: dict[str, str] | None = None, arguments: list[str] | None = None) -> Any:
-        """Start a node class (or factory) with parameters and remappings."""
+        """Start the node of a task, or a node class, with parameters and remappings."""
         from rclpy.parameter import Parameter
+
+        from perception_nodes.ros.nodes.task_node import TaskNode
 
         command = ['--ros-args', *(arguments or [])]
         for source, target in (remappings or {}).items():
             command += ['-r', f'{source}:={target}']
-        node = make(
+        node = (partial(TaskNode, make) if isinstance(make, str) else make)(
             context=self.contexts[0], cli_args=command,
             parameter_overrides=[
                 Parameter(name, value=value) for name, value in (parameters or {}).items()

@@ -3,17 +3,16 @@
 
 import signal
 import time
-from importlib import import_module
 from importlib.metadata import entry_points
-from pathlib import Path
 
 import pytest
 
-from perception_nodes.ros import nodes, start
-from perception_nodes.ros.nodes import segmentation_node
+from perception_nodes.pipelines.tasks import TASKS
+from perception_nodes.ros import start
+from perception_nodes.ros.nodes import perception_node, task_node
 from perception_nodes.ros.processes import NodeProcess
 
-NODES = sorted(path.stem for path in Path(nodes.__path__[0]).glob('*_node.py'))
+NODES = (*(task.node for task in TASKS.values()), 'perception_node')
 
 
 def test_ctrl_c_while_a_node_is_imported_is_a_clean_end(tmp_path):
@@ -34,8 +33,11 @@ def test_ctrl_c_while_a_node_is_imported_is_a_clean_end(tmp_path):
 
 
 def test_a_command_runs_its_node_and_ends_with_its_status(monkeypatch):
-    monkeypatch.setattr(segmentation_node, 'main', lambda: 2)
-    assert start.segmentation_node() == 2
+    monkeypatch.setattr(task_node, 'main', lambda task: {'segmentation': 2}[task])
+    monkeypatch.setattr(perception_node, 'main', lambda: 3)
+    assert start.segmentation_node() == 2 and start.perception_node() == 3
+    with pytest.raises(AttributeError):
+        start.segmentation()
 
 
 @pytest.mark.parametrize('name', NODES)
@@ -43,4 +45,3 @@ def test_every_node_has_its_command(name):
     commands = {entry.value for entry in entry_points(group='console_scripts', name=name)}
     assert commands == {f'perception_nodes.ros.start:{name}'}
     assert callable(getattr(start, name))
-    assert callable(import_module(f'perception_nodes.ros.nodes.{name}').main)

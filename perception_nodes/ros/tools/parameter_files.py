@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from perception_nodes.messages.topics import node_name
 from perception_nodes.pipelines.config_values import to_parameter
 from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.ros.parameters import field_descriptions
-from perception_nodes.ros.tasks.task_set import TasksConfig, TaskSet
+from perception_nodes.ros.tasks.task_set import TaskSet
 
 WIDTH = 99
 HEAD = """\
@@ -27,21 +26,23 @@ HEAD = """\
 /**/{node}:
   ros__parameters:
 """
+# perception_node's own file does not repeat those of the tasks.
+TASKS_BLOCK = """\
+    # Names of the tasks that run; all of them unless it is set:
+    # tasks: ['stereo_depth', 'visual_odometry']
+    # Each task has the parameters of its own node's file, below its name:
+    # segmentation:
+    #   mc_samples: 8"""
 
 
 def parameter_files() -> dict[str, str]:
     """Text of each file by its name."""
     files = {}
-    for task in TASKS:
-        node_config, *others = TaskSet((task,), alone=True).configs()['']
-        lines = _blocks([*others, node_config], 4)
-        files[f'{node_name(task)}.yaml'] = _file(node_name(task), lines)
-    every = TaskSet(TASKS, alone=False)
-    configs = every.configs()
-    lines = _blocks([TasksConfig, *configs['']], 4)
-    for task in TASKS:
-        lines += [f'    {task}:', *_blocks(configs[every.parameter_prefix(task)], 6)]
-    files['perception_node.yaml'] = _file('perception_node', lines)
+    for name, task in TASKS.items():
+        node_config, *others = TaskSet((name,), alone=True).configs()['']
+        files[f'{task.node}.yaml'] = _file(task.node, _blocks([*others, node_config], 4))
+    lines = _blocks(TaskSet(tuple(TASKS), alone=False).configs()[''], 4)
+    files['perception_node.yaml'] = _file('perception_node', [TASKS_BLOCK, *lines])
     return files
 
 

@@ -12,8 +12,6 @@ from sensor_msgs.msg import Image as ImageMessage
 from perception_nodes.inference.models import list_models
 from perception_nodes.messages.camera import info_from_camera
 from perception_nodes.messages.image import image_message
-from perception_nodes.ros.nodes.mono_depth_node import MonoDepthNode
-from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
 
 LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
@@ -25,7 +23,7 @@ STEP_M = -0.05
 def odometry(bench):
     """Start odometry; gives (node, what it publishes)."""
     def start(**parameters):
-        node = bench.add(VisualOdometryNode, {'mount': 'parameter', **parameters})
+        node = bench.add('visual_odometry', {'mount': 'parameter', **parameters})
         bench.active(node)
         return node, bench.listen(Odometry, '/visual_odometry_node/odometry')
 
@@ -86,7 +84,7 @@ def test_zoom_is_never_a_frame_late(bench, wall):
     """The focal length changes each frame; its camera_info comes after the image."""
     if 'mono_depth' not in list_models():
         pytest.skip('model mono_depth is missing')
-    node = bench.add(MonoDepthNode)
+    node = bench.add('mono_depth')
     bench.active(node)
     received = bench.listen(CameraInfo, '/mono_depth_node/depth/camera_info')
     bench.connect_cameras(mono=True)

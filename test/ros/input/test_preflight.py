@@ -11,7 +11,6 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from perception_nodes.messages.camera import info_from_camera
 from perception_nodes.ros.input import preflight
-from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
 
 VO = {'mount': 'parameter'}
 
@@ -20,7 +19,7 @@ VO = {'mount': 'parameter'}
 def odometry_node(bench):
     """An active visual odometry node."""
     def start(parameters=None, remappings=None):
-        node = bench.add(VisualOdometryNode, {**VO, **(parameters or {})}, remappings)
+        node = bench.add('visual_odometry', {**VO, **(parameters or {})}, remappings)
         bench.active(node)
         return node
 

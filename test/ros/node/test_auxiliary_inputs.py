@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes of different processes that help each other, and work that nobody wants."""
 
+
 import numpy as np
 import pytest
 from nav_msgs.msg import Odometry
@@ -14,8 +15,6 @@ from perception_nodes.messages.odometry import odometry_message
 from perception_nodes.ros.input.assembler import RawFrame
 from perception_nodes.ros.input.frames import FrameDecoder, decode_auxiliary
 from perception_nodes.ros.nodes.perception_node import PerceptionNode
-from perception_nodes.ros.nodes.segmentation_node import SegmentationNode
-from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
 from perception_nodes.types import Depth
 from perception_nodes.types import Odometry as Result
 
@@ -23,7 +22,7 @@ from perception_nodes.types import Odometry as Result
 @pytest.fixture
 def spied(bench):
     """A visual odometry node, and what its pipeline was given besides the images."""
-    node = bench.add(VisualOdometryNode, {'mount': 'parameter', 'auxiliary_wait_s': 5.0})
+    node = bench.add('visual_odometry', {'mount': 'parameter', 'auxiliary_wait_s': 5.0})
     bench.active(node)
     given = []
     loaded = node.configured.loaded
@@ -115,7 +114,7 @@ def test_odometry_is_interpolated_to_the_image(bench):
 
 def test_nobody_listens_nothing_runs(bench, wall, diagnosis):
     """A segmentation node without a listener answers no frame; with one it does."""
-    node = bench.add(SegmentationNode)
+    node = bench.add('segmentation')
     bench.active(node)
     bench.connect_cameras(mono=True)
     first, second = wall(2)

@@ -9,7 +9,6 @@ from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Image
 
 from perception_nodes.messages.image import image_message
-from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
 from perception_nodes.types import Image as CameraImage
 
 
@@ -67,7 +66,7 @@ FAULTS = {
 def test_every_fault_is_told_and_survived(bench, diagnosis, wall):
     """Each fault once, between good pairs, to one node."""
     FACTORY[:] = [bench.factory]
-    node = bench.add(VisualOdometryNode, {'mount': 'parameter'})
+    node = bench.add('visual_odometry', {'mount': 'parameter'})
     bench.active(node)
     received = bench.listen(Odometry, '/visual_odometry_node/odometry')
     bench.connect_cameras()
@@ -95,7 +94,7 @@ def test_every_fault_is_told_and_survived(bench, diagnosis, wall):
 
 def test_size_may_change(bench, wall):
     """Another size with its own calibration is simply another camera."""
-    node = bench.add(VisualOdometryNode, {'mount': 'parameter'})
+    node = bench.add('visual_odometry', {'mount': 'parameter'})
     bench.active(node)
     received = bench.listen(Odometry, '/visual_odometry_node/odometry')
     bench.connect_cameras()
@@ -121,7 +120,7 @@ def test_size_may_change(bench, wall):
 
 def test_a_worker_that_meets_a_bug_lives_on(bench, diagnosis, wall):
     """An exception that nobody foresaw is in the diagnostics; the next frame is answered."""
-    node = bench.add(VisualOdometryNode, {'mount': 'parameter'})
+    node = bench.add('visual_odometry', {'mount': 'parameter'})
     bench.active(node)
     received = bench.listen(Odometry, '/visual_odometry_node/odometry')
     bench.connect_cameras()

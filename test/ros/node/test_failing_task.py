@@ -13,7 +13,6 @@ from perception_nodes.messages.image import encode_image
 from perception_nodes.pipelines.perception import Perception
 from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.ros.nodes.perception_node import PerceptionNode
-from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
 from perception_nodes.types import PerceptionError
 
 
@@ -96,7 +95,7 @@ def test_a_frame_on_which_every_task_fails_is_not_counted_as_answered(bench, wal
 
 def test_a_bad_message_of_another_node_does_not_cost_the_frame(bench, wall, diagnosis):
     """Odometry goes on without a depth that cannot be read, and says whose it was."""
-    node = bench.add(VisualOdometryNode, {'mount': 'parameter', 'auxiliary_wait_s': 5.0})
+    node = bench.add('visual_odometry', {'mount': 'parameter', 'auxiliary_wait_s': 5.0})
     bench.active(node)
     poses = bench.listen(Odometry, '/visual_odometry_node/odometry')
     kinds = {'depth/image_rect': Image, 'depth/stddev': Image, 'depth/camera_info': CameraInfo}
@@ -119,7 +118,7 @@ def test_a_bad_message_of_another_node_does_not_cost_the_frame(bench, wall, diag
 
 def test_auxiliary_images_that_do_not_fit_are_refused(bench, wall, diagnosis):
     """A mask in colour and a stddev of another size: odometry goes on without both."""
-    node = bench.add(VisualOdometryNode, {'mount': 'parameter', 'auxiliary_wait_s': 5.0})
+    node = bench.add('visual_odometry', {'mount': 'parameter', 'auxiliary_wait_s': 5.0})
     bench.active(node)
     poses = bench.listen(Odometry, '/visual_odometry_node/odometry')
     pair = wall(1)[0]

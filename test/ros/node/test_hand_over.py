@@ -19,7 +19,6 @@ from perception_nodes.inference.onnx_runner import OnnxRunner
 from perception_nodes.inference.runner import EngineFailedError
 from perception_nodes.inference.switching_runner import SwitchingRunner
 from perception_nodes.inference.tensorrt.engine_builder import EngineRequest
-from perception_nodes.ros.nodes.segmentation_node import SegmentationNode
 from perception_nodes.ros.processes import NodeProcess
 from perception_nodes.ros.tasks import loading
 
@@ -57,7 +56,7 @@ def test_every_frame_is_answered_while_the_engine_comes_and_goes(
         ), open_engine)
 
     monkeypatch.setattr(loading, 'open_runner', open_runner)
-    node = bench.add(SegmentationNode)
+    node = bench.add('segmentation')
     bench.active(node)
     masks = bench.listen(Image, '/segmentation_node/mask')
     bench.until(lambda: node.count_subscribers('/segmentation_node/mask') == 1)

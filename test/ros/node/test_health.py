@@ -13,8 +13,7 @@ import pytest
 from nav_msgs.msg import Odometry
 
 from perception_nodes.ros.node import active_state, health
-from perception_nodes.ros.nodes.mono_depth_node import MonoDepthNode
-from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
+from perception_nodes.ros.nodes.task_node import TaskNode
 from perception_nodes.ros.tasks import odometry as odometry_interface
 
 WARN, ERROR = 1, 2
@@ -23,7 +22,7 @@ WARN, ERROR = 1, 2
 @pytest.fixture
 def odometry(bench):
     """Give an active node that is connected, its pipeline, and what it publishes."""
-    node = bench.add(VisualOdometryNode, {'mount': 'parameter'})
+    node = bench.add('visual_odometry', {'mount': 'parameter'})
     bench.active(node)
     received = bench.listen(Odometry, '/visual_odometry_node/odometry')
     bench.connect_cameras()
@@ -137,7 +136,7 @@ def test_frames_without_any_answer(bench, odometry, diagnosis, wall, monkeypatch
 
 def test_model_of_another_task_is_refused(bench, diagnosis):
     """The node stays unconfigured and names both tasks."""
-    node = bench.add(MonoDepthNode, {'model': 'segmentation'})
+    node = bench.add('mono_depth', {'model': 'segmentation'})
     bench.until(lambda: bool(node.failure))
     level, message, _ = diagnosis(node)
     assert level == ERROR and node.stage == 'unconfigured'
@@ -149,7 +148,7 @@ def hanging_node():
     from perception_nodes.ros.node.run import run
 
     def make():
-        node = VisualOdometryNode(cli_args=['--ros-args', '-p', 'mount:=parameter'])
+        node = TaskNode('visual_odometry', cli_args=['--ros-args', '-p', 'mount:=parameter'])
 
         def hang():
             if node.active is not None and not node.active.worker.busy_s:

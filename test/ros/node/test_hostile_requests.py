@@ -10,7 +10,6 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 
 from perception_nodes.ros.nodes.perception_node import PerceptionNode
-from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
 
 HOSTILE = (
     math.nan, math.inf, -math.inf, (1 << 63) - 1, -(1 << 63), -1, 0, '', 'x' * 100_000, '\x00',
@@ -38,7 +37,7 @@ def test_every_parameter_takes_or_refuses_every_value(bench):
 @pytest.fixture
 def odometry(bench):
     """Give an active node."""
-    node = bench.add(VisualOdometryNode, {'mount': 'parameter'})
+    node = bench.add('visual_odometry', {'mount': 'parameter'})
     bench.active(node)
     return node
 

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from lifecycle_msgs.msg import Transition
@@ -19,8 +20,7 @@ from std_msgs.msg import String
 
 from perception_nodes.inference import model_path
 from perception_nodes.ros.node.run import run
-from perception_nodes.ros.nodes.segmentation_node import SegmentationNode
-from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
+from perception_nodes.ros.nodes.task_node import TaskNode
 from perception_nodes.ros.processes import NodeProcess
 from perception_nodes.types import PerceptionError
 
@@ -42,7 +42,7 @@ def test_configure_fails_with_the_reason(bench, diagnosis, tmp_path):
     cut = tmp_path / 'segmentation.onnx'
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     shutil.copy(whole.with_suffix('.json'), tmp_path)
-    node = bench.add(SegmentationNode, {'model': str(cut), 'autostart': False})
+    node = bench.add('segmentation', {'model': str(cut), 'autostart': False})
     assert not change(bench, 'segmentation_node', Transition.TRANSITION_CONFIGURE)
     assert state(bench, 'segmentation_node') == 'unconfigured'
     level, message, _ = diagnosis(node)
@@ -55,7 +55,7 @@ def test_configure_fails_with_the_reason(bench, diagnosis, tmp_path):
 
 def test_missing_model_does_not_end_the_node(bench, diagnosis):
     """Autostart that fails leaves a node that tells why and can be configured again."""
-    node = bench.add(SegmentationNode, {'model': '/no/such/model.onnx'})
+    node = bench.add('segmentation', {'model': '/no/such/model.onnx'})
     level, message, values = diagnosis(node)
     assert level == 2
     assert 'model file /no/such/model.onnx is missing' in message
@@ -65,7 +65,7 @@ def test_missing_model_does_not_end_the_node(bench, diagnosis):
 def test_cycle_opens_and_closes_everything(bench):
     """Subscriptions exist only while active, publishers only while configured; twice."""
     threads = threading.active_count()
-    bench.add(VisualOdometryNode, {'autostart': False, 'mount': 'parameter'})
+    bench.add('visual_odometry', {'autostart': False, 'mount': 'parameter'})
     name, topic = 'visual_odometry_node', '/visual_odometry_node/odometry'
     steps = [
         (Transition.TRANSITION_CONFIGURE, 'inactive', 0, 1),
@@ -85,7 +85,7 @@ def test_cycle_opens_and_closes_everything(bench):
 
 def test_active_again_works_again(bench, wall):
     """After deactivate and activate, images are answered as before."""
-    node = bench.add(VisualOdometryNode, {'mount': 'parameter'})
+    node = bench.add('visual_odometry', {'mount': 'parameter'})
     bench.active(node)
     odometry = bench.listen(Odometry, '/visual_odometry_node/odometry')
     info = bench.listen(String, '/visual_odometry_node/model_info', latched=True)
@@ -105,12 +105,12 @@ def test_active_again_works_again(bench, wall):
 def test_wrong_type_of_a_parameter_is_one_line(bench):
     """The constructor says which parameter, what it is and what it takes."""
     with pytest.raises(PerceptionError, match=r"parameter mc_samples is 'many' \(str\); it takes"):
-        bench.add(SegmentationNode, {'mc_samples': 'many'})
+        bench.add('segmentation', {'mc_samples': 'many'})
 
 
 def test_refused_value_fails_configure(bench, diagnosis):
     """What the pipeline's config refuses, configure refuses, with its words."""
-    node = bench.add(SegmentationNode, {'min_confidence': 1.5})
+    node = bench.add('segmentation', {'min_confidence': 1.5})
     bench.until(lambda: bool(node.failure))
     assert 'min_confidence is 1.5; it must lie between 0 and 1' in diagnosis(node)[1]
 
@@ -124,7 +124,7 @@ def test_parameters_change_before_configure_only(bench):
             SetParameters, '/visual_odometry_node/set_parameters', request
         ).results[0]
 
-    bench.add(VisualOdometryNode, {'autostart': False, 'mount': 'parameter'})
+    bench.add('visual_odometry', {'autostart': False, 'mount': 'parameter'})
     refused = put('window', 1)
     assert not refused.successful and 'at least 2 keyframes' in refused.reason
     assert put('window', 5).successful
@@ -160,7 +160,7 @@ def test_process_with_a_wrong_parameter_says_so(tmp_path):
 
 def test_model_info_follows_the_engine(bench):
     """Latched: who comes late has it; told anew when another backend took over, and only then."""
-    node = bench.add(SegmentationNode)
+    node = bench.add('segmentation')
     bench.active(node)
     told = bench.listen(String, '/segmentation_node/model_info', latched=True)
     bench.until(lambda: len(told) == 1)
@@ -177,7 +177,7 @@ def test_model_info_follows_the_engine(bench):
 
 def test_activate_fails_with_the_reason(bench, diagnosis):
     """A QoS override that is none: inactive, told, no thread left (the fixture looks)."""
-    node = bench.add(VisualOdometryNode, {
+    node = bench.add('visual_odometry', {
         'mount': 'parameter',
         'qos_overrides./right/image_rect.subscription.reliability': 'sometimes',
     })
@@ -196,7 +196,7 @@ def test_activate_fails_with_the_reason(bench, diagnosis):
 ])
 def test_a_command_line_that_is_wrong_is_status_2(mistake, told, capsys):
     """One line that names it, and no traceback."""
-    assert run(SegmentationNode, ['--ros-args', *mistake]) == 2
+    assert run(partial(TaskNode, 'segmentation'), ['--ros-args', *mistake]) == 2
     line, = capsys.readouterr().err.splitlines()
     assert line.startswith('error: the command line is not understood: ') and told in line
     assert '.c:' not in line

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stamps that are late, go back or stand still, over DDS, with the poses that follow from them."""
 
+
 import numpy as np
 import pytest
 from nav_msgs.msg import Odometry, Path
-
-from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
 
 # The camera moves 5 cm to its right each time: to -y of base_link.
 STEP_M = -0.05
@@ -16,7 +15,7 @@ JUMP = {'mount': 'parameter', 'clock_jump_s': 0.3}
 def driven(bench):
     """Send pairs one by one; gives (node, poses by arrival, path messages)."""
     def drive(pairs, dropped=(), **parameters):
-        node = bench.add(VisualOdometryNode, {**JUMP, **parameters})
+        node = bench.add('visual_odometry', {**JUMP, **parameters})
         bench.active(node)
         received = bench.listen(Odometry, '/visual_odometry_node/odometry')
         paths = bench.listen(Path, '/visual_odometry_node/path')

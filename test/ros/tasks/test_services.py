@@ -11,14 +11,12 @@ from nav_msgs.msg import Odometry, Path
 from std_srvs.srv import Trigger
 
 from perception_nodes.inference.models import list_models
-from perception_nodes.ros.nodes.place_recognition_node import PlaceRecognitionNode
-from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
 
 
 @pytest.fixture
 def odometry(bench):
     """An active visual odometry node, its poses, and its path."""
-    node = bench.add(VisualOdometryNode, {'mount': 'parameter'})
+    node = bench.add('visual_odometry', {'mount': 'parameter'})
     bench.active(node)
     poses = bench.listen(Odometry, '/visual_odometry_node/odometry')
     paths = bench.listen(Path, '/visual_odometry_node/path')
@@ -121,7 +119,7 @@ def test_map_is_saved_and_loaded(bench, wall, tmp_path):
     missing = {'place_recognition', 'features'} - set(list_models())
     if missing:
         pytest.skip(f'models are missing: {", ".join(sorted(missing))}')
-    node = bench.add(PlaceRecognitionNode, {'mount': 'parameter', 'map_folder': str(tmp_path)})
+    node = bench.add('place_recognition', {'mount': 'parameter', 'map_folder': str(tmp_path)})
     bench.active(node)
     name = '/place_recognition_node'
     refused = bench.call(Trigger, f'{name}/save_map')
@@ -154,7 +152,7 @@ def test_a_map_replaces_nothing_but_a_map_and_leaves_its_folder_never(bench, tmp
     for file in precious:
         file.write_text('fx: 1\n')
     (maps / 'link.map').symlink_to(other / 'fleet.yaml')
-    node = bench.add(PlaceRecognitionNode, {
+    node = bench.add('place_recognition', {
         'mount': 'parameter', 'map_path': str(maps / 'places.map'),
     })
     bench.active(node)

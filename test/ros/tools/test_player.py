@@ -20,8 +20,6 @@ from perception_nodes.messages.image import (
 )
 from perception_nodes.messages.topics import full_name
 from perception_nodes.ros.node.active_state import ActiveState
-from perception_nodes.ros.nodes.segmentation_node import SegmentationNode
-from perception_nodes.ros.nodes.visual_odometry_node import VisualOdometryNode
 from perception_nodes.ros.processes import NodeProcess, ros_arguments
 from perception_nodes.ros.tools.player import play
 from perception_nodes.ros.tools.recorder import Recorder, node_topics
@@ -107,7 +105,7 @@ def test_recording_that_fails_leaves_no_bag(tmp_path):
 def test_compressed_transport(bench, wall):
     """The topic below the remapped one; JPEG is decoded."""
     node = bench.add(
-        VisualOdometryNode, {'mount': 'parameter', 'transport': 'compressed'},
+        'visual_odometry', {'mount': 'parameter', 'transport': 'compressed'},
         remappings={'left/image_rect': '/cam/l', 'right/image_rect': '/cam/r'},
     )
     bench.active(node)
@@ -180,7 +178,7 @@ def test_playing_waits_until_the_nodes_know_the_player(bench, wall, tmp_path, mo
     with BagWriter(tmp_path / 'drive') as writer:
         for pair in wall(2):
             writer.write('/camera/image', pair.left.stamp_ns, image_message(pair.left, factory))
-    node = bench.add(SegmentationNode, remappings={'image': '/camera/image'})
+    node = bench.add('segmentation', remappings={'image': '/camera/image'})
     bench.active(node)
     start, known = time.monotonic(), []
 
@@ -198,7 +196,7 @@ def test_playing_waits_until_the_nodes_know_the_player(bench, wall, tmp_path, mo
 
 def test_nodes_tell_how_many_publishers_they_are_matched_with(bench, wall, diagnosis):
     """None, then the driver's."""
-    node = bench.add(VisualOdometryNode, {'mount': 'parameter'})
+    node = bench.add('visual_odometry', {'mount': 'parameter'})
     bench.active(node)
     assert diagnosis(node)[2]['publishers on /left/image_rect'] == '0'
     bench.connect_cameras()
