@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded images whose depth is known in places: from stereo consensus, LiDAR, a depth camera."""
+"""Recorded images whose depth is known in places: from stereo, LiDAR, a depth camera."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +15,14 @@ from perception_nodes.datasets.kitti_drive import KittiDrive
 from perception_nodes.datasets.kitti_stereo import KittiStereo
 from perception_nodes.geometry.stereo import depth_from_disparity
 from perception_nodes.networks.mono_depth_net import FOCAL_PX
-from perception_nodes.pipelines.images import grey
-from perception_nodes.simulation.cache import read_arrays, write_arrays
 from perception_nodes.training.augment import random_appearance
-from perception_nodes.training.consensus import consensus
 from perception_nodes.training.dense_batches import SKY_M, Draw, Sample, some_grey
 from perception_nodes.training.rendered_batches import cut
-from perception_nodes.types import Array, FloatArray, Image, PerceptionError, StereoRig
+from perception_nodes.training.stereo_labels import StereoLabels
+from perception_nodes.types import Array, FloatArray, PerceptionError, StereoRig
 
 FOCAL_RANGE_PX = (310.0, 560.0)
 """Focal lengths that images are resized to: those at the network's own size, and longer ones."""
-LEAST_DISPARITY_PX = 2.5
-"""Below, a disparity of consensus is more than a tenth wrong."""
 SPREAD_PX = 9
 BEHIND = np.float32(1.15)
 PAIR_TOLERANCE_NS = 5_000_000
@@ -63,24 +59,35 @@ def view_of(image: Array, depth_m: FloatArray, focal_px: float) -> DepthView:
     return DepthView(image, depth, (depth > 0).astype(np.float16), focal_px)
 
 
-def drive_views(root: Path, cache: Path, split: str = 'fit') -> list[DepthView]:
-    """Left images of a KITTI drive: consensus of the pair, LiDAR where that is silent."""
+def drive_views(root: Path, labels: StereoLabels, split: str = 'fit') -> list[DepthView]:
+    """Left images of a KITTI drive: labels of the pair, LiDAR where those are silent."""
     views = []
     for frame in KittiDrive(root, split):
-        kept = cache / f'drive_{frame.name}.npz'
-        view = consensus_view(frame.left, frame.right, frame.rig, kept)
+        found = labels(f'drive_{frame.name}', frame.left, frame.right, frame.rig)
+        view = labelled_view(frame.left.data, *found, frame.rig.focal_px)
         views.append(view if frame.depth_m is None else with_lidar(view, frame.depth_m))
     return views
 
 
-def bag_views(path: Path, cache: Path) -> list[DepthView]:
-    """Left images of a bag with rectified pairs, with the consensus of the pair."""
+def bag_views(path: Path, labels: StereoLabels) -> list[DepthView]:
+    """Left images of a bag with rectified pairs, with the labels of the pair."""
     with open_bag(path) as bag:
         frames = BagFrames(bag, find_cameras(bag), PAIR_TOLERANCE_NS)
         return [
-            consensus_view(frame.left, frame.right, frame.rig, cache / f'bag06_{number:03d}.npz')
+            labelled_view(
+                frame.left.data,
+                *labels(f'bag06_{number:03d}', frame.left, frame.right, frame.rig),
+                frame.rig.focal_px,
+            )
             for number, frame in enumerate(frames)
         ]
+
+
+def labelled_view(
+    image: Array, depth_m: FloatArray, weight: FloatArray, focal_px: float
+) -> DepthView:
+    """Make a view of depth and weight float32 [H, W], 0 where nothing is known."""
+    return DepthView(image, depth_m.astype(np.float16), weight.astype(np.float16), focal_px)
 
 
 def kitti_views(root: Path) -> list[DepthView]:
@@ -97,25 +104,6 @@ def office_views(root: Path, split: str = 'fit') -> list[DepthView]:
         view_of(frame.image.data, frame.depth_m, float(frame.camera.rectified_k[0, 0]))
         for frame in HololensOffice(root, split)
     ]
-
-
-def consensus_view(left: Image, right: Image, rig: StereoRig, cached: Path) -> DepthView:
-    """View of a pair's left image; its labels are kept in a file, for they cost a second."""
-    if not cached.is_file():
-        label = consensus(grey(left), grey(right))
-        write_arrays(cached, {
-            'disparity': label.disparity_px.astype(np.float16),
-            'weight': np.rint(255 * label.weight).astype(np.uint8),
-        })
-    kept = read_arrays(cached, ('disparity', 'weight'))
-    disparity = kept['disparity'].astype(np.float32)
-    depth = np.nan_to_num(_depth(disparity, rig))
-    weight = kept['weight'].astype(np.float32) / 255
-    known = (depth > 0) & (disparity >= LEAST_DISPARITY_PX)
-    return DepthView(
-        left.data, np.where(known, depth, 0).astype(np.float16),
-        np.where(known, weight, 0).astype(np.float16), rig.focal_px,
-    )
 
 
 def with_lidar(view: DepthView, lidar_m: FloatArray) -> DepthView:

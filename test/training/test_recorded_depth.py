@@ -19,14 +19,13 @@ from perception_nodes.training.depth_evaluation import (
 from perception_nodes.training.recorded_depth import (
     FOCAL_RANGE_PX,
     DepthView,
-    consensus_view,
     known_everywhere,
     office_views,
     view_example,
     view_of,
     with_lidar,
 )
-from perception_nodes.types import Camera, Image, PerceptionError, StereoRig
+from perception_nodes.types import PerceptionError
 
 SIZE = (64, 96)
 
@@ -81,23 +80,6 @@ def test_lidar_fills_holes_but_not_behind_what_is_nearer() -> None:
     assert filled.weight[10, [10, 21, 35]].tolist() == [1.0, 0.0, 1.0]
 
 
-def test_consensus_of_a_pair_is_kept_and_metric(tmp_path: Path) -> None:
-    """A textured wall 12 px of disparity away: 500 px times 0.48 m over 12 px are 20 m."""
-    wide = np.random.default_rng(1).integers(0, 255, (120, 332), np.uint8)
-    left, right = (Image(np.ascontiguousarray(part)) for part in (wide[:, :320], wide[:, 12:]))
-    cameras = (Camera.pinhole(320, 120, 500.0, 500.0, 160, 60, baseline_m=b) for b in (0, 0.48))
-    rig = StereoRig(*cameras)
-    kept = tmp_path / 'pair.npz'
-    view = consensus_view(left, right, rig, kept)
-    known = view.depth_m > 0
-    assert known.mean() > 0.5
-    assert np.median(view.depth_m[known]) == pytest.approx(20.0, rel=0.01)
-    stamp = kept.stat().st_mtime_ns
-    again = consensus_view(left, right, rig, kept)
-    assert kept.stat().st_mtime_ns == stamp
-    assert np.array_equal(again.depth_m, view.depth_m)
-
-
 def test_a_view_has_one_size_and_exact_examples_count_everywhere() -> None:
     with pytest.raises(PerceptionError, match='different sizes'):
         DepthView(np.zeros((4, 6), np.uint8), np.zeros((4, 5)), np.zeros((4, 6)), 100.0)
@@ -147,15 +129,3 @@ def test_real_views_and_what_is_held_out(shared: Path, tmp_path: Path) -> None:
     }  # fmt: skip
     learned = {view.image.tobytes() for view in office}
     assert not learned & {view.image.tobytes() for view in sets['office'].images}
-
-
-def test_consensus_of_the_real_drive_agrees_with_its_scans(shared: Path, tmp_path: Path) -> None:
-    from perception_nodes.datasets.kitti_drive import KittiDrive
-
-    frame = KittiDrive(shared / 'data' / 'kitti_drive_0926')[2]
-    assert frame.depth_m is not None
-    view = consensus_view(frame.left, frame.right, frame.rig, tmp_path / 'frame.npz')
-    both = (view.depth_m > 0) & (frame.depth_m > 0)
-    relative = np.abs(view.depth_m[both].astype(np.float32) / frame.depth_m[both] - 1)
-    assert both.sum() > 3000
-    assert np.median(relative) < 0.03

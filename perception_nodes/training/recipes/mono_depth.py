@@ -26,6 +26,7 @@ from perception_nodes.training.recorded_depth import (
 )
 from perception_nodes.training.released_weights import initialise_from_released
 from perception_nodes.training.rendered_batches import rendered_depth_example, rendered_views
+from perception_nodes.training.stereo_labels import StereoLabels
 from perception_nodes.training.worker_batches import WorkerBatches
 
 SIZE = (192, 384)
@@ -62,13 +63,13 @@ def depth_loss(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tens
 def recorded_views(root: Path) -> dict[str, list[DepthView]]:
     """Read what is learned from recordings, by the names of SHARES.
 
-    Consensus labels are kept in the folder that the variable PERCEPTION_CONSENSUS names, else in
+    Labels of pairs are kept in the folder that the variable PERCEPTION_CONSENSUS names, else in
     runs/consensus.
     """
-    kept = Path(os.environ.get(CONSENSUS, 'runs/consensus'))
+    labels = StereoLabels(Path(os.environ.get(CONSENSUS, 'runs/consensus')))
     return {
-        'drive': drive_views(root / 'kitti_drive_0926', kept),
-        'bag': bag_views(root.parent / 'bags' / 'kitti_06_stereo', kept),
+        'drive': drive_views(root / 'kitti_drive_0926', labels),
+        'bag': bag_views(root.parent / 'bags' / 'kitti_06_stereo', labels),
         'kitti': kitti_views(root / 'kitti_stereo_2015'),
         'office': office_views(root / 'hololens_office'),
     }
@@ -104,8 +105,9 @@ def begin_with_segmentation(network: nn.Module, task: Task) -> None:
 MONO_DEPTH = Recipe(
     'mono_depth', 'mono_depth_net', build_depth, minutes=24.0, learning_rate=1e-3,
     weight_decay=1e-2, evaluate_minutes=4.0,
-    data='a KITTI drive (first two thirds) and a KITTI odometry sequence with stereo consensus '
-    'and LiDAR; 15 images of KITTI stereo 2015; an office by HoloLens, without one corner; 240 '
-    'views of rendered streets; CamVid train, folded into scenes by its labels',
+    data='a KITTI drive (first two thirds) and a KITTI odometry sequence, with stereo consensus, '
+    'the released stereo model where that is silent, and LiDAR; 15 images of KITTI stereo 2015; '
+    'an office by HoloLens, without one corner; 240 views of rendered streets; CamVid train, '
+    'folded into scenes by its labels',
     data_licence='CC BY-NC 4.0, CC BY-NC-SA 3.0, MIT',
 )
