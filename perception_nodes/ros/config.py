@@ -3,8 +3,10 @@
 
 from dataclasses import dataclass
 
+from perception_nodes.image_limits import DEFAULT_IMAGE_LIMITS
 from perception_nodes.inference import BACKENDS, PRECISIONS
 from perception_nodes.messages.camera_infos import MAX_AGE_S
+from perception_nodes.messages.pairing import PAIR_CAPACITY, PAIR_TOLERANCE_NS
 from perception_nodes.pipelines.images import require_range
 from perception_nodes.time_order import CLOCK_JUMP_S
 from perception_nodes.types import ConfigError
@@ -32,7 +34,9 @@ class NodeConfig:
     transport : raw (sensor_msgs/Image) or compressed (CompressedImage on <image>/compressed).
     rectify : take raw images (left/image instead of left/image_rect) and rectify them here.
     sync_tolerance_s : stamps of left and right may differ by this much, seconds.
+    pair_capacity : images that wait for their partner on each side.
     queue_size : messages kept per input.
+    max_megapixels : larger images are refused before they are decoded.
     clock_jump_s : stamps that go back by this much say that the clock went back (a looped bag):
         what is remembered is dropped; a frame that is older by less is late and dropped itself.
         Seconds.
@@ -54,8 +58,10 @@ class NodeConfig:
     build_size: tuple[int, ...] = (0, 0)
     transport: str = 'raw'
     rectify: bool = False
-    sync_tolerance_s: float = 0.002
+    sync_tolerance_s: float = PAIR_TOLERANCE_NS / 1e9
+    pair_capacity: int = PAIR_CAPACITY
     queue_size: int = 5
+    max_megapixels: float = DEFAULT_IMAGE_LIMITS.megapixels
     clock_jump_s: float = CLOCK_JUMP_S
     camera_info_max_age_s: float = MAX_AGE_S
     auxiliary_wait_s: float = 0.3
@@ -72,6 +78,8 @@ class NodeConfig:
         require_range('gpu', self.gpu, 0, 64)
         require_range('memory_limit_mb', self.memory_limit_mb, 0, 1 << 20)
         require_range('sync_tolerance_s', self.sync_tolerance_s, 0.0, 1.0)
+        require_range('pair_capacity', self.pair_capacity, 1, 1000)
+        require_range('max_megapixels', self.max_megapixels, 1e-3, 1e6)
         require_range('queue_size', self.queue_size, 1, 1000)
         require_range('clock_jump_s', self.clock_jump_s, 1e-3, 1e5)
         require_range('camera_info_max_age_s', self.camera_info_max_age_s, 0.0, 1e9)

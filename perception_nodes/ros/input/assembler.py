@@ -54,7 +54,7 @@ class Assembler:
         self._statistics, self._problems = statistics, problems
         self._emit, self._time_jumped = emit, time_jumped
         self.pairer: StampPairer[Any] = StampPairer(
-            assembly.tolerance_ns, clock_jump_s=assembly.clock_jump_s
+            assembly.tolerance_ns, assembly.capacity, assembly.clock_jump_s
         )
         self.order = TimeOrder(assembly.clock_jump_s)
         self.auxiliary_results = AuxiliaryResults(assembly.auxiliary)

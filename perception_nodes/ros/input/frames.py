@@ -3,6 +3,7 @@
 
 from typing import Any
 
+from perception_nodes.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
 from perception_nodes.messages.camera import camera_from_info, rectified
 from perception_nodes.messages.image import decode_image
 from perception_nodes.pipelines.perception import Failed, MonoFrame, Results, StereoFrame
@@ -19,10 +20,11 @@ class FrameDecoder:
     ----------
     rectify : images are raw and are rectified here; else they are rectified already, and what
         camera_info says of the lens is history.
+    limits : sizes above which no image is decoded.
     """
 
-    def __init__(self, rectify: bool) -> None:
-        self._rectify = rectify
+    def __init__(self, rectify: bool, limits: ImageLimits = DEFAULT_IMAGE_LIMITS) -> None:
+        self._rectify, self._limits = rectify, limits
         self._left, self._right = Rectifier(), Rectifier()
 
     def __call__(self, raw: RawFrame) -> MonoFrame | StereoFrame:
@@ -42,7 +44,7 @@ class FrameDecoder:
         return StereoFrame(image, right, StereoRig(camera, right_camera))
 
     def _one(self, message: Any, info: Any, rectifier: Rectifier) -> tuple[Image, Camera | None]:
-        image = decode_image(message)
+        image = decode_image(message, self._limits)
         if info is None:
             return image, None
         camera = camera_from_info(info)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perception_nodes.messages.camera_infos import MAX_AGE_S
+from perception_nodes.messages.pairing import PAIR_CAPACITY
 from perception_nodes.pipelines.tasks import AuxiliaryInput
 from perception_nodes.time_order import CLOCK_JUMP_S
 
@@ -40,7 +41,7 @@ class Assembly:
     Attributes
     ----------
     stereo : whether a frame is a pair. infos : sides that need a camera_info.
-    tolerance_ns : of the stamps of a pair.
+    tolerance_ns : of the stamps of a pair. capacity : images that wait on each side.
     auxiliary : what a frame may wait for, and wait_s how long.
     clock_jump_s : how far stamps go back when the clock did; less is a late frame.
     info_max_age_s : of a camera_info that is not of the image's own stamp.
@@ -49,6 +50,7 @@ class Assembly:
     stereo: bool = False
     infos: tuple[str, ...] = ()
     tolerance_ns: int = 0
+    capacity: int = PAIR_CAPACITY
     auxiliary: tuple[AuxiliaryInput, ...] = ()
     wait_s: float = 0.0
     clock_jump_s: float = CLOCK_JUMP_S

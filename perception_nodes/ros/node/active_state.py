@@ -51,7 +51,8 @@ class ActiveState:
         )
         assembly = Assembly(
             stereo=needs_pair(inputs), infos=needed_infos(inputs),
-            tolerance_ns=round(config.sync_tolerance_s * 1e9), auxiliary=auxiliary,
+            tolerance_ns=round(config.sync_tolerance_s * 1e9), capacity=config.pair_capacity,
+            auxiliary=auxiliary,
             wait_s=config.auxiliary_wait_s, clock_jump_s=config.clock_jump_s,
             info_max_age_s=config.camera_info_max_age_s,
         )

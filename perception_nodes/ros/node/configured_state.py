@@ -4,6 +4,7 @@
 from collections.abc import Callable
 from functools import partial
 
+from perception_nodes.image_limits import ImageLimits
 from perception_nodes.pipelines.perception import MonoFrame, StereoFrame
 from perception_nodes.pipelines.publish import ResultPublisher
 from perception_nodes.pipelines.tasks import TASKS
@@ -59,7 +60,7 @@ class ConfiguredState:
         if not self.settings.node.build_only:
             process = Processing(
                 self._host, self.loaded, self._outputs, self._publisher,
-                FrameDecoder(self.settings.node.rectify), tuple(self._interfaces),
+                self._decoder(), tuple(self._interfaces),
             )
         return ActiveState(self._host, self.settings, process, self._time_jumped)
 
@@ -97,7 +98,13 @@ class ConfiguredState:
 
     def _build_for(self, raw: RawFrame) -> None:
         """Build for a frame that came; in the worker's thread."""
-        self._build(FrameDecoder(self.settings.node.rectify)(raw))
+        self._build(self._decoder()(raw))
+
+    def _decoder(self) -> FrameDecoder:
+        settings = self.settings.node
+        return FrameDecoder(
+            settings.rectify, ImageLimits(megapixels=settings.max_megapixels)
+        )
 
     def _build(self, frame: StereoFrame | MonoFrame) -> None:
         good = build_engines(self.loaded, frame, self._host.node.get_logger().info)

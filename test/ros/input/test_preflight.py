@@ -113,7 +113,7 @@ def test_no_camera_info(bench, diagnosis, odometry_node, wall, monkeypatch):
 
 
 def test_stamps_never_pair(bench, diagnosis, odometry_node, wall, monkeypatch):
-    """Left and right 7 ms apart, tolerance 2 ms: the gap is told in milliseconds."""
+    """Left and right 7 ms apart, tolerance 5 ms: the gap is told in milliseconds."""
     monkeypatch.setattr(preflight, 'SILENT_S', 1.5)
     node = odometry_node()
     bench.connect_cameras()
@@ -128,7 +128,7 @@ def test_stamps_never_pair(bench, diagnosis, odometry_node, wall, monkeypatch):
     until_told(
         bench, keep_sending, node,
         'left and right never pair: their stamps differ by 7.000 ms at least, sync_tolerance_s '
-        'allows 2.000 ms',
+        'allows 5.000 ms',
     )
 
 
