@@ -24,10 +24,11 @@ class _Command(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list."""
-        from perception_nodes.evaluation.sources import SOURCES
+        from perception_nodes.evaluation.scorers import SCORERS
+        from perception_nodes.evaluation.sources import sources_of
 
         with formatter.section('Data sets by task'):
-            formatter.write_dl([(task, ', '.join(names)) for task, names in SOURCES.items()])
+            formatter.write_dl([(task, ', '.join(sources_of(task))) for task in SCORERS])
 
 
 @click.command('evaluate', cls=_Command, short_help='Evaluate a task on a data set.')

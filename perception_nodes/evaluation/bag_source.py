@@ -86,10 +86,10 @@ def label_classes(bag: BagReader) -> tuple[str, ...]:
 
 def _require(task: str, bag: BagReader, cameras: StereoTopics | CameraTopics) -> None:
     """Refuse a bag that cannot be a source of the task."""
-    topic = TRUTH_TOPICS[task]
+    topic = TRUTH_TOPICS.get(task)  # None: its results are scored by themselves
     if TASKS[task].stereo and not isinstance(cameras, StereoTopics):
         raise PerceptionError(f'{bag.path} has no stereo pair; {task} needs one')
-    if topic not in bag.topics() or not bag.topics()[topic].count:
+    if topic and (topic not in bag.topics() or not bag.topics()[topic].count):
         raise PerceptionError(f'{bag.path}: no frame has {topic}, which {task} is scored against')
     if task == 'place_recognition' and not places_revisited(TruePath(bag)):
         raise PerceptionError(

@@ -27,7 +27,7 @@ SAME_PLACE_M = 3.0
 SAME_PLACE_RAD = float(np.radians(45.0))
 _NEIGHBOURS_NS = NEIGHBOURS * 10**9
 
-# The topic without which a task cannot be scored.
+# The topic without which a task cannot be scored, of those that need ground truth.
 TRUTH_TOPICS = {
     'segmentation': LABELS,
     'stereo_depth': DISPARITY,

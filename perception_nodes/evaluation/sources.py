@@ -41,9 +41,11 @@ from perception_nodes.evaluation.drive_samples import (
     steps_with_depth,
 )
 from perception_nodes.evaluation.samples import NEIGHBOURS, Sample, Source
+from perception_nodes.evaluation.scorers import SCORERS
+from perception_nodes.pipelines.tasks import find_task
 from perception_nodes.types import FloatArray, PerceptionError
 
-__all__ = ['SOURCES', 'dataset', 'open_source']
+__all__ = ['SOURCES', 'dataset', 'open_source', 'sources_of']
 
 Opener = Callable[[Path, str | None], Source]
 ToSample = Callable[[Sequence[Any], int], Sample]
@@ -103,6 +105,7 @@ _KITTI_DEPTH_NOTE = 'Crop of Garg et al., ground truth from 1 mm to 80 m.'
 _INDOORS = {'min_depth_m': 0.1, 'max_depth_m': 10.0}
 _MERGED_NOTE = "A class's probability is the sum of those of the model's classes that it takes in."
 
+# Beside bags.
 SOURCES: dict[str, dict[str, Opener]] = {
     'segmentation': {
         'camvid': dataset(CamVid, splits=True, split='val'),
@@ -171,8 +174,19 @@ SOURCES: dict[str, dict[str, Opener]] = {
         ),
     },
 }
-for _task, _openers in SOURCES.items():
-    _openers['bag'] = bag_source(_task)
+
+
+def sources_of(task: str) -> dict[str, Opener]:
+    """Return what a task can be evaluated on: its data sets, and bags.
+
+    Raises
+    ------
+    PerceptionError
+        If there is no such task, or it has no scorer.
+    """
+    if find_task(task).name not in SCORERS:
+        raise PerceptionError(f'{task} has no scorer, so it cannot be evaluated')
+    return {**SOURCES.get(task, {}), 'bag': bag_source(task)}
 
 
 def open_source(task: str, dataset: str, root: Path, split: str | None) -> Source:
@@ -184,15 +198,14 @@ def open_source(task: str, dataset: str, root: Path, split: str | None) -> Sourc
         If there is no such task or data set, the task cannot be evaluated on the data set, or the
         root is not of its layout.
     """
-    if task not in SOURCES:
-        raise PerceptionError(f"no task '{task}'; there are {', '.join(SOURCES)}")
-    if dataset not in SOURCES[task]:
+    sources = sources_of(task)
+    if dataset not in sources:
         raise PerceptionError(
-            f'{task} cannot be evaluated on {dataset}; it can on: {", ".join(SOURCES[task])}'
+            f'{task} cannot be evaluated on {dataset}; it can on: {", ".join(sources)}'
         )
     if not Path(root).exists():
         raise PerceptionError(f'{root} does not exist; give the data set folder with --root')
-    source = SOURCES[task][dataset](Path(root), split)
+    source = sources[dataset](Path(root), split)
     if not source.count:
         raise PerceptionError(f'{root} holds no frame to evaluate {task} on')
     return source

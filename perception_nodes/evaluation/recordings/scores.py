@@ -73,7 +73,10 @@ class SequenceScorer:
     ) -> None:
         self._truth = BagTruth(bag)
         source = Source((), 0, label_classes(bag))
-        self._scores = {task: Score(SCORERS[task](source, infos.get(task, {}))) for task in tasks}
+        self._scores = {
+            task: Score(SCORERS[task](source, infos.get(task, {})))
+            for task in tasks if task in SCORERS
+        }
         self._infos = infos
         self._summary = Summary()
         self._poses: list[Odometry] = []
@@ -106,7 +109,8 @@ class SequenceScorer:
         return scores
 
     def _score(self, task: str, result: Any) -> None:
-        self._scores[task].add(self._truth.at(result.stamp_ns, (task,)), result)
+        if task in self._scores:
+            self._scores[task].add(self._truth.at(result.stamp_ns, (task,)), result)
         self._summary.add(task, result)
 
 

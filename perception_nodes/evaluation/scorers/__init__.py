@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One file a task: how its results are scored and shown."""
+# ruff: noqa: F401
+"""One file a task: how its results are scored and shown. A task without one is not evaluated.
+
+Add a scorer by importing it here.
+"""
 
 from perception_nodes.evaluation.scorers.mono_depth import MonoDepthScorer
 from perception_nodes.evaluation.scorers.optical_flow import OpticalFlowScorer
@@ -8,14 +12,11 @@ from perception_nodes.evaluation.scorers.scorer import Score, Scorer
 from perception_nodes.evaluation.scorers.segmentation import SegmentationScorer
 from perception_nodes.evaluation.scorers.stereo_depth import StereoDepthScorer
 from perception_nodes.evaluation.scorers.visual_odometry import VisualOdometryScorer
+from perception_nodes.pipelines.tasks import TASKS
 
 __all__ = ['SCORERS', 'Score', 'Scorer']
 
+# Those imported above, in the order of TASKS.
 SCORERS: dict[str, type[Scorer]] = {
-    'segmentation': SegmentationScorer,
-    'stereo_depth': StereoDepthScorer,
-    'mono_depth': MonoDepthScorer,
-    'optical_flow': OpticalFlowScorer,
-    'visual_odometry': VisualOdometryScorer,
-    'place_recognition': PlaceRecognitionScorer,
+    task: scorer for task in TASKS for scorer in Scorer.__subclasses__() if scorer.task == task
 }

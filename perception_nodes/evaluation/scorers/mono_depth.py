@@ -19,6 +19,7 @@ __all__ = ['MonoDepthScorer', 'depth_images']
 class MonoDepthScorer(Scorer):
     """Range and crop come with the data set."""
 
+    task = 'mono_depth'
     metric_type = DepthMetric
     headlines = ('abs_rel', 'abs_rel_median_scaled', 'coverage1')
     frame_label = 'mean relative depth error'

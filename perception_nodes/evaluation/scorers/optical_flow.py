@@ -19,6 +19,7 @@ __all__ = ['OpticalFlowScorer']
 class OpticalFlowScorer(Scorer):
     """Flow over a longer interval than that of the ground truth is not scored."""
 
+    task = 'optical_flow'
     metric_type = FlowMetric
     headlines = ('epe_px', 'fl', 'coverage1')
     frame_label = 'mean end-point error, px'

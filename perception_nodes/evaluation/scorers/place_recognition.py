@@ -17,6 +17,7 @@ __all__ = ['PlaceRecognitionScorer']
 class PlaceRecognitionScorer(Scorer):
     """Candidates are identified by their stamps, since a map need not keep every image."""
 
+    task = 'place_recognition'
     metric_type = PlaceMetric
     headlines = ('recall1', 'ap', 'recall_at_full_precision')
 

@@ -37,11 +37,13 @@ class Scorer(ABC):
 
     Attributes
     ----------
+    task : whose results it scores.
     metric_type : of the objects that ``metric`` makes; ``infos`` are its.
     headlines : names of the metrics that matter most, first first.
     frame_label : what ``score`` returns of a frame, with its unit; '' if single frames have none.
     """
 
+    task: ClassVar[str]
     metric_type: ClassVar[Any]
     headlines: ClassVar[tuple[str, ...]]
     frame_label: ClassVar[str] = ''

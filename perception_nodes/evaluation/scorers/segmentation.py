@@ -50,6 +50,7 @@ class SegmentationScorer(Scorer):
     Without classes of the source (a bag without labels) those of the model are shown.
     """
 
+    task = 'segmentation'
     metric_type = SegmentationMetric
     headlines = ('miou', 'ece', 'auroc_error')
     frame_label = 'pixel accuracy'

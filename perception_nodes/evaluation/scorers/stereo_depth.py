@@ -20,6 +20,7 @@ __all__ = ['StereoDepthScorer']
 class StereoDepthScorer(Scorer):
     """Disparity is scored where both cameras see the point, depth wherever it is known."""
 
+    task = 'stereo_depth'
     metric_type = DisparityMetric
     headlines = ('d1', 'epe_px', 'coverage1')
     frame_label = 'mean disparity error, px'

@@ -16,6 +16,7 @@ __all__ = ['VisualOdometryScorer']
 class VisualOdometryScorer(Scorer):
     """Settings: segment lengths and alignment, see OdometryMetric."""
 
+    task = 'visual_odometry'
     metric_type = OdometryMetric
     headlines = ('end_error_percent', 't_rel_percent', 'ate_m')
     frame_label = 'distance from the ground truth, m'
