@@ -44,7 +44,9 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={f'{PACKAGE}.evaluation.templates': ['*.j2', '*.css']},
+    package_data={
+        PACKAGE: ['py.typed'], f'{PACKAGE}.evaluation.templates': ['*.j2', '*.css'],
+    },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -198,8 +197,3 @@ def difference_of(mine: Array, theirs: Array) -> float:
     gap = np.abs(mine.astype(np.float64) - wanted) / np.maximum(1, np.abs(wanted))
     gap = np.where(np.isnan(mine) & np.isnan(theirs), 0.0, gap)
     return float('inf') if np.isnan(gap).any() else float(gap.max(initial=0.0))
-
-
-def parity_inputs(release: Release) -> Mapping[str, Any]:
-    """One set of made-up inputs, for tests of engines and precisions."""
-    return next(examples(release, CHECKED_SIZES_HW[:1]))

@@ -80,30 +80,6 @@ def heteroscedastic_cross_entropy(
     return F.nll_loss(log_p, labels, class_weights, ignore_index=UNLABELLED)
 
 
-def hard_pixel_cross_entropy(
-    logits: Tensor, labels: Tensor, probability: float = 0.7, least: float = 0.1,
-    class_weights: Tensor | None = None,
-) -> Tensor:
-    """Cross-entropy of the hard pixels only (OHEM; Shrivastava et al. 2016).
-
-    Parameters
-    ----------
-    probability : pixels whose label has less than this probability are hard, 0..1.
-    least : at least this share of the labelled pixels counts, the hardest ones.
-    """
-    losses = F.cross_entropy(
-        logits, labels, class_weights, ignore_index=UNLABELLED, reduction='none'
-    )
-    known = labels != UNLABELLED
-    if not known.any():
-        return losses.sum() * 0
-    with torch.no_grad():
-        plain = F.cross_entropy(logits, labels, ignore_index=UNLABELLED, reduction='none')[known]
-        kept = max(1, int(least * plain.numel()))
-        threshold = min(float(plain.topk(kept).values[-1]), -math.log(probability))
-    return losses[known][plain >= threshold].mean()
-
-
 def focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0) -> Tensor:
     """Mean of -(1 - p)^gamma log p of the label (Lin et al. 2017); gamma 0: cross-entropy."""
     known = labels != UNLABELLED

@@ -54,11 +54,3 @@ def level_cross_entropy(scores: Tensor, level: Tensor, weight: Tensor | None = N
     at_upper = log_p.gather(1, lower.long() + 1)
     loss = -(1 - upper_share) * at_lower - upper_share * at_upper
     return weighted_mean(loss, counted if weight is None else counted * weight)
-
-
-def smooth_l1_disparity(disparity: Tensor, truth: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean of Huber's loss with its corner at 1 px; truth that is NaN does not count."""
-    known = torch.isfinite(truth)
-    loss = F.smooth_l1_loss(disparity, torch.where(known, truth, disparity), reduction='none')
-    weight = known.float() if weight is None else known * weight
-    return weighted_mean(loss, weight)

@@ -102,6 +102,6 @@ def _loop_closure(match: PlaceMatch, stamp: int, factory: MessageFactory, frame:
 
 def _relative(match: PlaceMatch) -> tuple[FloatArray, FloatArray]:
     """Pose now in the place's frame and its covariance, of a verified match."""
-    assert match.place_from_base is not None
-    assert match.covariance is not None
+    if match.place_from_base is None or match.covariance is None:
+        raise ValueError(f'place {match.place_id} is not verified: it has no relative pose')
     return match.place_from_base, match.covariance

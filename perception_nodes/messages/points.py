@@ -31,7 +31,8 @@ def cloud_message(
     rows = points.reshape(1, -1) if points.ndim == 1 else points
     height, width = rows.shape
     step = points.dtype.itemsize
-    assert points.dtype.fields is not None
+    if points.dtype.fields is None:
+        raise ValueError(f'points are a structured array, not {points.dtype}')
     fields = [
         factory.make(
             'sensor_msgs/msg/PointField', name=name, offset=int(offset),

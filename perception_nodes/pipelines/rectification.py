@@ -40,10 +40,9 @@ class Rectifier:
         require_size(image, camera, 'the image')
         if not camera.distorted:
             return image, camera
-        if self._camera is None or not _same(self._camera, camera):
+        if self._maps is None or self._camera is None or not _same(self._camera, camera):
             self._maps = rectification_maps(camera)
             self._camera = camera
-        assert self._maps is not None
         pixels = rectify_image(image.data, self._maps)
         ideal = replace(
             camera, k=camera.rectified_k, r=np.eye(3), d=(), distortion_model='plumb_bob'

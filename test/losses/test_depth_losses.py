@@ -19,7 +19,6 @@ from perception_nodes.losses.stereo_depth import (
     left_right_consistency,
     level_cross_entropy,
     sample_row,
-    smooth_l1_disparity,
 )
 
 
@@ -75,13 +74,6 @@ def test_left_right_consistency_is_zero_for_a_shift_and_counts_a_difference():
     left = torch.full((1, 1, 3, 8), 2.0)
     assert left_right_consistency(left, left.clone()).item() == pytest.approx(0.0, abs=1e-6)
     assert left_right_consistency(left, left + 0.5).item() == pytest.approx(0.5, abs=1e-5)
-
-
-def test_smooth_l1_counts_known_pixels_only():
-    truth = torch.tensor([[[[1.0, float('nan'), 5.0]]]])
-    disparity = torch.tensor([[[[1.5, 9.0, 2.0]]]])
-    # 0.5 * 0.25 and 3 - 0.5, over two known pixels
-    assert smooth_l1_disparity(disparity, truth).item() == pytest.approx((0.125 + 2.5) / 2)
 
 
 def test_a_factor_on_all_depths_has_no_gradient_error_and_less_scale_invariant_error():

@@ -9,7 +9,6 @@ import torch
 from perception_nodes.losses.segmentation import (
     cross_entropy,
     focal_loss,
-    hard_pixel_cross_entropy,
     heteroscedastic_cross_entropy,
     lovasz_gradient,
     lovasz_softmax,
@@ -81,24 +80,6 @@ def test_a_wrong_label_costs_less_with_a_large_variance() -> None:
         for v in (-8.0, 3.0)
     )
     assert unsure < sure - 1
-
-
-def test_hard_pixels_are_those_under_the_probability() -> None:
-    logits = logits_of((0.9, 0.1), (0.5, 0.5), (0.25, 0.75), (0.01, 0.99))
-    labels = labels_of(0, 0, 0, 255)
-    assert hard_pixel_cross_entropy(logits, labels, 0.7).item() == pytest.approx((LN2 + LN4) / 2)
-
-
-def test_the_hardest_count_even_if_all_are_easy() -> None:
-    logits = logits_of((0.9, 0.1), (0.8, 0.2), (0.95, 0.05))
-    loss = hard_pixel_cross_entropy(logits, labels_of(0, 0, 0), 0.5, least=0.34)
-    assert loss.item() == pytest.approx(-math.log(0.8))
-
-
-def test_hard_pixels_of_nothing_labelled_is_zero_with_a_gradient() -> None:
-    logits = torch.zeros(1, 2, 1, 1, requires_grad=True)
-    hard_pixel_cross_entropy(logits, labels_of(255)).backward()
-    assert logits.grad is not None and not logits.grad.any()
 
 
 def test_focal_loss_damps_what_is_easy() -> None:

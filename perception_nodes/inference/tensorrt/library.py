@@ -45,11 +45,6 @@ class TensorrtLibrary:
         return self.flavour == 'tensorrt_rtx'
 
 
-def installed_flavours() -> tuple[str, ...]:
-    """Flavours that could be imported, without importing them."""
-    return tuple(name for name in FLAVOURS if importlib.util.find_spec(name) is not None)
-
-
 def load_tensorrt(gpu: Gpu | None, flavour: str = 'auto') -> TensorrtLibrary:
     """Import the flavour that fits.
 

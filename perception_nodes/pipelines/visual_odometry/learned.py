@@ -43,8 +43,7 @@ class LearnedFeatures:
 
     def detect(self, view: View, taken_px: FloatArray, count: int) -> FloatArray:
         """Take the best keypoints that are not taken."""
-        assert view.keypoints_px is not None
-        points = view.keypoints_px
+        points, _ = _learned(view)
         if len(taken_px) and len(points):
             points = points[cKDTree(taken_px).query(points)[0] > 4.0]
         return np.asarray(points[:count], dtype=np.float64)
@@ -53,23 +52,30 @@ class LearnedFeatures:
         self, view0: View, points0_px: FloatArray, view1: View, guess1_px: FloatArray
     ) -> Found:
         """Match each point's keypoint to its mutual nearest neighbour near the guess."""
-        assert view0.keypoints_px is not None and view1.keypoints_px is not None
-        assert view0.descriptors is not None and view1.descriptors is not None
+        keypoints0_px, descriptors0 = _learned(view0)
+        keypoints1_px, descriptors1 = _learned(view1)
         count = len(points0_px)
         points = np.full((count, 2), np.nan)
         valid: Bools = np.zeros(count, dtype=np.bool_)
         covariance = np.tile(np.eye(2) * self._variance_px2, (count, 1, 1))
-        if not count or not len(view0.keypoints_px) or not len(view1.keypoints_px):
+        if not count or not len(keypoints0_px) or not len(keypoints1_px):
             return Found(points, covariance, valid)
-        off, index = cKDTree(view0.keypoints_px).query(np.nan_to_num(points0_px))
-        near = np.linalg.norm(guess1_px[:, None] - view1.keypoints_px[None], axis=2)
-        similarity = view0.descriptors[index] @ view1.descriptors.T
+        off, index = cKDTree(keypoints0_px).query(np.nan_to_num(points0_px))
+        near = np.linalg.norm(guess1_px[:, None] - keypoints1_px[None], axis=2)
+        similarity = descriptors0[index] @ descriptors1.T
         similarity = np.where(near < self._search_px, similarity, -1.0)
         row, column = mutual_neighbours(similarity, self._min_similarity)
         exact = off[row] < 0.01
         row, column = row[exact], column[exact]
-        points[row], valid[row] = view1.keypoints_px[column], True
+        points[row], valid[row] = keypoints1_px[column], True
         return Found(points, covariance, valid)
+
+
+def _learned(view: View) -> tuple[FloatArray, FloatArray]:
+    """Keypoints and descriptors of a view that this front end made."""
+    if view.keypoints_px is None or view.descriptors is None:
+        raise ValueError('this view was made by another front end: it has no keypoints')
+    return view.keypoints_px, view.descriptors
 
 
 def detect_and_describe(
