@@ -227,7 +227,7 @@ def _read_summary(file: BinaryIO, size: int, contents: Contents) -> int:
                 contents.describe(code, bytes(body))
     except (ValueError, struct.error):
         contents.damage.append('the index at its end is damaged')
-    return start
+    return int(start)
 
 
 def _u16(body: bytes, place: int) -> int:

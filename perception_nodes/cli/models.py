@@ -44,8 +44,8 @@ def command(names: tuple[str, ...], as_json: bool) -> None:
         ))
     else:
         for name, card in cards.items():
-            path = paths.get(name)
-            click.echo(_page(card, path) if names else _line(name, card, path))
+            file = paths.get(name)
+            click.echo(_page(card, file) if names else _line(name, card, file))
     if broken:
         raise PerceptionError('; '.join(broken))
 

@@ -87,7 +87,7 @@ def read_png16(path: Path, channels: int = 1) -> Array:
 
 def read_kitti_map(path: Path) -> FloatArray:
     """Read KITTI's disparity or depth PNG: value / 256, 0 = none -> NaN; float32 [H, W]."""
-    values = read_png16(path).astype(np.float32) / np.float32(256.0)
+    values: FloatArray = read_png16(path).astype(np.float32) / np.float32(256.0)
     values[values == 0] = np.nan
     return values
 

@@ -83,7 +83,8 @@ class HololensOffice(SampleSequence[int, PosedImage]):
             raise DataError(
                 f'{path} is {matrix.shape[0]}x{matrix.shape[1]} but there are {count} images'
             )
-        return matrix.astype(np.float32) / np.float32(255.0)
+        shared: FloatArray = matrix.astype(np.float32) / np.float32(255.0)
+        return shared
 
 
 def _part(shared_view: FloatArray, split: str | None) -> Sequence[int]:

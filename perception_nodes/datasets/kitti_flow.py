@@ -41,6 +41,6 @@ class KittiFlow(SampleSequence[Path, FlowPair]):
 def read_kitti_flow(path: Path) -> FloatArray:
     """Read the devkit's flow PNG, float32 [H, W, 2] pixels, NaN where invalid."""
     coded = read_png16(path, channels=3)
-    flow = (coded[..., :2].astype(np.float32) - np.float32(2**15)) / np.float32(64.0)
+    flow: FloatArray = (coded[..., :2].astype(np.float32) - np.float32(2**15)) / np.float32(64.0)
     flow[coded[..., 2] == 0] = np.nan
     return flow

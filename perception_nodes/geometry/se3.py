@@ -13,6 +13,7 @@ from perception_nodes.types import FloatArray, PerceptionError
 
 __all__ = [
     'adjoint',
+    'compose',
     'exp',
     'from_quaternion_xyzw',
     'from_rotation_translation',
@@ -84,6 +85,14 @@ def inverse(a_from_b: FloatArray) -> FloatArray:
     """Return b_from_a [4, 4]."""
     rotation = a_from_b[:3, :3].T
     return from_rotation_translation(rotation, -rotation @ a_from_b[:3, 3])
+
+
+def compose(*transforms: FloatArray) -> FloatArray:
+    """Chain ``a_from_b, b_from_c, ...`` into one transform [4, 4]; of none the identity."""
+    product: FloatArray = np.eye(4)
+    for transform in transforms:
+        product = product @ transform
+    return product
 
 
 def adjoint(a_from_b: FloatArray) -> FloatArray:
