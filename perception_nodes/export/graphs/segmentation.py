@@ -112,7 +112,11 @@ SEGMENTATION = Release(
     name='segmentation', task='segmentation', graph=build_graph, calibrate=calibrate,
     summary='11 classes of road scenes with calibrated confidence and Bayesian uncertainty',
     network_pixels=NETWORK_PIXELS, classes=CLASSES, palette=PALETTE, licence='CC-BY-NC-4.0',
-    non_commercial=True, evaluated_on=(('camvid', 'camvid', 'val'),),
+    non_commercial=True,
+    evaluated_on=(
+        ('camvid', 'camvid', 'val'), ('idd_lite', 'idd_lite', 'held_out'),
+        ('kitti_semantic', 'kitti_stereo_2015', None), ('kitti_road', 'kitti_stereo_2015', None),
+    ),
     compared_with=tuple(recipe.name for recipe in COMPARISON_RECIPES),
     inputs=(
         TensorSpec('image', 'uint8', (1, ANY, ANY, 3), '1', 'RGB image'),
