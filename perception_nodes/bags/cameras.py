@@ -23,7 +23,7 @@ COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 _PREFERRED = (
     'image_rect_color', 'image_rect', 'image_color', 'image', 'image_raw', 'image_mono',
 )
-_MEASUREMENTS = ('32FC1', '32FC2', '32FC3', '16UC1', '64FC1', '32SC1')
+_MEASUREMENTS = ('32FC1', '32FC2', '32FC3', '16UC1', '16SC1', '64FC1', '32SC1', '8UC2')
 _GROUND_TRUTH = '/ground_truth/'
 _LEFT_RIGHT = (('left', 'right'), ('infra1', 'infra2'), ('cam0', 'cam1'), ('image_0', 'image_1'))
 

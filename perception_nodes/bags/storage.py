@@ -68,7 +68,12 @@ def find_layout(path: Path) -> Layout:
         if not _is_storage(path):
             raise BagError(f'{path} is not a rosbag2 file (.mcap or .db3)')
         return Layout((path,))
-    files = tuple(sorted((p for p in path.iterdir() if _is_storage(p)), key=_split_order))
+    if not path.is_dir():
+        raise BagError(f'{path} is not a rosbag2: it is neither a file nor a folder')
+    files = tuple(sorted(
+        (entry for entry in path.iterdir() if _is_storage(entry) and entry.is_file()),
+        key=_split_order,
+    ))
     notes: tuple[str, ...] = ()
     if (path / METADATA).is_file():
         try:
@@ -155,8 +160,12 @@ def _layout_of_metadata(folder: Path, present: tuple[Path, ...]) -> Layout:
         raise BagError(f'{metadata} names no files: the recording is empty')
     said: dict[str, tuple[str, int]] = {}
     for entry in information.get('topics_with_message_count') or ():
-        name, kind = str(entry['topic_metadata']['name']), str(entry['topic_metadata']['type'])
-        said[name] = kind, int(entry['message_count']) + said.get(name, ('', 0))[1]
+        name, kind = entry['topic_metadata']['name'], entry['topic_metadata']['type']
+        number = entry['message_count']
+        # Not made to fit: the text of nested aliases has no end.
+        if not (isinstance(name, str) and isinstance(kind, str) and isinstance(number, int)):
+            raise TypeError('a topic without name, type or message_count')
+        said[name] = kind, number + said.get(name, ('', 0))[1]
     left_out = [file.name for file in present if file not in files]
     # A file compressed as a whole often lies beside what it was made of.
     left_out = [name for name in left_out if not any(

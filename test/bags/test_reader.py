@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bags in every form that rosbag2 writes, and damaged in every way that disks do it."""
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -249,6 +250,32 @@ def test_files_that_metadata_does_not_name(write_bag: Any, stereo: Any) -> None:
     with open_bag(folder) as bag:
         assert len(list(bag.messages())) == 4
         assert 'does not name are left out (bag_1.mcap)' in bag.notes[0]
+
+
+def test_metadata_whose_text_has_no_end(write_bag: Any, stereo: Any) -> None:
+    """A name that is a list of lists of lists of ...: two to the power of forty."""
+    folder = write_bag(stereo(1))
+    names = [f'k{n}: &k{n} [*k{n - 1}, *k{n - 1}]' for n in range(1, 41)]
+    (folder / 'metadata.yaml').write_text('\n'.join((
+        'k0: &k0 [x]', *names, 'rosbag2_bagfile_information:',
+        '  relative_file_paths: [bag.mcap]', '  topics_with_message_count:',
+        '  - {message_count: 1, topic_metadata: {name: *k40, type: x}}',
+    )))
+    with open_bag(folder) as bag:
+        assert len(list(bag.messages())) == 4
+        assert 'a topic without name' in bag.notes[0]
+
+
+def test_only_files_are_opened(write_bag: Any, stereo: Any) -> None:
+    """A pipe would be waited for."""
+    folder = write_bag(stereo(1))
+    (folder / 'metadata.yaml').unlink()
+    os.mkfifo(folder / 'a.mcap')
+    (folder / 'b.db3').mkdir()
+    with open_bag(folder) as bag:
+        assert len(list(bag.messages())) == 4
+    with pytest.raises(PerceptionError, match='is not a rosbag2'):
+        open_bag(folder / 'a.mcap')
 
 
 def test_a_whole_bag_has_no_notes(shared: Path) -> None:
