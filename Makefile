@@ -24,8 +24,10 @@ lint: $(VENV)/.test  ## ruff, mypy, and who may import whom
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-docs: $(VENV)/.test  ## what is written from the code: docs/metrics.md
+docs: $(VENV)/.test  ## what is written from the code: docs/metrics.md, docs/tasks.md, config/*.yaml
 	@$(BIN)/python -m perception_nodes.evaluation.metrics_document docs/metrics.md
+	@$(BIN)/python -m perception_nodes.pipelines.tasks.describe docs/tasks.md
+	@$(BIN)/python -m perception_nodes.ros.tools.parameter_files config
 
 clean:  ## forget the environment and what was built
 	rm -rf $(VENV) build install log runs demo *.egg-info

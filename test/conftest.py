@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures for every room."""
+"""Fixtures for all tests."""
 
+import importlib.util
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,3 +19,18 @@ def shared() -> Path:
         if not (folder / name).is_dir():
             pytest.skip(f'real data is missing: {folder / name} (set PERCEPTION_SHARED)')
     return folder
+
+
+@pytest.fixture
+def seventh(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module of a seventh task, known to everything by the record and the scorer alone."""
+    from perception_nodes.evaluation.scorers import SCORERS
+    from perception_nodes.pipelines.tasks import TASKS
+
+    path = ROOT / 'test' / 'seventh_task' / 'image_quality.py'
+    spec = importlib.util.spec_from_file_location('image_quality', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setitem(TASKS, module.TASK.name, module.TASK)
+    monkeypatch.setitem(SCORERS, module.TASK.name, module.ImageQualityScorer)
+    return module

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes docs/tasks.md from the records: ``python -m perception_nodes.pipelines.tasks.describe``.
+"""docs/tasks.md, written from the records of the tasks.
 
-Run it when a task or a topic changed (``> docs/tasks.md``); a test compares the file.
+``python -m perception_nodes.pipelines.tasks.describe docs/tasks.md`` writes it anew.
 """
+
+import sys
+from pathlib import Path
 
 from perception_nodes.pipelines.tasks import TASKS, Task
 
 HEAD = """\
 # The tasks
 
-Written by `python -m perception_nodes.pipelines.tasks.describe` from the tasks' records
-(`perception_nodes/pipelines/tasks/`). Topics lie below the node's own name; images and camera_info
-are relative names, to be remapped. *latched*: who comes later gets the last message. *on demand*:
-made only while somebody listens.
+<!-- Written by `make docs` from the tasks' records: change those, not this file. -->
+
+Topics lie below the node's own name; images and camera_info are relative names, to be remapped.
+*latched*: who comes later gets the last message. *on demand*: made only while somebody listens.
 """
 FRAME_INPUTS = {
     0: 'no image: it runs in `perception_node` on the results of other tasks',
@@ -50,4 +53,4 @@ def _task(task: Task) -> str:
 
 
 if __name__ == '__main__':
-    print(document(), end='')
+    Path(sys.argv[1]).write_text(document(), encoding='utf-8')

@@ -85,6 +85,4 @@ def test_a_record_that_cannot_be_is_refused() -> None:
 
 
 def test_the_document_is_that_of_the_records() -> None:
-    assert (DOCS / 'tasks.md').read_text() == document(), (
-        'docs/tasks.md is old: python -m perception_nodes.pipelines.tasks.describe > docs/tasks.md'
-    )
+    assert (DOCS / 'tasks.md').read_text() == document(), 'docs/tasks.md is old: make docs'

@@ -211,3 +211,17 @@ def test_every_launch_file_is_installed():
     """What setup.py lists, as colcon installs it."""
     files = {path.name for path in (ROOT / 'launch').glob('*.launch.py')}
     assert files == {f'{task}.launch.py' for task in TASKS} | {'perception.launch.py'}
+
+
+def test_a_seventh_task_is_launched(prefix, seventh):
+    """By the record alone; its launch file is two lines of its own."""
+    from perception_nodes.ros.tools.launching import task_launch_description
+
+    context = LaunchContext()
+    context.launch_configurations['camera'] = '/c'
+    nodes = []
+    for entity in task_launch_description('image_quality').entities:
+        nodes += entity.execute(context) or []
+    node = _facts(nodes[0], context)
+    assert node['executable'] == 'image_quality_node'
+    assert node['remappings'] == {'image': '/c/image_rect', 'camera_info': '/c/camera_info'}
