@@ -13,8 +13,8 @@ help:  ## what can be made
 demo: $(VENV)/.demo  ## render a drive, run the six nodes on it over ROS 2, open the report
 	@$(BIN)/perception demo --overwrite
 
-test: $(VENV)/.test  ## the whole suite
-	@$(BIN)/python -m pytest
+test: $(VENV)/.test  ## the whole suite, two files at a time; every process has its own DDS domain
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 fuzz: $(VENV)/.test  ## damaged inputs of every kind, N each (make fuzz N=600)
 	@PERCEPTION_FUZZ=$(or $(N),600) $(BIN)/python -m pytest test/fuzz -s

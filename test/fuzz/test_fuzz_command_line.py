@@ -31,7 +31,8 @@ PARAMETERS = (
 OPTIONS = (
     '--out', '--json', '--threads', '--max-frames', '--tasks', '--backend', '--precision',
     '--size', '--left-topic', '--right-topic', '--image-topic', '--tolerance-ms',
-    '--compression', '--models', '--sample-frames', '--dataset', '--root', '--split', '--model', '--device', '--minutes',
+    '--compression', '--models', '--sample-frames', '--dataset', '--root', '--split',
+    '--model', '--device', '--minutes',
     '--calls', '--samples', '--gpu', '--level', '--dir', '--data', '--calibration', '--checkpoint',
 )
 BASES: tuple[tuple[str, ...], ...] = (
