@@ -32,7 +32,8 @@ TENSORRT = ['tensorrt-rtx-cu13', 'cuda-python>=12.3', 'onnx>=1.16', 'onnxscript>
 OPENVINO = ['openvino>=2024.4']
 TEST = ['pytest>=7']
 DEV = [
-    *TEST, 'pytest-xdist>=3.5', 'hypothesis>=6.100', 'ruff==0.17.5', 'mypy==2.4.1', 'import-linter>=2.6',
+    *TEST, 'pytest-xdist>=3.5', 'hypothesis>=6.100', 'ruff==0.17.5', 'mypy==2.4.1',
+    'import-linter>=2.6',
 ]
 
 setup(

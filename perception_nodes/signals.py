@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 __all__ = [
-    'INTERRUPT', 'TOLD', 'Interrupted', 'deferred', 'exit_at_once', 'raise_interrupted',
-    'received',
+    'INTERRUPT', 'TOLD', 'Interrupted', 'deferred', 'exit_at_once', 'ignored',
+    'raise_interrupted', 'received',
 ]
 
 INTERRUPT = int(signal.SIGINT)
@@ -66,6 +66,19 @@ def raise_interrupted() -> None:
 
     sys.unraisablehook = lost
     _handle(interrupt)
+
+
+@contextmanager
+def ignored() -> Iterator[None]:
+    """Leave Ctrl-C to this process alone: what is started in the block ignores it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

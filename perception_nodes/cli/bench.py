@@ -95,10 +95,11 @@ def command(
 
 def wanted_tasks(tasks: Sequence[str]) -> list[str]:
     """Task names; 'all' is every task whose model is here."""
-    if 'all' in tasks:
-        found = list_models()
-        return [name for name, task in TASKS.items() if task.model in found]
-    return [find_task(task).name for task in tasks]
+    named = [find_task(task).name for task in tasks if task != 'all']
+    if len(named) == len(tasks):
+        return named
+    found = list_models()
+    return [name for name, task in TASKS.items() if task.model in found]
 
 
 def parse_backends(text: str) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ Each is measured in a process of its own, and they take turns: a machine that is
 then slows all of them, and not the one that happened to be measured.
 """
 
+import contextlib
 import multiprocessing
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from perception_nodes import signals
 from perception_nodes.bags.model_inputs import InputFrame, model_inputs
 from perception_nodes.evaluation.baselines import BASELINES
 from perception_nodes.inference import open_runner
@@ -140,7 +142,8 @@ class _Worker:
         self._case, self._call_ms = case, list[float]()
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=_child, args=(other, case, frames), daemon=True)
-        self._process.start()
+        with signals.ignored():  # Ctrl-C is for the parent, which ends this process
+            self._process.start()
         other.close()
         self._backend, self._load_s, self._outputs = self._answer()
 
@@ -188,11 +191,12 @@ def _child(pipe: Connection, case: SpeedCase, frames: Sequence[InputFrame]) -> N
             done += calls
             pipe.send(call_ms)
         pipe.send(peak_memory_mb() - before_mb)
-    except EOFError:
+    except (EOFError, BrokenPipeError):
         return  # the other side is gone
     except Exception as error:
         text = ' '.join(str(error).split()) or repr(error)
-        pipe.send(PerceptionError(f'{case.name}: {text}'))
+        with contextlib.suppress(OSError):
+            pipe.send(PerceptionError(f'{case.name}: {text}'))
 
 
 def differences(reference: SpeedResult, other: SpeedResult) -> dict[str, tuple[float, float]]:
