@@ -42,7 +42,7 @@ class NodeConfig:
         Seconds.
     camera_info_max_age_s : a camera_info that has not the stamp of an image may be this much older
         or newer, unless it is latched, seconds; 0 = any age.
-    auxiliary_wait_s : how long a frame waits for what another node says of it (depth, mask,
+    auxiliary_wait_s : how long a frame waits for what another node sends about it (depth, mask,
         flow, odometry) if somebody publishes that, seconds; 0 = not at all.
     """
 

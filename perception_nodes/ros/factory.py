@@ -72,13 +72,21 @@ CLASSES: dict[str, type] = {
 
 
 @cache
-def message_class(type_name: str) -> type | None:
+def message_class(type_name: str) -> type[Any] | None:
     """Class of a type; None if its package is not installed."""
     return CLASSES.get(type_name) or any_message_class(type_name)
 
 
+def installed_class(type_name: str) -> type[Any]:
+    """Class of a type; PerceptionError if its package is not installed."""
+    known = message_class(type_name)
+    if known is None:
+        raise PerceptionError(f'message type {type_name} is not installed')
+    return known
+
+
 @cache
-def any_message_class(type_name: str) -> type | None:
+def any_message_class(type_name: str) -> type[Any] | None:
     """Class of any installed type, for bags that hold what this package does not know.
 
     Parameters
@@ -99,15 +107,12 @@ class RclpyFactory:
     """MessageFactory over rclpy's classes."""
 
     def has(self, type_name: str) -> bool:
-        """Tell whether this type can be made here."""
+        """Return whether this type can be made here."""
         return message_class(type_name) is not None
 
     def make(self, type_name: str, **fields: Any) -> Any:
         """Make a message of named fields; PerceptionError if its type is not installed."""
-        known = message_class(type_name)
-        if known is None:
-            raise PerceptionError(f'message type {type_name} is not installed')
-        return known(**fields)
+        return installed_class(type_name)(**fields)
 
     def bytes_field(self, data: Array) -> 'array[int]':
         """Store the memory of an array as ``uint8[]``.
@@ -118,7 +123,7 @@ class RclpyFactory:
         stored = array('B')
         contiguous = np.ascontiguousarray(data)
         if contiguous.size:
-            stored.frombytes(memoryview(contiguous.reshape(-1)).cast('B'))
+            stored.frombytes(contiguous.reshape(-1).data.cast('B'))
         return stored
 
     def floats_field(self, values: FloatArray | Sequence[float]) -> 'array[float]':

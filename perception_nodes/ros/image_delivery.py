@@ -49,7 +49,7 @@ def environment() -> dict[str, str]:
 
 
 def _older() -> bool:
-    """Tell whether this is Jazzy or older: by its name, or by the version of its wheels."""
+    """Return whether this is Jazzy or older: by its name, or by the version of its wheels."""
     distro = os.environ.get('ROS_DISTRO')
     if distro:
         return distro in OLDER_DISTROS
@@ -60,7 +60,7 @@ def _older() -> bool:
 
 
 def complaint(rmw: str, env: Mapping[str, str] = os.environ) -> str:
-    """Say what is missing for big images on one machine; '' if nothing is.
+    """Return what is missing for big images on one machine; '' if nothing is.
 
     Parameters
     ----------
@@ -68,24 +68,24 @@ def complaint(rmw: str, env: Mapping[str, str] = os.environ) -> str:
     """
     if 'fastrtps' not in rmw:
         return ''
-    told = [env[name] for name in PROFILE_VARIABLES if env.get(name)]
-    if not told:
+    profiles = [env[name] for name in PROFILE_VARIABLES if env.get(name)]
+    if not profiles:
         return (
             'no Fast DDS profile: images between processes will be lost; set '
             f'{PROFILE_VARIABLES[_older()]} to config/fastdds.xml of perception_nodes'
         )
     try:
-        text = Path(told[0]).read_text(encoding='utf-8')
+        text = Path(profiles[0]).read_text(encoding='utf-8')
     except OSError as error:
-        return f'the Fast DDS profile {told[0]} cannot be read: {error.strerror}'
+        return f'the Fast DDS profile {profiles[0]} cannot be read: {error.strerror}'
     sizes = [int(size) for size in re.findall(r'<segment_size>\s*(\d+)\s*<', text)]
     if not sizes or max(sizes) < ENOUGH_BYTES:
-        return f'the Fast DDS profile {told[0]} gives no shared-memory segment of 16 MB or more'
+        return f'the Fast DDS profile {profiles[0]} has no shared-memory segment of 16 MB or more'
     return little_shared_memory()
 
 
 def little_shared_memory() -> str:
-    """Say that the machine's (or container's) shared memory is too small; '' if it is not."""
+    """Report shared memory of a machine or container that is too small; '' if it is not."""
     try:
         status = os.statvfs(SHARED_MEMORY)
     except OSError:

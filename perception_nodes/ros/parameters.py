@@ -44,7 +44,7 @@ def declare(node: Node, defaults: Any, prefix: str = '') -> None:
         name, default = prefix + field.name, getattr(defaults, field.name)
         descriptor = ParameterDescriptor(
             description=descriptions.get(field.name, ''),
-            # The middleware would refuse 1 for 1.0 with a stack trace; read() checks and says.
+            # The middleware would refuse 1 for 1.0 with a stack trace; read() checks and reports.
             dynamic_typing=True,
         )
         node.declare_parameter(name, to_parameter(default), descriptor)
@@ -68,7 +68,7 @@ def read(node: Node, config: type[T], prefix: str = '') -> T:
 def refusal(
     node: Node, configs: Mapping[str, Sequence[type[Any]]], changes: Sequence[Parameter]
 ) -> str:
-    """Say why changed parameters cannot be; '' if they can.
+    """Return why changed parameters cannot be; '' if they can.
 
     Parameters
     ----------

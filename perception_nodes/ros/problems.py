@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What went wrong lately: logged once a kind, counted always, told in the diagnostics."""
+"""What went wrong lately: logged once a kind, counted always, reported in the diagnostics."""
 
 import re
 import threading
@@ -40,7 +40,7 @@ class Problems:
     log : writes a line to the node's log; called once for each kind.
     """
 
-    def __init__(self, log: Callable[[str], None]) -> None:
+    def __init__(self, log: Callable[[str], object]) -> None:
         self._log = log
         self._lock = threading.Lock()
         self._problems: dict[str, Problem] = {}

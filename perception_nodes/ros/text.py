@@ -8,7 +8,7 @@ MAX_LISTED = 4
 
 
 def one_line(text: str, limit: int = MAX_CHARACTERS) -> str:
-    """Give a text as one printable line of bounded length; how long it was stands behind it."""
+    """Return a text as one printable line of bounded length; how long it was stands behind it."""
     # What comes after the limit is not looked at: it may be megabytes.
     head = ' '.join(text[:2 * limit].split())
     line = ''.join(sign if sign.isprintable() else '?' for sign in head)
@@ -18,7 +18,7 @@ def one_line(text: str, limit: int = MAX_CHARACTERS) -> str:
 
 
 def short_list(names: Sequence[str], most: int = MAX_LISTED) -> str:
-    """Give the first names of a list, and how many more there are."""
+    """Return the first names of a list, and how many more there are."""
     shown = ', '.join(one_line(name, 100) for name in names[:most])
     more = len(names) - most
     return f'{shown} and {more} more' if more > 0 else shown

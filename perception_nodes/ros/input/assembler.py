@@ -33,7 +33,7 @@ class Assembler:
     Parameters
     ----------
     statistics : counts 'late', 'time jump', 'repeated stamp' and 'bad'.
-    problems : gets the reason why a frame has no camera_info.
+    problems : notes why a frame has no camera_info.
     emit : takes a frame; must not wait.
     time_jumped : called before the first frame of the earlier time.
 
@@ -51,7 +51,7 @@ class Assembler:
         self._stereo, self._wait_s = assembly.stereo, assembly.wait_s
         self._clock_jump_s = assembly.clock_jump_s
         self._late_since_s: float | None = None
-        self._statistics, self._problems = statistics, problems
+        self.statistics, self.problems = statistics, problems
         self._emit, self._time_jumped = emit, time_jumped
         self.pairer: StampPairer[Any] = StampPairer(
             assembly.tolerance_ns, assembly.capacity, assembly.clock_jump_s
@@ -108,13 +108,13 @@ class Assembler:
             self.order.take(frame.stamp_ns)
             arrival = Arrival.JUMPED
         if arrival is Arrival.LATE:
-            self._statistics.count('late')
+            self.statistics.count('late')
             return
         self._late_since_s = None
         if arrival is Arrival.REPEATED:
-            self._statistics.count('repeated stamp')
+            self.statistics.count('repeated stamp')
         if arrival is Arrival.JUMPED:
-            self._statistics.count('time jump')
+            self.statistics.count('time jump')
             self._calibration.clear()
             self._waiting.clear()
             self.auxiliary_results.forget_after(frame.stamp_ns)
@@ -132,8 +132,8 @@ class Assembler:
         self._release()
 
     def _refused(self, reason: str) -> None:
-        self._statistics.count('bad')
-        self._problems.add(reason)
+        self.statistics.count('bad')
+        self.problems.add(reason)
 
     def _release(self) -> None:
         """Pass on what waits for nothing more, with everything before it."""

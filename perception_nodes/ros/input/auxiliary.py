@@ -48,7 +48,7 @@ class AuxiliaryResults:
         return True
 
     def collect(self, stamp_ns: int) -> dict[str, list[dict[str, Any]]]:
-        """Give what is there for a frame, by task; forgets what is too old for any later one."""
+        """Return what is there for a frame, by task; forgets what is too old for any later one."""
         found = {}
         for wanted in self._inputs:
             results = self._results[wanted.task]
@@ -69,6 +69,6 @@ class AuxiliaryResults:
 
 def _around(results: dict[int, dict[str, Any]], stamp_ns: int) -> list[dict[str, Any]]:
     """The last result up to a stamp and the first one from it on; one if it is the same."""
-    before = max((other for other in results if other <= stamp_ns), default=None)
-    after = min((other for other in results if other >= stamp_ns), default=None)
-    return [results[other] for other in sorted({before, after} - {None})]
+    before = sorted(other for other in results if other <= stamp_ns)[-1:]
+    after = sorted(other for other in results if other >= stamp_ns)[:1]
+    return [results[other] for other in sorted({*before, *after})]

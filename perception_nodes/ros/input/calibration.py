@@ -95,7 +95,7 @@ class Calibration:
         self._release()
 
     def clear(self) -> None:
-        """Give up what waits: it is of another time."""
+        """Return up what waits: it is of another time."""
         self._waiting.clear()
 
     @property

@@ -54,7 +54,7 @@ class FrameDecoder:
 
 
 def decode_auxiliary(raw: RawFrame, failed: Failed) -> Results:
-    """Give what other nodes said of this frame, by task.
+    """Return what other nodes said of this frame, by task.
 
     Parameters
     ----------

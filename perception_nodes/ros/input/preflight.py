@@ -40,7 +40,7 @@ class View:
 
 
 def silent_because(view: View) -> str:
-    """Say why no frame came in the last seconds; '' while they come."""
+    """Return why no frame came in the last seconds; '' while they come."""
     if view.statistics.seconds_since(view.frames_event) < SILENT_S:
         return ''
     for entry, subscription in view.subscriptions.items():
@@ -53,14 +53,14 @@ def silent_because(view: View) -> str:
 
 
 def taken_for_rectified(view: View) -> str:
-    """Say which raw images are taken for rectified ones; '' if none seem to be."""
+    """Return which raw images are taken for rectified ones; '' if none seem to be."""
     for entry, subscription in view.subscriptions.items():
         info = view.assembler.infos.get(entry.side)
         if entry.kind != 'image' or info is None or 'rect' in subscription.topic_name:
             continue
         if any(info.d):
             return (
-                f'{subscription.topic_name} is taken for rectified but its camera_info tells of '
+                f'{subscription.topic_name} is taken for rectified but its camera_info has '
                 'distortion: set rectify, or take a rectified topic'
             )
     return ''
@@ -120,7 +120,7 @@ def _suggestion(node: Node, entry: Input) -> str:
 
 
 def _mismatch(offered: QoSProfile, wanted: QoSProfile) -> str:
-    """Say how an offer falls short of what a subscription asks; '' if it does not."""
+    """Return how an offer falls short of what a subscription asks; '' if it does not."""
     compatibility, reason = qos_check_compatible(offered, wanted)
     if compatibility != QoSCompatibility.ERROR:
         return ''

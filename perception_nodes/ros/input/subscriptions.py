@@ -15,11 +15,9 @@ from rclpy.qos import (
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
-from perception_nodes.ros.factory import message_class
+from perception_nodes.ros.factory import installed_class
 from perception_nodes.ros.input.assembler import Assembler
 from perception_nodes.ros.input.topics import COMPRESSED, Input
-from perception_nodes.ros.problems import Problems
-from perception_nodes.ros.statistics import Statistics
 from perception_nodes.types import PerceptionError
 
 
@@ -40,12 +38,10 @@ class Subscriptions:
     """
 
     def __init__(
-        self, node: Node, inputs: tuple[Input, ...], assembler: Assembler,
-        statistics: Statistics, problems: Problems, queue_size: int,
+        self, node: Node, inputs: tuple[Input, ...], assembler: Assembler, queue_size: int,
         taken: Callable[[], None],
     ) -> None:
-        self._node, self._inputs = node, inputs
-        self._assembler, self._statistics, self._problems = assembler, statistics, problems
+        self._node, self._inputs, self._assembler = node, inputs, assembler
         self._queue_size, self._taken = queue_size, taken
         self.by_input: dict[Input, Subscription] = {}
         self._latched: dict[Input, Subscription] = {}
@@ -54,7 +50,7 @@ class Subscriptions:
         """Subscribe to everything."""
         for entry in self._inputs:
             self.by_input[entry] = self._node.create_subscription(
-                message_class(entry.type), self._topic(entry), self._callback(entry),
+                installed_class(entry.type), self._topic(entry), self._callback(entry),
                 _qos(self._queue_size),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
@@ -72,7 +68,7 @@ class Subscriptions:
             ]
             if offers:
                 self._latched[entry] = self._node.create_subscription(
-                    message_class(entry.type), topic, self._callback(entry, latched=True),
+                    installed_class(entry.type), topic, self._callback(entry, latched=True),
                     _latched_qos(offers),
                 )
 
@@ -97,7 +93,7 @@ class Subscriptions:
         take = self._assembler
 
         def received(message: Any) -> None:
-            self._statistics.count(entry.event)
+            take.statistics.count(entry.event)
             try:
                 if entry.kind == 'image':
                     take.image(entry.side, message)
@@ -106,9 +102,9 @@ class Subscriptions:
                 else:
                     take.auxiliary(entry.task, entry.name, message)
             except Exception as error:  # whatever it was, no message ends the node
-                told = error if isinstance(error, PerceptionError) else repr(error)
-                self._statistics.count('bad')
-                self._problems.add(f'{entry.name}: {told}')
+                reason = error if isinstance(error, PerceptionError) else repr(error)
+                take.statistics.count('bad')
+                take.problems.add(f'{entry.name}: {reason}')
             self._taken()
 
         return received

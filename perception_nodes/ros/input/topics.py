@@ -64,5 +64,5 @@ def needed_infos(inputs: tuple[Input, ...]) -> tuple[str, ...]:
 
 
 def needs_pair(inputs: tuple[Input, ...]) -> bool:
-    """Tell whether a frame is a pair."""
+    """Return whether a frame is a pair."""
     return any(entry.side == RIGHT for entry in inputs)

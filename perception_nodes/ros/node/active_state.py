@@ -20,7 +20,7 @@ from perception_nodes.ros.node.worker import Worker
 from perception_nodes.ros.tasks.task_set import Settings
 
 TICK_S = 0.02
-# For the frame under way; a node that is told to end has to end.
+# For the frame under way; a node that is asked to end has to end.
 PATIENCE_S = 5.0
 
 
@@ -60,8 +60,7 @@ class ActiveState:
             assembly, host.statistics, host.problems, self._emit, self._time_jumped
         )
         self._subscriptions = Subscriptions(
-            node, inputs, self.assembler, host.statistics, host.problems, config.queue_size,
-            self._start_ticking,
+            node, inputs, self.assembler, config.queue_size, self._start_ticking
         )
         self._view = View(
             node, self._subscriptions.by_input, host.statistics, self.assembler,
@@ -82,17 +81,17 @@ class ActiveState:
         return time.monotonic() - self._since_s
 
     def connections(self) -> dict[str, str]:
-        """Say how many publishers each input is matched with."""
+        """Return how many publishers each input is matched with."""
         return connections(self._node, self._subscriptions.by_input.values())
 
     def silent_because(self) -> str:
-        """Say why no frame comes; '' while they do. Looks at who publishes on the way."""
+        """Return why no frame comes; '' while they do. Looks at who publishes on the way."""
         self.assembler.auxiliary_results.expected = published_auxiliary(self._view)
         self._subscriptions.follow_latched()
         return silent_because(self._view)
 
     def taken_for_rectified(self) -> str:
-        """Say which raw images are taken for rectified ones; '' if none seem to be."""
+        """Return which raw images are taken for rectified ones; '' if none seem to be."""
         return '' if self._rectifies else taken_for_rectified(self._view)
 
     def close(self) -> bool:

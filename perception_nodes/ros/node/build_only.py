@@ -57,7 +57,7 @@ def build_engines(
 
 
 def _at(frame: StereoFrame | MonoFrame, stamp_ns: int) -> StereoFrame | MonoFrame:
-    """Give the frame a stamp."""
+    """Return the frame a stamp."""
     if isinstance(frame, StereoFrame):
         left, right = (replace(image, stamp_ns=stamp_ns) for image in (frame.left, frame.right))
         return replace(frame, left=left, right=right)

@@ -20,7 +20,7 @@ MANY_REPEATED = 3
 
 
 def health_findings(active: ActiveState, statistics: Statistics) -> list[Finding]:
-    """Say what is wrong with a node that gets its frames."""
+    """Return what is wrong with a node that gets its frames."""
     found = [
         _busy(active), _no_output(active, statistics), _dropped(statistics), _stamps(active),
         _late(active, statistics), _time_jump(active, statistics),

@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]
 from rclpy.lifecycle import LifecycleNode
 
 from perception_nodes.ros.factory import RclpyFactory
@@ -13,7 +13,7 @@ from perception_nodes.ros.statistics import Statistics
 from perception_nodes.ros.tasks.interface import OnWorker
 from perception_nodes.ros.tasks.task_set import TaskSet
 
-# Told what was raised, and the task that raised it; '' = the whole frame.
+# Called with what was raised, and the task that raised it; '' = the whole frame.
 Failed = Callable[[Exception, str], None]
 
 

@@ -41,7 +41,7 @@ class PerceptionLifecycleNode(LifecycleNode):
     Parameters
     ----------
     name : of the node.
-    choose : gives the tasks; may declare a parameter for it.
+    choose : returns the tasks; may declare a parameter for it.
     context, cli_args, namespace, parameter_overrides : as rclpy.node.Node takes them.
 
     Raises
@@ -140,8 +140,8 @@ class PerceptionLifecycleNode(LifecycleNode):
             self._failed(error, 'diagnostics')
 
     async def on_worker(self, job: Callable[[], str]) -> tuple[bool, str]:
-        """Do a job between two frames; gives (done, what it said or why not)."""
-        future: Future = Future(executor=self.executor)
+        """Do a job between two frames; returns (done, its message or why not)."""
+        future: Future[tuple[bool, str]] = Future(executor=self.executor)
 
         def run() -> None:
             try:
@@ -154,7 +154,7 @@ class PerceptionLifecycleNode(LifecycleNode):
 
         if self.active is None or not self.active.worker.mailbox.put_job(run):
             run()  # no worker: nobody else touches the pipelines
-        return await future
+        return await future or (False, 'it was not done')
 
     def finish(self, status: int) -> None:
         """End the process that spins this node (its work is done: build_only)."""
@@ -199,7 +199,8 @@ class PerceptionLifecycleNode(LifecycleNode):
 
     def _autostart(self) -> None:
         """Once, when the executor spins: so a service can be answered in between."""
-        self.destroy_timer(self._autostart_timer)
+        if self._autostart_timer is not None:
+            self.destroy_timer(self._autostart_timer)
         if self.stage == 'unconfigured' and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 

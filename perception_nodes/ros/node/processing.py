@@ -17,7 +17,7 @@ class Processing:
 
     Parameters
     ----------
-    outputs : tells what somebody listens to. publisher : makes and publishes that.
+    outputs : knows what somebody listens to. publisher : makes and publishes that.
     interfaces : each looks at a frame first (False lets it go by: no transform known yet), and
         gets the results (to broadcast transforms).
     """

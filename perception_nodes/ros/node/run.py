@@ -18,7 +18,7 @@ HUNG = 1
 
 
 def run(make: Callable[[], PerceptionLifecycleNode], args: list[str] | None = None) -> int:
-    """Spin a node until it is told to end; SIGINT and SIGTERM are a clean end.
+    """Spin a node until it is asked to end; SIGINT and SIGTERM are a clean end.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def run(make: Callable[[], PerceptionLifecycleNode], args: list[str] | None = No
 
 
 def _refused(reason: str) -> int:
-    """Say in one line what is wrong; the places in the C library's source are of no use."""
+    """Print in one line what is wrong; the places in the C library's source are of no use."""
     line = ' '.join(re.sub(r', at \S+:\d+', '', reason).split())
     print(f'error: {line}', file=sys.stderr)
     return MISTAKE

@@ -17,7 +17,7 @@ class Worker(Generic[T]):
     Parameters
     ----------
     work : what to do with an item.
-    failed : told of what ``work`` or a job raised. The thread goes on: a node does not die of
+    failed : called with what ``work`` or a job raised. The thread goes on: a node does not die of
         one frame.
     name : of the thread.
     """

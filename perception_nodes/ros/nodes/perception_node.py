@@ -43,5 +43,5 @@ class PerceptionNode(PerceptionLifecycleNode):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is told to end."""
+    """Run the node until it is asked to end."""
     return run(PerceptionNode, args)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a node says of itself on /diagnostics, once a second."""
+"""What a node reports of itself on /diagnostics, once a second."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Finding:
 
 
 def engine_findings(states: Mapping[str, RunnerState]) -> list[Finding]:
-    """Say which models do not run as wished, and which engines are being built."""
+    """Return which models do not run as wished, and which engines are being built."""
     found = []
     for model, state in states.items():
         if not state.healthy:
@@ -42,7 +42,7 @@ def values(
     more: Mapping[str, str],
 ) -> dict[str, str]:
     """Everything measurable, as text with its unit in the key."""
-    told = {
+    entries = {
         'lifecycle': lifecycle,
         'rate_in_hz': f'{statistics.rate_hz("in"):.2f}',
         'rate_out_hz': f'{statistics.rate_hz("out"):.2f}',
@@ -58,17 +58,17 @@ def values(
         'time_jumps': str(statistics.counted('time jump')),
     }
     for model, state in states.items():
-        told[f'{model}.backend'] = state.serving
-        told[f'{model}.engine'] = state.engine
+        entries[f'{model}.backend'] = state.serving
+        entries[f'{model}.engine'] = state.engine
         if state.detail:
-            told[f'{model}.engine_detail'] = state.detail
+            entries[f'{model}.engine_detail'] = state.detail
         if state.engine_key:
-            told[f'{model}.engine_key'] = state.engine_key
-    return {**told, **more}
+            entries[f'{model}.engine_key'] = state.engine_key
+    return {**entries, **more}
 
 
 def array_message(
-    name: str, hardware: str, findings: Sequence[Finding], told: Mapping[str, str],
+    name: str, hardware: str, findings: Sequence[Finding], entries: Mapping[str, str],
     factory: MessageFactory, stamp_ns: int,
 ) -> Any:
     """Make the DiagnosticArray; its level is the worst finding's, its message lists them."""
@@ -83,7 +83,7 @@ def array_message(
         message=message, hardware_id=hardware,
         values=[
             factory.make('diagnostic_msgs/msg/KeyValue', key=key, value=one_line(value))
-            for key, value in told.items()
+            for key, value in entries.items()
         ],
     )
     return factory.make(

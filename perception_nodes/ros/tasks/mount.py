@@ -37,7 +37,7 @@ class MountConfig:
 
 
 class MountInterface:
-    """Tells pipelines where their camera sits once TF says it (see TaskInterface).
+    """Passes on to pipelines where their camera sits once TF knows it (see TaskInterface).
 
     Parameters
     ----------
@@ -60,10 +60,11 @@ class MountInterface:
             return True
         camera = frame.image.frame_id
         found = {task: self._lookup.find(base, camera) for task, base in self._frames.items()}
-        missing = [self._frames[task] for task, pose in found.items() if pose is None]
+        known = {task: pose for task, pose in found.items() if pose is not None}
+        missing = [self._frames[task] for task in found if task not in known]
         if missing:
             return self._without_transform(missing[0], camera)
-        for task, base_from_camera in found.items():
+        for task, base_from_camera in known.items():
             self._loaded.perception.mount(task, base_from_camera)
         self._waiting, self._finding = False, ''
         return True

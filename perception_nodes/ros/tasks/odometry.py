@@ -121,7 +121,8 @@ class OdometryInterface:
             self._pipeline.set_pose(transform_of_pose(message.pose.pose), covariance)
             return 'moved'
 
-        self._node.executor.create_task(self._finish_move, move)
+        if self._node.executor is not None:  # it called this
+            self._node.executor.create_task(self._finish_move, move)
 
     async def _finish_move(self, move: Any) -> None:
         done, why = await self._on_worker(move)

@@ -74,7 +74,7 @@ class MapInterface:
         return self._loaded.perception.pipelines['place_recognition']
 
     def _path(self) -> Path:
-        """Give the file of the map.
+        """Return the file of the map.
 
         map_path may be set by whoever reaches the node over the network; where maps may lie is
         said by who started it.

@@ -85,7 +85,7 @@ class TaskSet:
             found[''].append(MountConfig)
         for task in self.tasks:
             prefix = self.parameter_prefix(task)
-            classes = [ModelConfig, TASKS[task].config]
+            classes: list[type[Any]] = [ModelConfig, TASKS[task].config]
             if task in INTERFACES:
                 classes.append(INTERFACES[task].config)
             found[prefix] = [*found.get(prefix, []), *classes]

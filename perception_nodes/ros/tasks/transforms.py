@@ -3,13 +3,14 @@
 
 from typing import Any
 
+import numpy as np
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 
 from perception_nodes.geometry import se3
 from perception_nodes.messages.primitives import transform_of_transform, vector
-from perception_nodes.ros.factory import RclpyFactory, message_class
+from perception_nodes.ros.factory import RclpyFactory, installed_class, message_class
 from perception_nodes.types import FloatArray, Odometry, PerceptionError
 
 TF_MESSAGE = 'tf2_msgs/msg/TFMessage'
@@ -21,7 +22,7 @@ except ImportError:  # not among the wheels of the package index
 
 
 def tf_missing() -> str:
-    """Say what is missing for TF; '' if nothing."""
+    """Return what is missing for TF; '' if nothing."""
     if tf2_ros is not None or message_class(TF_MESSAGE) is not None:
         return ''
     return 'neither tf2_ros nor tf2_msgs is installed'
@@ -46,11 +47,11 @@ class TransformLookup:
                 durability=DurabilityPolicy.TRANSIENT_LOCAL,
             )
             self._subscription = node.create_subscription(
-                message_class(TF_MESSAGE), '/tf_static', self._take, latched
+                installed_class(TF_MESSAGE), '/tf_static', self._take, latched
             )
 
     def find(self, a_frame: str, b_frame: str) -> FloatArray | None:
-        """Give a_from_b, float64 [4, 4]; None if the two are not connected (yet)."""
+        """Return a_from_b, float64 [4, 4]; None if the two are not connected (yet)."""
         if self._buffer is None:
             return self._find_static(a_frame, b_frame)
         try:
@@ -71,7 +72,7 @@ class TransformLookup:
             try:
                 parent_from_child = transform_of_transform(entry.transform)
             except PerceptionError:
-                continue  # a broken transform connects nothing; find() then says so
+                continue  # a broken transform connects nothing; find() then returns None
             self._parents[entry.child_frame_id] = (entry.header.frame_id, parent_from_child)
 
     def _find_static(self, a_frame: str, b_frame: str) -> FloatArray | None:
@@ -83,7 +84,7 @@ class TransformLookup:
 
     def _to_root(self, frame: str) -> dict[str, FloatArray]:
         """Every ancestor of a frame, itself first, to ancestor_from_frame."""
-        chain: dict[str, FloatArray] = {frame: se3.exp([0.0] * 6)}
+        chain: dict[str, FloatArray] = {frame: np.eye(4)}
         while frame in self._parents:
             parent, parent_from_child = self._parents[frame]
             if parent in chain:
@@ -99,7 +100,7 @@ class TransformBroadcaster:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._factory = RclpyFactory()
-        self._publisher = node.create_publisher(message_class(TF_MESSAGE), '/tf', 100)
+        self._publisher = node.create_publisher(installed_class(TF_MESSAGE), '/tf', 100)
 
     def send(self, odometry: Odometry) -> None:
         """Send the pose of an odometry."""

@@ -61,7 +61,7 @@ def play(
     subscribers : by topic (after remapping), how many must listen before it starts; perception
         nodes among them must also say that they know the player.
     wait_s : how long to wait for them.
-    progress : told (messages sent, messages in all).
+    progress : called with (messages sent, messages in all).
     context : None = one of its own.
 
     Raises
@@ -109,7 +109,7 @@ def _publishers(
     missing = sorted(set(topics or ()) - set(known))
     if missing:
         raise PerceptionError(f'{bag.path} has no topic {", ".join(missing)}')
-    publishers = {}
+    publishers: dict[str, Publisher[Any]] = {}
     for topic in topics if topics is not None else known:
         message = any_message_class(known[topic].type)
         if message is None:

@@ -12,7 +12,11 @@ from types import TracebackType
 
 import rclpy
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, InvalidHandle, SingleThreadedExecutor
+from rclpy.executors import (  # type: ignore[attr-defined]
+    ExternalShutdownException,
+    InvalidHandle,
+    SingleThreadedExecutor,
+)
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from perception_nodes.bags.writer import BagWriter

@@ -58,11 +58,11 @@ def wait_for_subscribers(
 
 def _wait_until_they_say_so(node: Node, topics: tuple[str, ...]) -> None:
     """Wait for those subscribers that tell how many publishers they are matched with."""
-    told: dict[str, dict[str, int]] = {}
+    matched_publishers: dict[str, dict[str, int]] = {}
 
     def received(message: DiagnosticArray) -> None:
         for status in message.status:
-            told[status.name] = {
+            matched_publishers[status.name] = {
                 value.key[len(CONNECTIONS_KEY):]: int(value.value)
                 for value in status.values if value.key.startswith(CONNECTIONS_KEY)
             }
@@ -72,7 +72,7 @@ def _wait_until_they_say_so(node: Node, topics: tuple[str, ...]) -> None:
     executor.add_node(node)
     end = time.monotonic() + TELLS_WITHIN_S
     try:
-        while time.monotonic() < end and not _all_matched(node, topics, told):
+        while time.monotonic() < end and not _all_matched(node, topics, matched_publishers):
             executor.spin_once(POLL_S)
     finally:
         executor.shutdown()
@@ -80,13 +80,13 @@ def _wait_until_they_say_so(node: Node, topics: tuple[str, ...]) -> None:
 
 
 def _all_matched(
-    node: Node, topics: tuple[str, ...], told: Mapping[str, Mapping[str, int]]
+    node: Node, topics: tuple[str, ...], matched_publishers: Mapping[str, Mapping[str, int]]
 ) -> bool:
     diagnosed = {_name(info) for info in node.get_publishers_info_by_topic('/diagnostics')}
     for topic in topics:
         publishers = node.count_publishers(topic)
         for name in {_name(info) for info in node.get_subscriptions_info_by_topic(topic)}:
-            if name in diagnosed and told.get(name, {}).get(topic, 0) < publishers:
+            if name in diagnosed and matched_publishers.get(name, {}).get(topic, 0) < publishers:
                 return False
     return True
 
