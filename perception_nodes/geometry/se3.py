@@ -19,6 +19,7 @@ __all__ = [
     'from_rotation_translation',
     'inverse',
     'log',
+    'orthonormal',
     'rotation_angle_rad',
     'skew',
     'so3_exp',
@@ -85,6 +86,17 @@ def inverse(a_from_b: FloatArray) -> FloatArray:
     """Return b_from_a [4, 4]."""
     rotation = a_from_b[:3, :3].T
     return from_rotation_translation(rotation, -rotation @ a_from_b[:3, 3])
+
+
+def orthonormal(a_from_b: FloatArray) -> FloatArray:
+    """Nearest transform [4, 4] whose rotation is one, of a product that rounding has bent.
+
+    Chains of products need it: ``inverse`` takes a rotation for granted, so whatever mixes it with
+    products doubles the bend with every link.
+    """
+    left, _, right = np.linalg.svd(np.asarray(a_from_b, np.float64)[:3, :3])
+    rotation = left @ np.diag([1.0, 1.0, np.linalg.det(left @ right)]) @ right
+    return from_rotation_translation(rotation, a_from_b[:3, 3])
 
 
 def compose(*transforms: FloatArray) -> FloatArray:

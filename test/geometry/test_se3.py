@@ -120,3 +120,14 @@ def test_umeyama_of_a_flipped_triangle_turns_it_over() -> None:
 def test_umeyama_refuses_what_fixes_no_rotation(source: np.ndarray, reason: str) -> None:
     with pytest.raises(PerceptionError, match=reason):
         se3.umeyama(source, source)
+
+
+def test_orthonormal_is_the_nearest_transform_and_leaves_one_as_it_is() -> None:
+    pose = se3.exp(np.array([1.0, -2.0, 3.0, 0.3, -1.2, 2.0]))
+    assert np.allclose(se3.orthonormal(pose), pose, atol=1e-14)
+    bent = pose.copy()
+    bent[:3, :3] += 1e-3 * np.random.default_rng(0).normal(size=(3, 3))
+    found = se3.orthonormal(bent)
+    assert np.allclose(found[:3, :3] @ found[:3, :3].T, np.eye(3), atol=1e-14)
+    assert np.linalg.det(found[:3, :3]) == pytest.approx(1.0)
+    assert np.array_equal(found[:3, 3], bent[:3, 3]) and np.abs(found - pose).max() < 3e-3

@@ -190,7 +190,7 @@ def _restore(window: Window, state: tuple[FloatArray, list[FloatArray]]) -> None
 def _move(window: Window, rows: Indices, step: FloatArray, landmark_step: FloatArray) -> None:
     for number, keyframe in enumerate(window.keyframes[1:]):
         move = se3.exp(step[6 * number : 6 * number + 6])
-        keyframe.odom_from_camera = keyframe.odom_from_camera @ move
+        keyframe.odom_from_camera = se3.orthonormal(keyframe.odom_from_camera @ move)
     window.landmarks = window.landmarks.copy()
     window.landmarks[rows] += landmark_step
     window.landmarks[:, 2] = np.maximum(window.landmarks[:, 2], 1e-6)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perception_nodes.geometry import se3
 from perception_nodes.types import FloatArray, PerceptionError
 
 Rows4 = tuple[tuple[float, ...], ...]
@@ -113,7 +114,4 @@ class VisualOdometryConfig:
     @property
     def base_from_camera_matrix(self) -> FloatArray:
         """float64 [4, 4] with an exactly orthonormal rotation."""
-        matrix = np.asarray(self.base_from_camera, dtype=np.float64).copy()
-        u, _, vt = np.linalg.svd(matrix[:3, :3])
-        matrix[:3, :3] = u @ vt
-        return np.asarray(matrix)
+        return se3.orthonormal(np.asarray(self.base_from_camera, dtype=np.float64))

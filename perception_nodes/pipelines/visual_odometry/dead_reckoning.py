@@ -69,7 +69,8 @@ class DeadReckoning:
 
     def predict(self, stamp_ns: int) -> FloatArray:
         """Pose [4, 4] of the camera at a later time if the velocity stays, for a moment."""
-        return np.asarray(self._measured_pose @ self.coasting(self._elapsed_s(stamp_ns)))
+        coasted = self.coasting(self._elapsed_s(stamp_ns))
+        return se3.orthonormal(self._measured_pose @ coasted)
 
     def coasting(self, elapsed_s: float) -> FloatArray:
         """Motion [4, 4] in a time if the velocity stays, for a moment."""
@@ -105,7 +106,7 @@ class DeadReckoning:
     ) -> None:
         """Take a motion since the last keyframe, with the covariance of its right perturbation."""
         elapsed = self._elapsed_s(stamp_ns)
-        pose = keyframe.odom_from_camera @ keyframe_from_camera
+        pose = se3.orthonormal(keyframe.odom_from_camera @ keyframe_from_camera)
         carry = se3.adjoint(se3.inverse(keyframe_from_camera))
         before = self._measured_pose
         motion = se3.inverse(before) @ pose

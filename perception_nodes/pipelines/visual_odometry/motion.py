@@ -105,7 +105,7 @@ def refine_motion(
     sightings: Sightings, projection: StereoProjection, start: FloatArray, *, iterations: int = 5
 ) -> Motion | None:
     """Refine a motion that is nearly right; None if the geometry does not fix it."""
-    motion = start
+    motion = se3.orthonormal(start)
     chi2, jacobian, residual = _whitened(sightings, projection, motion)
     for _ in range(iterations):
         variance = robust_variance(chi2, sightings.weights)
