@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from zlib import crc32
 
+import numpy as np
+
 from perception_nodes.bags.limits import DEFAULT_LIMITS, BagLimits, too_large, unpacked
 from perception_nodes.bags.mcap_records import (
     MAGIC,
@@ -19,7 +21,7 @@ from perception_nodes.bags.mcap_records import (
     read_contents,
 )
 from perception_nodes.bags.storage_file import Channel, Record, plural
-from perception_nodes.types import BagError
+from perception_nodes.types import Array, BagError
 
 __all__ = ['McapFile']
 
@@ -87,16 +89,21 @@ class McapFile:
                 )
 
     def _loose(self, wanted: set[int]) -> Iterator[Record]:
-        places = [place for place in self._contents.loose if place.channel in wanted]
-        places.sort(key=lambda place: place.recorded_ns)
-        for place in places:
-            if place.size > self._limits.message_bytes:
+        places = self._loose_places()
+        places = places[np.isin(places[:, 1], list(wanted))]
+        for place in places[np.argsort(places[:, 0], kind='stable')]:
+            recorded_ns, channel, offset, size = place.tolist()
+            if size > self._limits.message_bytes:
                 raise BagError(
-                    f'{self.path}: a message of {self.channels[place.channel].topic} has '
+                    f'{self.path}: a message of {self.channels[channel].topic} has '
                     f'{too_large(self._limits.message_bytes)}'
                 )
-            self._file.seek(place.offset)
-            yield Record(place.channel, place.recorded_ns, self._file.read(place.size))
+            self._file.seek(offset)
+            yield Record(channel, recorded_ns, self._file.read(size))
+
+    def _loose_places(self) -> Array:
+        """Time of recording, channel, offset and size [N, 4] of the messages in no chunk."""
+        return np.frombuffer(self._contents.loose, np.uint64).reshape(-1, 4)
 
     def _chunked(self, wanted: set[int]) -> Iterator[Record]:
         """Merge the chunks: what was recorded before the next one begins is given out."""
@@ -159,7 +166,8 @@ class McapFile:
             # Nothing says whether a message index is missing: the chunks are read instead.
             for chunk in contents.chunks:
                 chunk.counts = None
-        found: Counter[int] = Counter(place.channel for place in contents.loose)
+        ids, numbers = np.unique(self._loose_places()[:, 1], return_counts=True)
+        found: Counter[int] = Counter(dict(zip(ids.tolist(), numbers.tolist(), strict=True)))
         for chunk in contents.chunks:
             found.update(chunk.counts or {})
         unindexed = [chunk for chunk in contents.chunks if chunk.counts is None]

@@ -7,12 +7,13 @@ what the file holds is known, and the index serves to check it and to go on behi
 """
 
 import struct
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 from zlib import crc32
 
-__all__ = ['MAGIC', 'Chunk', 'Contents', 'LooseMessage', 'read_contents', 'read_records']
+__all__ = ['MAGIC', 'Chunk', 'Contents', 'chunk_messages', 'read_contents', 'read_records']
 
 MAGIC = b'\x89MCAP0\r\n'
 _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _MESSAGE_INDEX = 2, 3, 4, 5, 6, 7
@@ -45,15 +46,6 @@ class Chunk:
     counts: dict[int, int] | None = None
 
 
-class LooseMessage(NamedTuple):
-    """A message that lies in no chunk: when it was recorded, whose it is, where its data lies."""
-
-    recorded_ns: int
-    channel: int
-    offset: int
-    size: int
-
-
 @dataclass
 class Contents:
     """What was found in a file, or in a chunk.
@@ -61,6 +53,8 @@ class Contents:
     Attributes
     ----------
     types : name of the type by schema. channels : (topic, encoding, schema) by channel.
+    loose : of each message that lies in no chunk its time of recording, channel, and offset and
+        size of its data; four numbers a message, for there may be millions.
     said : messages by channel, as the statistics say; None without statistics.
     indexed : where the index at the end says that chunks begin.
     damage : one line for each thing that is wrong.
@@ -69,7 +63,7 @@ class Contents:
     types: dict[int, str] = field(default_factory=dict)
     channels: dict[int, tuple[str, str, int]] = field(default_factory=dict)
     chunks: list[Chunk] = field(default_factory=list)
-    loose: list[LooseMessage] = field(default_factory=list)
+    loose: 'array[int]' = field(default_factory=lambda: array('Q'))
     said: dict[int, int] | None = None
     indexed: list[int] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
@@ -176,7 +170,7 @@ def _read_record(
         place = body + _MESSAGE_HEAD.size
         if place > body + length:
             raise ValueError('a message is shorter than its head')
-        contents.loose.append(LooseMessage(recorded_ns, channel, place, body + length - place))
+        contents.loose.extend((recorded_ns, channel, place, body + length - place))
     elif code == _CHUNK:
         contents.chunks.append(_chunk(file, body, length))
     elif code == _MESSAGE_INDEX and contents.chunks:

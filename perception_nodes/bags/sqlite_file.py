@@ -6,6 +6,7 @@ holds a per cent sign, leaves out the write-ahead log, and stops at types withou
 """
 
 import sqlite3
+from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -143,23 +144,23 @@ class SqliteFile:
 
         The table itself is walked over, not its index: a damaged index hides messages.
         """
-        rows: list[tuple[int, int, int]] = []
+        rows = array('q')
         strange = 0
         try:
             for entry in self._database.execute(
                 'SELECT rowid, topic_id, timestamp FROM messages NOT INDEXED'
             ):
                 if all(isinstance(value, int) for value in entry):
-                    rows.append(entry)
+                    rows.extend(entry)
                 else:
                     strange += 1
         except sqlite3.DatabaseError as error:
             if not rows:
                 raise
-            self._tell(f'it is damaged after {plural(len(rows), "message")} ({error})')
+            self._tell(f'it is damaged after {plural(len(rows) // 3, "message")} ({error})')
         if strange:
             self._tell(f'{plural(strange, "message")} without topic or time are left out')
-        places = np.array(rows, _INTEGERS)
+        places = np.frombuffer(rows, _INTEGERS)
         return places[np.argsort(places['recorded_ns'], kind='stable')]
 
     def _read_channels(self) -> dict[int, Channel]:
