@@ -95,6 +95,17 @@ def test_more_than_padding_is_damage() -> None:
         decode_coded(JPEG[:-2] + JPEG[900:1000].replace(b'\xff', b'\xfe') + JPEG[-2:])
 
 
+def test_a_webcam_leaves_the_tables_out() -> None:
+    """Motion JPEG: the Huffman tables are those of the standard, and not in the file."""
+    kept, place = JPEG[:2], 2
+    while JPEG[place + 1] != 0xDA:
+        end = place + 2 + struct.unpack_from('>H', JPEG, place + 2)[0]
+        kept += b'' if JPEG[place + 1] == 0xC4 else JPEG[place:end]
+        place = end
+    assert len(kept) + len(JPEG) - place < len(JPEG) - 300
+    np.testing.assert_array_equal(decode_coded(kept + JPEG[place:])[0], decode_coded(JPEG)[0])
+
+
 def test_zeros_behind_the_end_do_no_harm() -> None:
     np.testing.assert_array_equal(decode_coded(JPEG + bytes(64))[0], decode_coded(JPEG)[0])
 

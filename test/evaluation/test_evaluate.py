@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from perception_nodes.bags.reader import open_bag
+from perception_nodes.bags.writer import BagWriter
 from perception_nodes.cli.evaluate import command
 from perception_nodes.datasets.files import write_flo
 from perception_nodes.evaluation import evaluate as evaluation
@@ -107,6 +109,26 @@ def test_odometry_of_a_bag_is_scored_against_its_truth(
     assert evaluated.ours.metrics['path_m'] == pytest.approx(5 * 3 * 6.25 / 100.0)
     assert evaluated.ours.metrics['end_error_percent'] == pytest.approx(0.0, abs=1e-9)
     assert evaluated.ours.metrics['coverage1'] == 1.0
+
+
+def test_what_is_bad_in_a_bag_is_left_out_and_told(
+    monkeypatch: pytest.MonkeyPatch, wall_bag: Path, tmp_path: Path
+) -> None:
+    """An empty image and a pose with a quaternion of zeros: the others are scored."""
+    path = tmp_path / 'bag'
+    with open_bag(wall_bag) as bag, BagWriter(path) as writer:
+        for topic in bag.topics():
+            for number, entry in enumerate(bag.messages([topic])):
+                if topic == '/right/image_rect' and number == 5:
+                    entry.message.data = entry.message.data[:0]
+                if topic == '/ground_truth/odometry' and number == 2:
+                    entry.message.pose.pose.orientation.w = 0.0
+                writer.write(topic, entry.recorded_ns, entry.message)
+    put_in_place(monkeypatch, TrueOdometry())
+    result = evaluation.evaluate('visual_odometry', 'bag', path).result()
+    assert result['frames'] == 5
+    assert any('1 message of /right/image_rect left out' in note for note in result['notes'])
+    assert any('1 message of /ground_truth/odometry left out' in n for n in result['notes'])
 
 
 class ConstantDepth:
