@@ -125,6 +125,8 @@ def task_cases(
     A model with dropout masks is measured with eight rows as well.
     """
     released = TASKS[task].model
+    if not released:
+        raise ConfigError(f'{task} has no model to measure')
     path = model_path(released)
     reference = ('onnxruntime', 'fp32')
     for backend, precision in dict.fromkeys([reference, *backends]):

@@ -155,7 +155,7 @@ def evaluate(
     ]
     return Evaluation(
         task, dataset, Path(root), split or ('val' if dataset == 'camvid' else None),
-        str(model or TASKS[task].model), dict(parameters),
+        str(model or TASKS[task].model or NO_MODEL), dict(parameters),
         Protocol.of(task, protocol, tuple(inputs), config, alignment=alignment),
         methods[0], tuple(methods[1:]), scorer, source,
     )  # fmt: skip

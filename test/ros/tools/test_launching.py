@@ -82,7 +82,7 @@ def test_own_node_of_each_task(prefix, task):
     assert node['executable'] == f'{task}_node'
     assert node['files'][0].endswith(f'config/{task}_node.yaml')
     assert 'backend: openvino' in Path(node['written']).read_text()
-    stereo = task in ('stereo_depth', 'visual_odometry')
+    stereo = TASKS[task].stereo
     expected = {
         'left/image_rect': '/l/image_rect', 'left/camera_info': '/l/camera_info',
         'right/image_rect': '/r/image_rect', 'right/camera_info': '/r/camera_info',
