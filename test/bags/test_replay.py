@@ -248,6 +248,23 @@ def test_a_task_that_fails_on_a_frame_costs_that_result(
     )
 
 
+def test_a_clock_that_goes_back_begins_anew(
+    write_bag: Any, stereo: Any, tmp_path: Path, perception: Perception
+) -> None:
+    """How far back is a parameter; flow has no image before the first one of each pass."""
+    once = stereo(3)
+    again = [(topic, recorded_ns + 10**10, message) for topic, recorded_ns, message in once]
+    for jump_s, frames, flows in ((0.1, 6, 4), (1.0, 3, 2)):
+        perception.reset()
+        path = write_bag([*once, *again], f'bag{jump_s}')
+        with open_bag(path) as bag, BagWriter(tmp_path / f'out{jump_s}') as writer:
+            done = replay(
+                BagFrames(bag, find_cameras(bag), clock_jump_s=jump_s), perception, writer
+            )
+        assert done.frames == frames
+        assert done.messages['/optical_flow_node/flow'] == flows
+
+
 def test_tasks_that_all_fail_are_an_error(
     write_bag: Any, stereo: Any, tmp_path: Path, perception: Perception
 ) -> None:

@@ -34,6 +34,12 @@ def test_models_are_chosen_by_task(monkeypatch):
     assert run(monkeypatch).models == {}
 
 
+def test_defaults_are_those_of_the_settings(monkeypatch):
+    """The command line repeats them, for `--help` must not import what works."""
+    settings = run(monkeypatch)
+    assert settings == replaying.ReplaySettings()
+
+
 @pytest.mark.parametrize('wrong', ['sgbm', 'stereo=sgbm', 'stereo_depth='])
 def test_a_model_without_its_task_is_one_clear_line(wrong):
     with pytest.raises(PerceptionError, match='wanted TASK=MODEL'):
