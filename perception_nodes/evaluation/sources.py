@@ -133,8 +133,9 @@ SOURCES: dict[str, dict[str, Opener]] = {
             KittiDepth, settings=_KITTI_DEPTH, note=_KITTI_DEPTH_NOTE
         ),
         'kitti_drive': dataset(
-            KittiDrive, splits=True, to_sample=drive_sample, numbers=KittiDrive.with_depth,
-            settings=_KITTI_DEPTH, note=f'{LIDAR_NOTE} {_KITTI_DEPTH_NOTE}',
+            KittiDrive, splits=True, to_sample=drive_sample, settings=_KITTI_DEPTH,
+            base_from_camera=DRIVE_FROM_CAMERA,
+            note=f'{LIDAR_NOTE} {_KITTI_DEPTH_NOTE} The others only tell how much depth flickers.',
         ),
         'hololens_office': dataset(
             HololensOffice, splits=True, settings=_INDOORS,

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from perception_nodes.metrics.calibration import GaussianCalibration
+from perception_nodes.metrics.depth_flicker import DepthFlicker
 from perception_nodes.metrics.info import DENSITY, MetricInfo
 from perception_nodes.metrics.uncertainty import ErrorDetection, Sparsification
 from perception_nodes.types import FloatArray, PerceptionError
@@ -48,6 +49,10 @@ class DepthMetric:
     ----------
     min_depth_m, max_depth_m : truth outside is not scored (KITTI: 0.001 to 80).
     crop : score Garg's crop only.
+
+    Attributes
+    ----------
+    flicker : to be updated with the frames of a sequence, scored or not.
     """
 
     infos = (
@@ -71,6 +76,7 @@ class DepthMetric:
         *GaussianCalibration.infos,
         *ErrorDetection.infos,
         *Sparsification.infos,
+        *DepthFlicker.infos,
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +96,7 @@ class DepthMetric:
         self.calibration = GaussianCalibration()
         self.detection = ErrorDetection()
         self.sparsification = Sparsification()
+        self.flicker = DepthFlicker()
 
     def update(
         self, depth_m: FloatArray, truth_m: FloatArray, sigma_m: FloatArray | None = None
@@ -129,7 +136,7 @@ class DepthMetric:
             self.sparsification.update(sigma, np.abs(estimate - truth))
 
     def compute(self) -> dict[str, float]:
-        """Return the Eigen errors, the same ``_median_scaled``, density, sigma's calibration."""
+        """Return the Eigen errors, ``_median_scaled`` ones, density, sigma's worth, flicker."""
         nan = float('nan')
         empty = np.full(len(_NAMES), nan)
         plain = np.mean(self._images, axis=0) if self._images else empty
@@ -142,6 +149,7 @@ class DepthMetric:
             **self.calibration.compute(),
             **self.detection.compute(),
             **self.sparsification.compute(),
+            **self.flicker.compute(),
         }
 
 

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from perception_nodes.evaluation.scorers.mono_depth import MonoDepthScorer
 from perception_nodes.evaluation.sources import open_source
-from perception_nodes.types import PerceptionError
+from perception_nodes.types import Depth, PerceptionError
 
 HEIGHT, WIDTH, FOCAL_PX, BASELINE_M, DEPTH_M = 6, 8, 10.0, 0.5, 4.0
 
@@ -32,7 +33,7 @@ def drive(tmp_path: Path) -> Path:
         f'P0: 10 {rows}\nP1: 10 {rows.replace("4 0", f"4 {-FOCAL_PX * BASELINE_M}", 1)}\n'
     )
     (tmp_path / 'ids.txt').write_text('\n'.join(f'{number:06d}' for number in numbers))
-    (tmp_path / 'times.txt').write_text('0.3\n0.4\n0.6\n')
+    (tmp_path / 'times.txt').write_text('0.3\n0.4\n0.9\n')
     (tmp_path / 'poses.txt').write_text(
         '\n'.join(f'1 0 0 0 0 1 0 0 0 0 1 {number}' for number in numbers)
     )
@@ -46,7 +47,23 @@ def test_scans_become_disparity_and_depth(drive: Path) -> None:
     assert pairs[0].truth.disparity_px == pytest.approx(FOCAL_PX * BASELINE_M / DEPTH_M)
     source = open_source('mono_depth', 'kitti_drive', drive, None)
     assert source.settings['crop']
-    assert all((sample.truth.depth_m == DEPTH_M).all() for sample in source.samples)
+    depths = [sample.truth.depth_m for sample in source.samples]
+    assert depths[0] is None and all((depth == DEPTH_M).all() for depth in depths[1:])
+
+
+def test_depth_that_follows_the_motion_does_not_flicker(drive: Path) -> None:
+    """The drive goes a metre on in a tenth of a second: so much nearer must everything be."""
+    source = open_source('mono_depth', 'kitti_drive', drive, None)
+    for second_m, expected in ((DEPTH_M, 0.0), (2 * DEPTH_M, np.log(9 / 5))):
+        scorer = MonoDepthScorer(source)
+        metric = scorer.metric()
+        estimates_m = (DEPTH_M + 1, second_m, 99.0)
+        for sample, depth_m in zip(source.samples, estimates_m, strict=True):
+            flat = np.full((HEIGHT, WIDTH), depth_m, np.float32)
+            camera = sample.frame.rig.left
+            result = Depth(sample.image.stamp_ns, '', camera, flat, flat)
+            assert (scorer.score(metric, sample.truth, result) is None) == (depth_m == DEPTH_M + 1)
+        assert metric.compute()['flicker'] == pytest.approx(abs(expected), rel=1e-3, abs=1e-6)
 
 
 def test_flow_of_a_drive_is_that_of_depth_and_motion(drive: Path) -> None:

@@ -2,11 +2,13 @@
 """Depth from one image: the errors of Eigen et al., as it is and after median scaling."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from perception_nodes.evaluation.report_parts import Plot, ReportImage
-from perception_nodes.evaluation.samples import GroundTruth
+from perception_nodes.evaluation.samples import GroundTruth, Source
 from perception_nodes.evaluation.scorers.scorer import NO_IMAGES, Scorer
 from perception_nodes.evaluation.scorers.sigma_plots import mean_of_finite, or_none, sigma_plots
 from perception_nodes.metrics.depth import DepthMetric
@@ -24,6 +26,12 @@ class MonoDepthScorer(Scorer):
     headlines = ('abs_rel', 'abs_rel_median_scaled', 'coverage1')
     frame_label = 'mean relative depth error'
 
+    def __init__(
+        self, source: Source, model: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        super().__init__(source, model)
+        self._base_from_camera = source.base_from_camera
+
     def metric(self) -> DepthMetric:
         """Make an empty metric."""
         return DepthMetric(**self.settings)
@@ -31,7 +39,11 @@ class MonoDepthScorer(Scorer):
     def score(
         self, metric: DepthMetric, truth: GroundTruth, result: Depth
     ) -> float | None:
-        """Add one frame."""
+        """Add one frame; its pose and the camera's mount tell how much the depth flickers."""
+        if truth.odom_from_base is not None and self._base_from_camera is not None:
+            pose = truth.odom_from_base @ self._base_from_camera
+            k = result.camera.rectified_k
+            metric.flicker.update(result.stamp_ns, result.depth_m, k, pose)
         if truth.depth_m is None:
             return None
         metric.update(result.depth_m, truth.depth_m, or_none(result.sigma_m))
