@@ -8,6 +8,7 @@ twice, an unknown number), and the executor out of its spin.
 from collections.abc import Callable
 from typing import Any
 
+from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode
 
 from perception_nodes.ros.text import one_line
@@ -15,8 +16,9 @@ from perception_nodes.ros.text import one_line
 
 def guard_transitions(node: LifecycleNode) -> None:
     """Make the change_state service of a node answer ``success: false`` instead of raising."""
-    service = node._service_change_state
-    service.callback = _guarded(service.callback, node)
+    for service in node.services:
+        if service.srv_type is ChangeState:
+            service.callback = _guarded(service.callback, node)
 
 
 def _guarded(change_state: Callable[[Any, Any], Any], node: LifecycleNode) -> Callable[..., Any]:
