@@ -24,18 +24,19 @@ KNOWN_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_arrays(
-    path: Path, names: Iterable[str], *, most_bytes: int = MOST_BYTES
+    path: Path, names: Iterable[str], *, most_bytes: int = MOST_BYTES, others: bool = False
 ) -> dict[str, Array]:
-    """Read an archive of just these arrays.
+    """Read arrays of an archive.
 
     Parameters
     ----------
     most_bytes : that all of them may take, unpacked.
+    others : whether the archive may hold more than these.
 
     Raises
     ------
     PerceptionError
-        If the file is missing, is no such archive, is damaged, lacks an array or holds others,
+        If the file is missing, is no such archive, is damaged, lacks an array, holds others,
         holds Python objects, or would take more memory than that. The line does not name the file.
     """
     if not path.is_file():
@@ -44,7 +45,7 @@ def read_arrays(
         with zipfile.ZipFile(path) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
             wanted = {name: _entry(entries, name) for name in names}
-            if len(wanted) != len(archive.infolist()):
+            if not others and len(wanted) != len(archive.infolist()):
                 raise PerceptionError('it holds more than the arrays that belong there')
             total = sum(entry.file_size for entry in wanted.values())
             if total > most_bytes:

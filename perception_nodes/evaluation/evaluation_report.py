@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An evaluation as a report: figures, table against the baselines, plots, frames."""
 
-import json
 
+from perception_nodes.documents import to_json
 from perception_nodes.evaluation.evaluate import Evaluation
 from perception_nodes.evaluation.method import MethodResult
 from perception_nodes.evaluation.metrics_table import metrics_table
@@ -49,7 +49,7 @@ def evaluation_report(evaluation: Evaluation) -> Report:
     if alignment is not None:
         sections.append(evo_section('ours', alignment, evaluation.ours.metrics))
     sections.append(
-        Section('Result', (Details('JSON', json.dumps(evaluation.result(), indent=2)),))
+        Section('Result', (Details('JSON', to_json(evaluation.result(), indent=2)),))
     )
     task = evaluation.task.replace('_', ' ').capitalize()
     return Report(

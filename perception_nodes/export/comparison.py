@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What trainings beside a released one gave, for its card: parts left out, other networks."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from perception_nodes.types import PerceptionError
+from perception_nodes.documents import decode_json
+from perception_nodes.files import read_file
+from perception_nodes.types import DataError, PerceptionError
 
 LOG = 'log.jsonl'
+MOST_LOG_BYTES = 1 << 28
 KEPT = (
     'step', 'miou', 'ece', 'auroc_error', 'ause', 'aleatoric', 'epistemic', 'logit_variance',
 )
@@ -34,9 +36,11 @@ def comparison_results(steps: Mapping[str, int | None], runs: Path) -> dict[str,
 def last_evaluation(log: Path) -> dict[str, float]:
     """Figures of the last evaluation in a training's log that end like one of KEPT."""
     try:
-        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        text = read_file(log, 'log', MOST_LOG_BYTES).decode()
+        lines = [decode_json(line, dict[str, float | None]) for line in text.splitlines()]
         evaluations = [values for values in lines if 'loss' not in values]
         last = evaluations[-1] if evaluations else {}
-        return {key: round(value, 5) for key, value in last.items() if key.endswith(KEPT)}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise PerceptionError(f'{log} is not the log of a training ({error})') from error
+        return {key: round(value, 5) for key, value in last.items()
+                if key.endswith(KEPT) and value is not None}
+    except (PerceptionError, UnicodeDecodeError) as error:
+        raise DataError(f'{log} is not the log of a training ({error})') from None

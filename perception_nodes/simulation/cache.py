@@ -9,17 +9,17 @@ flow_occluded bool [H, W]; k float64 [3, 3] px; baseline_m float64 []. ``depth_m
 these. Half precision rounds by 0.05 % at most.
 """
 
-import contextlib
-import os
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
+from perception_nodes import array_files
+from perception_nodes.files import write_atomically
 from perception_nodes.simulation.render.stereo_view import StereoSample
-from perception_nodes.types import Array, FloatArray, PerceptionError
+from perception_nodes.types import Array, DataError, FloatArray, PerceptionError
 
 __all__ = ['CachedSample', 'RenderedCache', 'read_arrays', 'write_arrays', 'write_sample']
 
@@ -67,7 +67,7 @@ class RenderedCache:
     def __init__(self, folder: str | Path) -> None:
         self.files = sorted(Path(folder).glob('[0-9]*.npz'))
         if not self.files:
-            raise PerceptionError(f'{folder} holds no rendered samples; fill it first')
+            raise DataError(f'{folder} holds no rendered samples; fill it first')
 
     def __len__(self) -> int:
         return len(self.files)
@@ -85,10 +85,9 @@ def read_arrays(path: Path, names: Iterable[str]) -> dict[str, Array]:
         If the file is broken or lacks an array.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise PerceptionError(f'{path} is not a rendered sample: {error}') from None
+        return array_files.read_arrays(path, names, others=True)
+    except PerceptionError as error:
+        raise DataError(f'{path} is not a rendered sample: {error}') from None
 
 
 def write_sample(path: Path, sample: StereoSample) -> None:
@@ -100,7 +99,7 @@ def write_sample(path: Path, sample: StereoSample) -> None:
         If the sample has no flow, or the disk is full or read-only.
     """
     if sample.flow_px is None or sample.flow_occluded is None or sample.older is None:
-        raise PerceptionError('only samples with flow can be kept: render them with flow=True')
+        raise DataError('only samples with flow can be kept: render them with flow=True')
     arrays = {
         'left': sample.left.data, 'right': sample.right.data, 'older': sample.older.data,
         'disparity_px': sample.disparity_px, 'labels': sample.labels,
@@ -120,13 +119,6 @@ def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
     PerceptionError
         If the disk is full or read-only.
     """
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open('wb') as stream:
-            np.savez_compressed(stream, **arrays)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise PerceptionError(f'cannot write {path}: {error.strerror or error}') from None
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    write_atomically(path, packed.getvalue())

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results read back from the topics that the nodes, or a replay, left in a bag."""
 
-import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from perception_nodes.bags.reader import BagMessage, BagReader
+from perception_nodes.documents import decode_json
 from perception_nodes.messages.points import decode_cloud
 from perception_nodes.messages.primitives import stamp_ns
 from perception_nodes.messages.topics import full_name
 from perception_nodes.pipelines.tasks import TASKS
-from perception_nodes.types import PerceptionError, PlaceMatch, PlaceMatches
+from perception_nodes.types import BagError, PerceptionError, PlaceMatch, PlaceMatches
 
 __all__ = ['Recorded', 'model_infos', 'recorded_results', 'recorded_tasks']
 
@@ -92,10 +92,9 @@ def model_infos(bag: BagReader) -> dict[str, dict[str, Any]]:
         topic = full_name(task, 'model_info')
         first = bag.first(topic) if topic in bag.topics() else None
         try:
-            content = json.loads(first.message.data) if first else {}
-        except json.JSONDecodeError as error:
-            raise PerceptionError(f'{bag.path}: {topic} is not JSON: {error}') from None
-        infos[task] = content if isinstance(content, dict) else {}
+            infos[task] = decode_json(first.message.data, dict[str, Any]) if first else {}
+        except PerceptionError as error:
+            raise BagError(f'{bag.path}: {topic} is not JSON: {error}') from None
     return infos
 
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole replay: a bag in, a folder with results, scores and a report out."""
 
-import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ from perception_nodes.bags.limits import DEFAULT_LIMITS, BagLimits
 from perception_nodes.bags.reader import BagReader
 from perception_nodes.bags.replay import Replayed, replay
 from perception_nodes.bags.writer import BagWriter
+from perception_nodes.documents import to_json
 from perception_nodes.errors import reason_of
 from perception_nodes.evaluation.protocol import Protocol, protocol_inputs
 from perception_nodes.evaluation.recordings.recording_report import (
@@ -303,16 +302,4 @@ def _timings(done: Replayed) -> dict[str, Any]:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    text = json.dumps(_plain(content), indent=2, allow_nan=False)
-    write_atomically(path, (text + '\n').encode())
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN: null instead."""
-    if isinstance(value, Mapping):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
-    return value
+    write_atomically(path, (to_json(content, indent=2) + '\n').encode())
