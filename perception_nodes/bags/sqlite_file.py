@@ -38,13 +38,13 @@ class SqliteFile:
         try:
             self._database = self._open()
         except sqlite3.Error as error:
-            raise BagError(f'cannot read {path}: {error}') from None
+            raise BagError(f'cannot read {path}: {_reason(error)}') from None
         try:
             self._places = self._read_places()
             self.channels = self._read_channels()
         except sqlite3.Error as error:
             self.close()
-            raise BagError(f'{path} is damaged, or no rosbag2: {error}') from None
+            raise BagError(f'{path} is damaged, or no rosbag2: {_reason(error)}') from None
         except BaseException:
             self.close()
             raise
@@ -99,8 +99,8 @@ class SqliteFile:
             except sqlite3.Error as error:
                 self._tell(
                     f'the recording was not closed, and its newest messages are left out: the '
-                    f'write-ahead log {log.name} cannot be read here ({error}); copy both files '
-                    'to a folder that you may write'
+                    f'write-ahead log {log.name} cannot be read here ({_reason(error)}); copy '
+                    'both files to a folder that you may write'
                 )
             else:
                 self._tell(
@@ -157,7 +157,9 @@ class SqliteFile:
         except sqlite3.DatabaseError as error:
             if not rows:
                 raise
-            self._tell(f'it is damaged after {plural(len(rows) // 3, "message")} ({error})')
+            self._tell(
+                f'it is damaged after {plural(len(rows) // 3, "message")} ({_reason(error)})'
+            )
         if strange:
             self._tell(f'{plural(strange, "message")} without topic or time are left out')
         places = np.frombuffer(rows, _INTEGERS)
@@ -183,3 +185,8 @@ class SqliteFile:
         self.problems[f'{self.path}: {line}'] = None
 
 
+
+
+def _reason(error: sqlite3.Error) -> str:
+    """What SQLite says, in one line: it quotes whole schemas."""
+    return ' '.join(str(error).split())[:120]

@@ -136,6 +136,15 @@ def test_a_message_beyond_the_limit(database: Path) -> None:
         list(bag.messages())
 
 
+def test_a_schema_that_is_damaged_is_told_in_one_line(database: Path) -> None:
+    content = database.read_bytes()
+    assert content.count(b'CREATE TABLE message_definitions(') == 1
+    database.write_bytes(content.replace(b'message_definitions(', b'message_definitions`', 1))
+    with pytest.raises(BagError, match='malformed database schema') as caught:
+        open_bag(database)
+    assert '\n' not in str(caught.value)
+
+
 def test_what_is_no_recording(tmp_path: Path) -> None:
     file = tmp_path / 'a.db3'
     file.write_bytes(b'no database')
