@@ -22,6 +22,7 @@ from perception_nodes.geometry import se3
 from perception_nodes.types import ConfigError
 
 T = TypeVar('T')
+MOST_CHARACTERS, MOST_BRACKETS = 10_000, 100
 LARGEST = (1 << 31) - 1
 
 
@@ -102,6 +103,8 @@ def changed(config: T, written: Mapping[str, str], prefix: str = '') -> T:
                 f'no parameter {prefix}{name}; there are {", ".join(prefix + n for n in defaults)}'
             )
         try:
+            if len(text) > MOST_CHARACTERS or text.count('[') + text.count('{') > MOST_BRACKETS:
+                raise ValueError  # the parser takes a time that grows with the square of its depth
             value = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError, RecursionError):  # of a date, a tag, a thousand ['s
             raise ConfigError(f'parameter {prefix}{name} is {_shown(text)}: no YAML') from None
