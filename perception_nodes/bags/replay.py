@@ -20,9 +20,9 @@ from perception_nodes.bags.writer import BagWriter
 from perception_nodes.errors import reason_of
 from perception_nodes.messages.topics import full_name
 from perception_nodes.pipelines.perception import Perception, Results
-from perception_nodes.pipelines.pipeline import Pipeline
 from perception_nodes.pipelines.publish import ResultPublisher
 from perception_nodes.pipelines.tasks import TASKS
+from perception_nodes.pipelines.timed import TimedPipeline
 from perception_nodes.types import PerceptionError
 
 Progress = Callable[[int], None]
@@ -90,10 +90,9 @@ def replay(
         number, reason = done.failures.get(task, (0, reason_of(error)))
         done.failures[task] = number + 1, reason
 
-    timed = Perception({
-        task: _Timed(perception.pipelines[task], done.milliseconds.setdefault(task, []))
-        for task in perception.tasks
-    })
+    pipelines = {task: TimedPipeline(perception.pipelines[task]) for task in perception.tasks}
+    done.milliseconds = {task: pipeline.call_ms for task, pipeline in pipelines.items()}
+    timed = Perception(pipelines)
     bag = _Bag(writer, perception.tasks, on_demand)
     publisher = ResultPublisher(perception, BagFactory(), bag)
     jumps = 0
@@ -161,24 +160,6 @@ class _Bag:
         self._writer.write_raw(topic, message.__msgtype__, stamp_ns, data)
         self._hashes[topic].update(data)
         self.messages[topic] += 1
-
-
-class _Timed:
-    """A pipeline that notes how long each call took."""
-
-    def __init__(self, pipeline: Pipeline, milliseconds: list[float]) -> None:
-        self._pipeline, self._milliseconds = pipeline, milliseconds
-        self.config, self.runners = pipeline.config, pipeline.runners
-
-    def __call__(self, *inputs: Any, **auxiliary: Any) -> Any:
-        start_ns = time.perf_counter_ns()
-        result = self._pipeline(*inputs, **auxiliary)
-        self._milliseconds.append(_since_ms(start_ns))
-        return result
-
-    def reset(self, **options: Any) -> None:
-        """Reset the pipeline."""
-        self._pipeline.reset(**options)
 
 
 def _since_ms(start_ns: int) -> float:

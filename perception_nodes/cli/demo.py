@@ -110,7 +110,8 @@ def _report(bag: Path, folder: Path, cameras: StereoTopics) -> list[str]:
         subtitle='Live over ROS 2; scored against the truth that the bag holds.',
         truths=truth_at(bag, stamps, scores.tasks), notes=_left_out(scores.summary, total),
     ))
-    figures = {'messages': scores.messages, 'metrics': scores.metrics}
+    protocol = {'name': 'node', 'predictions': 'topics'}
+    figures = {'messages': scores.messages, 'metrics': scores.metrics, 'protocol': protocol}
     write_atomically(folder / 'metrics.json', to_json(figures, indent=1).encode())
     lines = [f'  {topic:44}{count:>7}' for topic, count in sorted(scores.messages.items())]
     return lines + [f'  {label:44}{figure:>7}' for figure, label in headline_figures(scores)]

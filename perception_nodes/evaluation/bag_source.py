@@ -12,11 +12,11 @@ from perception_nodes.datasets.camvid import CLASSES
 from perception_nodes.evaluation.bag_topics import LABELS, TruePath
 from perception_nodes.evaluation.bag_truth import (
     SAME_PLACE_M,
-    TRUTH_TOPICS,
     BagTruth,
     places_revisited,
 )
 from perception_nodes.evaluation.samples import NEIGHBOURS, Sample, Source
+from perception_nodes.evaluation.scorers import SCORERS
 from perception_nodes.pipelines.perception import StereoFrame
 from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import FloatArray, PerceptionError
@@ -86,7 +86,7 @@ def label_classes(bag: BagReader) -> tuple[str, ...]:
 
 def _require(task: str, bag: BagReader, cameras: StereoTopics | CameraTopics) -> None:
     """Refuse a bag that cannot be a source of the task."""
-    topic = TRUTH_TOPICS.get(task)  # None: its results are scored by themselves
+    topic = SCORERS[task].truth_topic
     if TASKS[task].stereo and not isinstance(cameras, StereoTopics):
         raise PerceptionError(f'{bag.path} has no stereo pair; {task} needs one')
     if topic and (topic not in bag.topics() or not bag.topics()[topic].count):

@@ -2,7 +2,7 @@
 """The topics in which a bag holds ground truth: images by stamp, and poses over time."""
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from perception_nodes.bags.reader import BagMessage, BagReader
 from perception_nodes.geometry import se3
@@ -14,6 +14,7 @@ __all__ = [
     'DEPTH',
     'DISPARITY',
     'FLOW',
+    'IMAGE_TOPICS',
     'LABELS',
     'OCCLUSION',
     'ODOMETRY',
@@ -28,6 +29,8 @@ FLOW = '/ground_truth/flow'
 OCCLUSION = '/ground_truth/occlusion'
 ODOMETRY = '/ground_truth/odometry'
 
+IMAGE_TOPICS = (LABELS, DEPTH, DISPARITY, FLOW, OCCLUSION)
+
 # How many stamps' images are kept, for results that come late.
 _KEPT = 24
 _LONGEST_GAP_NS = 250_000_000
@@ -38,19 +41,16 @@ class TruthImages:
 
     Parameters
     ----------
-    bag : open.
+    bag : open. topics : of images, to be read.
 
     Attributes
     ----------
-    topics : those of the five that the bag holds.
+    topics : those of them that the bag holds.
     """
 
-    def __init__(self, bag: BagReader) -> None:
+    def __init__(self, bag: BagReader, topics: Sequence[str] = IMAGE_TOPICS) -> None:
         present = bag.topics()
-        self.topics = tuple(
-            name for name in (LABELS, DEPTH, DISPARITY, FLOW, OCCLUSION)
-            if name in present and present[name].count
-        )
+        self.topics = tuple(name for name in topics if name in present and present[name].count)
         self._stream: Iterator[BagMessage] = (
             bag.messages(self.topics) if self.topics else iter(())
         )
@@ -65,8 +65,10 @@ class TruthImages:
         while self._newest_ns <= stamp and (message := next(self._stream, None)) is not None:
             self._keep(message)
         entry = self._kept.get(stamp, {}).get(topic)
+        if entry is None:
+            return None
         try:
-            return None if entry is None else decode_array(entry.message)
+            return decode_array(entry.message)
         except PerceptionError as error:
             self._bag.leave_out(entry, str(error))
             return None
@@ -104,6 +106,11 @@ class TruePath:
 
     def __len__(self) -> int:
         return len(self.stamps_ns)
+
+    @property
+    def poses(self) -> list[FloatArray]:
+        """The poses of ``stamps_ns``, each [4, 4]."""
+        return [self._poses[stamp] for stamp in self.stamps_ns]
 
     def at(self, stamp: int) -> FloatArray | None:
         """Give odom_from_base [4, 4] at a time, between two poses along the geodesic.

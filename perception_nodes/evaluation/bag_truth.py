@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a bag holds as ground truth, found by the stamp of the image that it belongs to."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from perception_nodes.evaluation.bag_topics import (
     DEPTH,
     DISPARITY,
     FLOW,
+    IMAGE_TOPICS,
     LABELS,
     OCCLUSION,
     ODOMETRY,
@@ -18,24 +19,15 @@ from perception_nodes.evaluation.bag_topics import (
     TruthImages,
 )
 from perception_nodes.evaluation.samples import NEIGHBOURS, GroundTruth, PlaceTruth
+from perception_nodes.evaluation.scorers import SCORERS
 from perception_nodes.geometry.se3 import inverse, rotation_angle_rad
 from perception_nodes.types import Array, FloatArray
 
-__all__ = ['TRUTH_TOPICS', 'BagTruth', 'places_revisited']
+__all__ = ['SAME_PLACE_M', 'BagTruth', 'places_revisited']
 
 SAME_PLACE_M = 3.0
 SAME_PLACE_RAD = float(np.radians(45.0))
 _NEIGHBOURS_NS = NEIGHBOURS * 10**9
-
-# The topic without which a task cannot be scored, of those that need ground truth.
-TRUTH_TOPICS = {
-    'segmentation': LABELS,
-    'stereo_depth': DISPARITY,
-    'mono_depth': DEPTH,
-    'optical_flow': FLOW,
-    'visual_odometry': ODOMETRY,
-    'place_recognition': ODOMETRY,
-}
 
 
 class BagTruth:
@@ -47,7 +39,7 @@ class BagTruth:
     """
 
     def __init__(self, bag: BagReader) -> None:
-        self._images = TruthImages(bag)
+        self._images = TruthImages(bag, (*IMAGE_TOPICS, *self._other_topics(SCORERS)))
         self.path = TruePath(bag)
         self._visited_ns: list[int] = []
         self._visited: list[FloatArray] = []
@@ -64,6 +56,18 @@ class BagTruth:
             flow_from_ns=self._images.stamp_before(stamp_ns) if flow is not None else None,
             odom_from_base=self.path.at(stamp_ns) if 'visual_odometry' in tasks else None,
             place=self._place(stamp_ns) if 'place_recognition' in tasks else None,
+            others={
+                topic: array for topic in self._other_topics(tasks)
+                if (array := self._images.find(topic, stamp_ns)) is not None
+            },
+        )
+
+    def _other_topics(self, tasks: Collection[str]) -> Iterator[str]:
+        """Topics of tasks whose ground truth has no field of its own."""
+        known = ('', *IMAGE_TOPICS, ODOMETRY)
+        return (
+            SCORERS[task].truth_topic for task in tasks
+            if task in SCORERS and SCORERS[task].truth_topic not in known
         )
 
     def _visible_disparity(self, stamp_ns: int) -> FloatArray | None:
@@ -114,8 +118,8 @@ class BagTruth:
 def places_revisited(path: TruePath) -> bool:
     """Tell whether the vehicle ever comes back to where it was more than NEIGHBOURS s before."""
     stamps = np.array(path.stamps_ns)
-    poses = [path.at(stamp) for stamp in path.stamps_ns]
-    positions = np.array([pose[:3, 3] for pose in poses if pose is not None])
+    poses = path.poses
+    positions = np.array([pose[:3, 3] for pose in poses])
     for number, position in enumerate(positions):
         last = int(np.searchsorted(stamps, stamps[number] - _NEIGHBOURS_NS))
         near = np.linalg.norm(positions[:last] - position, axis=1) <= SAME_PLACE_M

@@ -6,6 +6,7 @@ The result is what ``perception evaluate --json`` writes.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -135,14 +136,13 @@ def evaluate(
     config = changed(on_vehicle(usual, source.base_from_camera), parameters)
     if model is None and getattr(config, 'front_end', 'learned') != 'learned':
         model = NO_MODEL
-    running = {'backend': backend, 'precision': precision, 'threads': threads}
-    pipeline = build_pipeline(task, model=model, config=config, **running)
+    build = partial(build_pipeline, backend=backend, precision=precision, threads=threads)
+    pipeline = build(task, model=model, config=config)
     inputs = {
-        other: build_pipeline(
-            other, config=on_vehicle(protocol_config(other, protocol), source.base_from_camera),
-            **running,
+        other: build(
+            other, config=on_vehicle(protocol_config(other, protocol), source.base_from_camera)
         )
-        for other in protocol_inputs(task, protocol)
+        for other in (protocol_inputs(task, config) if protocol == 'node' else ())
     }
     scorer = SCORERS[task](source, _card(pipeline))
     methods = [

@@ -2,6 +2,8 @@
 """An evaluation as a report: figures, table against the baselines, plots, frames."""
 
 
+import numpy as np
+
 from perception_nodes.documents import to_json
 from perception_nodes.evaluation.evaluate import Evaluation
 from perception_nodes.evaluation.method import MethodResult
@@ -108,11 +110,11 @@ def _plots(evaluation: Evaluation, methods: tuple[MethodResult, ...]) -> list[Pa
         evaluation.scorer.plots({method.name: method.metric for method in methods})
     )
     if label := evaluation.scorer.frame_label:
-        values = {method.name: method.frame_values for method in methods}
+        values = {method.name: np.array(method.frame_values) for method in methods}
         plots.append(lines(values, f'{label}, of single frames', y_label=label))
     plots.append(
         lines(
-            {method.name: method.call_ms for method in methods},
+            {method.name: np.array(method.call_ms) for method in methods},
             'Time of single frames',
             y_label='ms',
         )

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One method on one source: every frame through its pipeline, timed, scored and sampled."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +11,7 @@ from perception_nodes.evaluation.report_parts import ReportImage
 from perception_nodes.evaluation.samples import Sample, Source
 from perception_nodes.evaluation.scorers import Score, Scorer
 from perception_nodes.pipelines.perception import MonoFrame, Perception, StereoFrame
+from perception_nodes.pipelines.timed import TimedPipeline
 from perception_nodes.types import PerceptionError
 
 __all__ = ['MethodResult', 'Progress', 'run_method']
@@ -64,7 +64,7 @@ def run_method(
     PerceptionError
         If no frame could be scored, or a pipeline refuses one.
     """
-    timed, score = _Timed(pipeline), Score(scorer)
+    timed, score = TimedPipeline(pipeline), Score(scorer)
     perception = Perception({task: timed, **inputs})
     _result(perception, task, source.first())
     perception.reset()
@@ -75,7 +75,7 @@ def run_method(
     for number, sample in enumerate(source.samples):
         result = _result(perception, task, sample)
         if result is not None:
-            call_ms.append(timed.last_ms)
+            call_ms.append(timed.call_ms[-1])
             result = scorer.completed(pipeline, sample, result)
             score.add(sample.truth, result)
             if number in shown:
@@ -88,24 +88,6 @@ def run_method(
         name, runner.backend if runner is not None else 'opencv', score.compute(), score.metric,
         tuple(call_ms), tuple(score.values), _draw(scorer, source, kept),
     )
-
-
-class _Timed:
-    """A pipeline that notes how long its last call took."""
-
-    def __init__(self, pipeline: Any) -> None:
-        self._pipeline = pipeline
-        self.last_ms = 0.0
-
-    def __call__(self, *inputs: Any, **auxiliary: Any) -> Any:
-        start_ns = time.perf_counter_ns()
-        result = self._pipeline(*inputs, **auxiliary)
-        self.last_ms = (time.perf_counter_ns() - start_ns) / 1e6
-        return result
-
-    def reset(self) -> None:
-        """Reset the pipeline."""
-        self._pipeline.reset()
 
 
 def _result(perception: Perception, task: str, sample: Sample) -> Any:

@@ -3,6 +3,7 @@
 
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -22,7 +23,7 @@ __all__ = [
 # Replaced by currentColor in the SVG; a colour that no plot uses otherwise.
 _INK = '#010203'
 _COLOURS = ('#3b82f6', '#f59e0b', '#10b981', '#ef4444', '#8b5cf6', '#94a3b8')
-_RC = {
+_RC: Any = {
     'svg.fonttype': 'none',
     'font.family': 'sans-serif',
     'font.sans-serif': ['DejaVu Sans'],

@@ -6,28 +6,15 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from perception_nodes.evaluation.samples import NEIGHBOURS
+from perception_nodes.evaluation.scorers import SCORERS
 from perception_nodes.metrics.alignment import Alignment
 from perception_nodes.pipelines.config_values import to_parameter
-from perception_nodes.pipelines.mono_depth import MonoDepthConfig
-from perception_nodes.pipelines.optical_flow import OpticalFlowConfig
-from perception_nodes.pipelines.place_recognition import PlaceRecognitionConfig
 from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import FloatArray, PerceptionError
 
 __all__ = ['PROTOCOLS', 'Protocol', 'on_vehicle', 'protocol_config', 'protocol_inputs']
 
 PROTOCOLS = ('benchmark', 'node')
-
-# A benchmark scores every pixel and every image: what a robot would rather not use is not hidden
-# from it. (The depth metric clips to the data set's range itself, as the literature does.)
-_BENCHMARK_CONFIGS: dict[str, Any] = {
-    'mono_depth': MonoDepthConfig(min_depth_m=0.0, max_depth_m=1e4),
-    'optical_flow': OpticalFlowConfig(keep_leaving=True),
-    'place_recognition': PlaceRecognitionConfig(
-        min_similarity=-1.0, recency_s=float(NEIGHBOURS), add_interval_s=0.0, add_similarity=1.0
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -87,23 +74,25 @@ def protocol_config(task: str, name: str) -> Any:
     if name not in PROTOCOLS:
         raise PerceptionError(f'no protocol {name!r}; there are {", ".join(PROTOCOLS)}')
     usual = TASKS[task].config()
-    return _BENCHMARK_CONFIGS.get(task, usual) if name == 'benchmark' else usual
+    return replace(usual, **SCORERS[task].benchmark) if name == 'benchmark' else usual
 
 
-def protocol_inputs(task: str, name: str, running: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Return the tasks whose results a task is given.
+def protocol_inputs(
+    task: str, config: Any, running: Mapping[str, Any] | None = None
+) -> tuple[str, ...]:
+    """Return the tasks whose results a task is given under the protocol 'node'.
 
     Parameters
     ----------
-    running : tasks that run in any case; empty = all that the task, or its inputs, can take.
+    config : of the task: it may switch inputs off.
+    running : configs of the tasks that run, by task; None = all that the task can take would.
     """
-    if name == 'benchmark':
-        return ()
-    inputs: list[str] = []
-    for other in TASKS[task].takes:
-        if not running or other.task in running:
-            inputs += [other.task, *protocol_inputs(other.task, name, running)]
-    return tuple(sorted(set(inputs)))
+    inputs: set[str] = set()
+    for take in TASKS[task].takes:
+        if take.used(config) and (running is None or take.task in running):
+            other = TASKS[take.task].config() if running is None else running[take.task]
+            inputs |= {take.task, *protocol_inputs(take.task, other, running)}
+    return tuple(sorted(inputs))
 
 
 def on_vehicle(config: Any, base_from_camera: FloatArray | None) -> Any:

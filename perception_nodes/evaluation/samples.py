@@ -49,6 +49,7 @@ class GroundTruth:
     flow_from_ns : stamp of the image where flow_px starts; None = that of the image before.
     odom_from_base : float64 [4, 4].
     place : which earlier images show this place.
+    others : arrays of other tasks by the topic of a bag that holds them.
     """
 
     labels: Array | None = None
@@ -58,6 +59,7 @@ class GroundTruth:
     flow_from_ns: int | None = None
     odom_from_base: FloatArray | None = None
     place: PlaceTruth | None = None
+    others: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

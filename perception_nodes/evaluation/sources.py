@@ -48,7 +48,7 @@ from perception_nodes.types import FloatArray, PerceptionError
 __all__ = ['SOURCES', 'dataset', 'open_source', 'sources_of']
 
 Opener = Callable[[Path, str | None], Source]
-ToSample = Callable[[Sequence[Any], int], Sample]
+ToSample = Callable[[Any, int], Sample]
 
 
 class _Samples:

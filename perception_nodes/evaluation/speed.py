@@ -220,8 +220,8 @@ def stereo_frames(frames: Sequence[InputFrame]) -> list[StereoFrame]:
             Camera.pinhole(width, height, frame.focal_px, frame.focal_px, *centre,
                            baseline_m=baseline_m) for baseline_m in (0.0, BASELINE_M)
         ]
-        right = frame.left if frame.right is None else frame.right
-        left, right = (Image(data, index * FRAME_NS, 'camera') for data in (frame.left, right))
+        second = frame.left if frame.right is None else frame.right
+        left, right = (Image(data, index * FRAME_NS, 'camera') for data in (frame.left, second))
         made.append(StereoFrame(left, right, StereoRig(*cameras)))
     return made
 

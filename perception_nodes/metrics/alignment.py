@@ -64,7 +64,8 @@ class Alignment:
             return points
         if self.kind == 'origin':
             truth_from_estimate = truth[0] @ inverse(estimate[0])
-            return points @ truth_from_estimate[:3, :3].T + truth_from_estimate[:3, 3]
+            moved = points @ truth_from_estimate[:3, :3].T + truth_from_estimate[:3, 3]
+            return np.asarray(moved)
         count = self.first or len(points)
         fit, scale = umeyama(
             points[:count], truth[:count, :3, 3], with_scale=self.kind == 'sim3', unique=False

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Visual odometry: drift over segments (KITTI), end error, absolute and relative pose errors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,9 @@ from perception_nodes.types import FloatArray, PerceptionError
 
 __all__ = ['OdometryMetric']
 
-_STATISTICS = {'mean': np.mean, 'median': np.median, 'max': np.max}
+_STATISTICS: dict[str, Callable[[FloatArray], Any]] = {
+    'mean': np.mean, 'median': np.median, 'max': np.max,
+}
 _OWN = (
     MetricInfo('end_error_percent', 'end error, % of the path',
                'Distance of the last position from the ground truth, first poses aligned, over '

@@ -198,7 +198,7 @@ def test_times_are_those_of_the_call(monkeypatch: pytest.MonkeyPatch, wall_bag: 
     put_in_place(monkeypatch, SgbmPipeline())
     ticks = iter(range(0, 10**9, 5_000_000))
     monkeypatch.setattr(
-        'perception_nodes.evaluation.method.time.perf_counter_ns', lambda: next(ticks)
+        'perception_nodes.pipelines.timed.time.perf_counter_ns', lambda: next(ticks)
     )
     evaluated = evaluation.evaluate('stereo_depth', 'bag', wall_bag)
     assert evaluated.ours.call_ms == (5.0,) * 6

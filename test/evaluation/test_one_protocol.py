@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from perception_nodes.bags.rendered import write_rendered_bag
-from perception_nodes.evaluation.bag_truth import TRUTH_TOPICS
 from perception_nodes.evaluation.evaluate import evaluate
 from perception_nodes.evaluation.replay import ReplaySettings, replay_to_folder
+from perception_nodes.evaluation.scorers import SCORERS
 from perception_nodes.inference.models import list_models
 from perception_nodes.simulation.render.stereo_view import stereo_rig
 
-TASKS = tuple(task for task in TRUTH_TOPICS if task != 'place_recognition')
+TASKS = tuple(task for task in SCORERS if task != 'place_recognition')
 
 
 @pytest.fixture(scope='module')

@@ -12,6 +12,7 @@ from perception_nodes.evaluation.recordings.scores import Scores
 from perception_nodes.evaluation.recordings.summaries import Summary
 from perception_nodes.evaluation.report import format_number
 from perception_nodes.evaluation.report_parts import (
+    Cell,
     Part,
     Plot,
     Report,
@@ -181,7 +182,9 @@ def _summary_parts(scores: Scores) -> list[Part]:
 def _timing_parts(milliseconds: Milliseconds) -> list[Part]:
     if not milliseconds:
         return []
-    rows = [(_title(task), *times.values()) for task, times in milliseconds.items()]
+    rows: list[Sequence[Cell]] = [
+        (_title(task), *times.values()) for task, times in milliseconds.items()
+    ]
     return [Table(('call', *next(iter(milliseconds.values()))), rows)]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from perception_nodes.bags.cameras import CameraTopics, StereoTopics
 from perception_nodes.bags.reader import BagReader
 from perception_nodes.bags.storage_file import shown
-from perception_nodes.evaluation.bag_truth import TRUTH_TOPICS
+from perception_nodes.evaluation.scorers import SCORERS
 
 __all__ = ['camera_notes', 'unused_truth']
 
@@ -35,7 +35,8 @@ def unused_truth(
     stamps : of the frames, nanoseconds. scored : tasks that were scored. tasks : those that ran.
     """
     ordered = sorted(stamps)
-    for task, topic in TRUTH_TOPICS.items():
+    for task, scorer in SCORERS.items():
+        topic = scorer.truth_topic
         summary = bag.topics().get(topic)
         if summary is None or not summary.count or task in scored or task not in tasks:
             continue

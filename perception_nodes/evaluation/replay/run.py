@@ -219,12 +219,10 @@ def _result(
     except Exception as error:  # whatever it is, the results are there
         notes.add(f'the report could not be drawn: {reason_of(error)}')
     metrics = _metrics(bag.path, frames.topics, done, scores, tuple(notes), settings)
+    configs = {task: perception.pipelines[task].config for task in perception.tasks}
     metrics['protocol'] = {
-        task: Protocol.of(
-            task, 'node', protocol_inputs(task, 'node', perception.tasks),
-            perception.pipelines[task].config,
-        ).content()
-        for task in perception.tasks
+        task: Protocol.of(task, 'node', protocol_inputs(task, config, configs), config).content()
+        for task, config in configs.items()
     }
     return ReplayResult(metrics, timings, tuple(notes), tuple(headline_figures(scores)))
 

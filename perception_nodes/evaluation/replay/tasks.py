@@ -72,7 +72,7 @@ def make_perception(
     camera = cameras.left if isinstance(cameras, StereoTopics) else cameras
     frame = camera.camera.frame_id if camera.camera else ''
     base_from_camera = base_from_frame(bag, frame) if frame else None
-    notes = () if base_from_camera is not None or not camera.camera else (
+    notes: tuple[str, ...] = () if base_from_camera is not None or not camera.camera else (
         f'/tf_static does not say where {frame or "the camera"} is on base_link: taken as looking '
         'forward from its origin',
     )

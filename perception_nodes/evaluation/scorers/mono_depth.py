@@ -3,10 +3,11 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from perception_nodes.evaluation.bag_topics import DEPTH
 from perception_nodes.evaluation.report_parts import Plot, ReportImage
 from perception_nodes.evaluation.samples import GroundTruth, Source
 from perception_nodes.evaluation.scorers.scorer import NO_IMAGES, Scorer
@@ -23,6 +24,9 @@ class MonoDepthScorer(Scorer):
 
     task = 'mono_depth'
     metric_type = DepthMetric
+    truth_topic = DEPTH
+    # The metric clips to the data set's range itself, as the literature does.
+    benchmark: ClassVar[Mapping[str, Any]] = {'min_depth_m': 0.0, 'max_depth_m': 1e4}
     headlines = ('abs_rel', 'abs_rel_median_scaled', 'coverage1')
     frame_label = 'mean relative depth error'
 

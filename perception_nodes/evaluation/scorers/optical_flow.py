@@ -2,9 +2,11 @@
 """Optical flow: end-point error, Fl, calibration of sigma."""
 
 from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
+from perception_nodes.evaluation.bag_topics import FLOW
 from perception_nodes.evaluation.report_parts import Plot, ReportImage
 from perception_nodes.evaluation.samples import GroundTruth
 from perception_nodes.evaluation.scorers.scorer import NO_IMAGES, Scorer
@@ -21,6 +23,8 @@ class OpticalFlowScorer(Scorer):
 
     task = 'optical_flow'
     metric_type = FlowMetric
+    truth_topic = FLOW
+    benchmark: ClassVar[Mapping[str, Any]] = {'keep_leaving': True}
     headlines = ('epe_px', 'fl', 'coverage1')
     frame_label = 'mean end-point error, px'
 

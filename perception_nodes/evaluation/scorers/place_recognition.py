@@ -2,11 +2,12 @@
 """Place recognition: recall and average precision over a sequence, without neighbours in time."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
+from perception_nodes.evaluation.bag_topics import ODOMETRY
 from perception_nodes.evaluation.plots import precision_recall
 from perception_nodes.evaluation.report_parts import Plot, ReportImage
-from perception_nodes.evaluation.samples import GroundTruth, PlaceTruth
+from perception_nodes.evaluation.samples import NEIGHBOURS, GroundTruth, PlaceTruth
 from perception_nodes.evaluation.scorers.scorer import NO_IMAGES, Scorer
 from perception_nodes.metrics.places import PlaceMetric
 from perception_nodes.types import Image, PlaceMatch, PlaceMatches
@@ -19,6 +20,11 @@ class PlaceRecognitionScorer(Scorer):
 
     task = 'place_recognition'
     metric_type = PlaceMetric
+    truth_topic = ODOMETRY
+    benchmark: ClassVar[Mapping[str, Any]] = {
+        'min_similarity': -1.0, 'recency_s': float(NEIGHBOURS), 'add_interval_s': 0.0,
+        'add_similarity': 1.0,
+    }
     headlines = ('recall1', 'ap', 'recall_at_full_precision')
 
     def begin(self, pipeline: Any) -> None:

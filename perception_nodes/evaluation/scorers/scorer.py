@@ -39,12 +39,18 @@ class Scorer(ABC):
     ----------
     task : whose results it scores.
     metric_type : of the objects that ``metric`` makes; ``infos`` are its.
+    truth_topic : topic of a bag without which nothing can be scored; '' = results are scored by
+        themselves.
+    benchmark : parameters of the task when every pixel and every image is to be answered: what a
+        robot would rather not use is not hidden from a benchmark.
     headlines : names of the metrics that matter most, first first.
     frame_label : what ``score`` returns of a frame, with its unit; '' if single frames have none.
     """
 
     task: ClassVar[str]
     metric_type: ClassVar[Any]
+    truth_topic: ClassVar[str] = ''
+    benchmark: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     headlines: ClassVar[tuple[str, ...]]
     frame_label: ClassVar[str] = ''
 

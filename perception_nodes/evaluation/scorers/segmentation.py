@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from perception_nodes.evaluation.bag_topics import LABELS
 from perception_nodes.evaluation.plots import reliability, sparsification
 from perception_nodes.evaluation.report_parts import Legend, Plot, ReportImage
 from perception_nodes.evaluation.samples import GroundTruth, Sample, Source
@@ -34,7 +35,7 @@ from perception_nodes.visualization.colors import (
 
 __all__ = ['SegmentationScorer', 'class_table']
 
-_WRONG, _RIGHT = np.uint8([235, 64, 52]), np.uint8([28, 36, 46])
+_WRONG, _RIGHT = np.array([[235, 64, 52], [28, 36, 46]], np.uint8)
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class SegmentationScorer(Scorer):
 
     task = 'segmentation'
     metric_type = SegmentationMetric
+    truth_topic = LABELS
     headlines = ('miou', 'ece', 'auroc_error')
     frame_label = 'pixel accuracy'
 

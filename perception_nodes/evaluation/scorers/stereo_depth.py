@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from perception_nodes.evaluation.bag_topics import DISPARITY
 from perception_nodes.evaluation.report_parts import Plot, ReportImage
 from perception_nodes.evaluation.samples import GroundTruth
 from perception_nodes.evaluation.scorers.mono_depth import depth_images
@@ -22,6 +23,7 @@ class StereoDepthScorer(Scorer):
 
     task = 'stereo_depth'
     metric_type = DisparityMetric
+    truth_topic = DISPARITY
     headlines = ('d1', 'epe_px', 'coverage1')
     frame_label = 'mean disparity error, px'
 

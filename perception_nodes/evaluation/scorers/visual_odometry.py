@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 
+from perception_nodes.evaluation.bag_topics import ODOMETRY
 from perception_nodes.evaluation.plots import trajectory
 from perception_nodes.evaluation.report_parts import Plot, ReportImage
 from perception_nodes.evaluation.samples import GroundTruth
@@ -18,6 +19,7 @@ class VisualOdometryScorer(Scorer):
 
     task = 'visual_odometry'
     metric_type = OdometryMetric
+    truth_topic = ODOMETRY
     headlines = ('end_error_percent', 't_rel_percent', 'ate_m')
     frame_label = 'distance from the ground truth, m'
 
