@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Iterator
 
 from perception_nodes.bags.cameras import CameraTopics, StereoTopics
-from perception_nodes.bags.reader import BagMessage, BagReader
+from perception_nodes.bags.reader import BagMessage, BagReader, TopicSummary
 from perception_nodes.bags.storage_file import plural
 from perception_nodes.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
 from perception_nodes.messages.camera import camera_from_info, is_calibrated, rectified
-from perception_nodes.messages.camera_infos import CameraInfos
+from perception_nodes.messages.camera_infos import MAX_AGE_S, CameraInfos
 from perception_nodes.messages.image import decode_image
 from perception_nodes.messages.pairing import PAIR_CAPACITY, PAIR_TOLERANCE_NS, StampPairer
 from perception_nodes.messages.primitives import stamp_ns
@@ -33,12 +33,15 @@ _Images = tuple[BagMessage, ...]
 class _CameraStream:
     """One camera's messages: images come out rectified, with the calibration of their moment."""
 
-    def __init__(self, topics: CameraTopics, infos: int, limits: ImageLimits) -> None:
+    def __init__(
+        self, topics: CameraTopics, infos: TopicSummary | None, limits: ImageLimits,
+        info_max_age_s: float,
+    ) -> None:
         self.topics = topics
         self._limits = limits
-        # A single one is latched: it holds for the whole recording.
-        self._latched = infos == 1
-        self._infos = CameraInfos()
+        # A single one holds for the whole recording, whatever its publisher said.
+        self._latched = infos is not None and (infos.latched or infos.count == 1)
+        self._infos = CameraInfos(info_max_age_s)
         self._own_stamps = False
         self._rectifier = Rectifier()
 
@@ -90,6 +93,8 @@ class BagFrames:
     capacity : images that wait for their partner on each side.
     clock_jump_s : a stamp that goes back by this much or more begins a new pass (a looped bag);
         a frame that is late by less is dropped.
+    info_max_age_s : a camera_info that has not the stamp of an image may be this much older or
+        newer, unless it is latched; 0 = any age.
     limits : sizes above which no image is decoded.
 
     Attributes
@@ -101,7 +106,8 @@ class BagFrames:
     def __init__(
         self, bag: BagReader, topics: StereoTopics | CameraTopics,
         tolerance_ns: int = PAIR_TOLERANCE_NS, *, capacity: int = PAIR_CAPACITY,
-        clock_jump_s: float = CLOCK_JUMP_S, limits: ImageLimits = DEFAULT_IMAGE_LIMITS,
+        clock_jump_s: float = CLOCK_JUMP_S, info_max_age_s: float = MAX_AGE_S,
+        limits: ImageLimits = DEFAULT_IMAGE_LIMITS,
     ) -> None:
         self.bag = bag
         self.topics = topics
@@ -113,7 +119,7 @@ class BagFrames:
         cameras = (topics.left, topics.right) if isinstance(topics, StereoTopics) else (topics,)
         held = bag.topics()
         self._streams = tuple(
-            _CameraStream(camera, held[camera.info].count if camera.info else 0, limits)
+            _CameraStream(camera, held.get(camera.info), limits, info_max_age_s)
             for camera in cameras
         )
 

@@ -20,7 +20,7 @@ from perception_nodes.bags.mcap_records import (
     chunk_messages,
     read_contents,
 )
-from perception_nodes.bags.storage_file import Channel, Record, plural
+from perception_nodes.bags.storage_file import Channel, Record, plural, says_latched
 from perception_nodes.types import Array, BagError
 
 __all__ = ['McapFile']
@@ -192,8 +192,8 @@ class McapFile:
         contents = self._contents
         channels = {
             key: Channel(key, topic, contents.types.get(schema, ''), encoding,
-                         self._counts.get(key, 0))
-            for key, (topic, encoding, schema) in contents.channels.items()
+                         self._counts.get(key, 0), says_latched(profiles))
+            for key, (topic, encoding, schema, profiles) in contents.channels.items()
         }
         for key in sorted(self._counts.keys() - channels.keys()):
             if self._counts[key]:

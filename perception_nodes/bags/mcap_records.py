@@ -52,7 +52,8 @@ class Contents:
 
     Attributes
     ----------
-    types : name of the type by schema. channels : (topic, encoding, schema) by channel.
+    types : name of the type by schema. channels : (topic, encoding, schema, QoS profiles) by
+        channel.
     loose : of each message that lies in no chunk its time of recording, channel, and offset and
         size of its data; four numbers a message, for there may be millions.
     said : messages by channel, as the statistics say; None without statistics.
@@ -61,7 +62,7 @@ class Contents:
     """
 
     types: dict[int, str] = field(default_factory=dict)
-    channels: dict[int, tuple[str, str, int]] = field(default_factory=dict)
+    channels: dict[int, tuple[str, str, int, str]] = field(default_factory=dict)
     chunks: list[Chunk] = field(default_factory=list)
     loose: 'array[int]' = field(default_factory=lambda: array('Q'))
     said: dict[int, int] | None = None
@@ -80,7 +81,8 @@ class Contents:
             self._describe(self.types, 'type', _u16(body, 0), _string(body, 2)[0])
         elif code == _CHANNEL:
             topic, place = _string(body, 4)
-            channel = topic, _string(body, place)[0], _u16(body, 2)
+            encoding, place = _string(body, place)
+            channel = topic, encoding, _u16(body, 2), _qos(body, place + 4)
             self._describe(self.channels, 'channel', _u16(body, 0), channel)
         elif code == _CHUNK_INDEX:
             self.indexed.append(int(struct.unpack_from('<Q', body, 16)[0]))
@@ -222,6 +224,16 @@ def _read_summary(file: BinaryIO, size: int, contents: Contents) -> int:
     except (ValueError, struct.error):
         contents.damage.append('the index at its end is damaged')
     return int(start)
+
+
+def _qos(body: bytes, place: int) -> str:
+    """Text of the QoS profiles in a channel's metadata, pairs of texts; '' without."""
+    while place < len(body):
+        key, place = _string(body, place)
+        value, place = _string(body, place)
+        if key == 'offered_qos_profiles':
+            return value
+    return ''
 
 
 def _u16(body: bytes, place: int) -> int:

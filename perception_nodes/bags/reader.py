@@ -26,10 +26,12 @@ SERIALIZATION = 'cdr'
 
 @dataclass(frozen=True)
 class TopicSummary:
-    """What a bag says of one topic: full type name and number of messages."""
+    """What a bag says of one topic: full type name, number of messages, and whether it is latched.
+    """
 
     type: str
     count: int
+    latched: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,7 @@ class BagReader:
                 f'{self.path}: topic {topic} is serialized as {form!r}; only ROS 2 bags '
                 f'({SERIALIZATION}) are read'
             )
+        latched = {channel.topic for channel in channels if channel.latched}
         types: dict[str, set[str]] = {}
         counts: dict[str, int] = {}
         for channel in channels:
@@ -214,7 +217,7 @@ class BagReader:
                     f'left out: {topic}, which has the types {" and ".join(sorted(kinds))}'
                 )
         return {
-            topic: TopicSummary(min(kinds), counts[topic])
+            topic: TopicSummary(min(kinds), counts[topic], topic in latched)
             for topic, kinds in sorted(types.items()) if len(kinds) == 1 and topic not in foreign
         }
 

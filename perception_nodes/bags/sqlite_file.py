@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from perception_nodes.bags.limits import DEFAULT_LIMITS, BagLimits, too_large
-from perception_nodes.bags.storage_file import Channel, Record, plural
+from perception_nodes.bags.storage_file import Channel, Record, plural, says_latched
 from perception_nodes.types import Array, BagError
 
 __all__ = ['SqliteFile']
@@ -169,11 +169,16 @@ class SqliteFile:
         ids, counts = np.unique(self._places['channel'], return_counts=True)
         held = dict(zip(ids.tolist(), counts.tolist(), strict=True))
         channels = {}
-        for key, name, kind, form in self._database.execute(
-            'SELECT id, name, type, serialization_format FROM topics ORDER BY id'
+        columns = [row[1] for row in self._database.execute('PRAGMA table_info(topics)')]
+        # Bags of 2019 have no such column.
+        profiles = 'offered_qos_profiles' if 'offered_qos_profiles' in columns else "''"
+        for key, name, kind, form, qos in self._database.execute(
+            f'SELECT id, name, type, serialization_format, {profiles} FROM topics ORDER BY id'
         ):
             if isinstance(key, int):
-                channels[key] = Channel(key, str(name), str(kind), str(form), held.get(key, 0))
+                channels[key] = Channel(
+                    key, str(name), str(kind), str(form), held.get(key, 0), says_latched(str(qos))
+                )
         for key in sorted(held.keys() - channels.keys()):
             self._tell(
                 f'{plural(held[key], "message")} of topic number {key} cannot be read: '

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a file of a recording offers, whatever its format."""
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-__all__ = ['Channel', 'Record', 'StorageFile', 'plural', 'shown']
+__all__ = ['Channel', 'Record', 'StorageFile', 'plural', 'says_latched', 'shown']
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Channel:
     ----------
     count : messages that the file says it holds of it.
     serialization : 'cdr' for ROS 2.
+    latched : its publisher kept the last message for whoever came later (transient local).
     """
 
     id: int
@@ -24,6 +26,7 @@ class Channel:
     type: str
     serialization: str = 'cdr'
     count: int = 0
+    latched: bool = False
 
 
 class Record(NamedTuple):
@@ -51,6 +54,14 @@ class StorageFile(Protocol):
 
     def close(self) -> None:
         """Close the file."""
+
+
+def says_latched(offered_qos_profiles: str) -> bool:
+    """Tell whether the QoS profiles that rosbag2 wrote down are of a latched topic.
+
+    Until Iron they held the number of the policy, since then its name.
+    """
+    return bool(re.search(r'durability: *(1|transient_local)\b', offered_qos_profiles))
 
 
 def plural(number: int, noun: str) -> str:

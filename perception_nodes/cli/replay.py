@@ -59,6 +59,11 @@ def _models_by_task(
     'seconds.',
 )
 @click.option(
+    '--camera-info-max-age-s', type=FiniteFloat(0.0, 1e9), default=10.0, show_default=True,
+    help='A camera_info that has not the stamp of an image may be this much older or newer, '
+    'unless it is latched, seconds; 0 = any age.',
+)
+@click.option(
     '--max-megapixels', type=FiniteFloat(1e-3, 1e6), default=200.0,
     show_default=True, help='Larger compressed images are refused.',
 )
@@ -105,14 +110,14 @@ def _models_by_task(
 def command(
     bag: Path, out: Path, overwrite: bool, tasks: str, left_topic: str, right_topic: str,
     image_topic: str, tolerance_ms: float, pair_capacity: int, clock_jump_s: float,
-    max_megapixels: float, max_chunk_mb: int, max_frames: int, models: Path | None,
-    chosen: dict[str, str], backend: str, precision: str, threads: int,
+    camera_info_max_age_s: float, max_megapixels: float, max_chunk_mb: int, max_frames: int,
+    models: Path | None, chosen: dict[str, str], backend: str, precision: str, threads: int,
     parameters: dict[str, str], on_demand: bool, compression: str, sample_frames: int,
 ) -> None:
     """Run the pipelines on every frame of BAG and write their topics, scores and a report.
 
-    BAG is a rosbag2 folder (MCAP or sqlite3) or one of its files. No frame is dropped, and a
-    second run writes the same metrics.json.
+    BAG is a rosbag2 folder (MCAP or sqlite3) or one of its files. No frame is dropped for want of
+    time; one that is late or damaged is, and told. A second run writes the same metrics.json.
     """
     from perception_nodes.bags.limits import BagLimits
     from perception_nodes.evaluation.replay import ReplaySettings, replay_to_folder
@@ -126,7 +131,8 @@ def command(
         models=chosen, parameters=parameters, backend=backend, precision=precision,
         threads=threads,
         max_frames=max_frames, tolerance_ms=tolerance_ms, pair_capacity=pair_capacity,
-        clock_jump_s=clock_jump_s, bag_limits=BagLimits(chunk_bytes=max_chunk_mb << 20),
+        clock_jump_s=clock_jump_s, camera_info_max_age_s=camera_info_max_age_s,
+        bag_limits=BagLimits(chunk_bytes=max_chunk_mb << 20),
         image_limits=ImageLimits(megapixels=max_megapixels), on_demand=on_demand,
         compression=compression, sample_frames=sample_frames, overwrite=overwrite,
     )

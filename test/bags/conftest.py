@@ -11,6 +11,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from rosbags.interfaces import (
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from perception_nodes.bags.factory import BagFactory, typestore
@@ -19,6 +27,10 @@ from perception_nodes.messages.image import image_message
 from perception_nodes.types import Camera, Image
 
 Entry = tuple[str, int, Any]
+LATCHED = Qos(
+    QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL,
+    QosTime(0, 0), QosTime(0, 0), QosLiveliness.AUTOMATIC, QosTime(0, 0), False,
+)
 WriteBag = Callable[..., Path]
 
 WIDTH, HEIGHT, BASELINE_M, DISPARITY_PX = 192, 96, 0.3, 12
@@ -79,7 +91,7 @@ def write_bag(tmp_path: Path) -> WriteBag:
     def write(
         entries: Iterable[Entry], name: str = 'bag', *,
         storage: StoragePlugin = StoragePlugin.MCAP,
-        compression: CompressionMode = CompressionMode.NONE,
+        compression: CompressionMode = CompressionMode.NONE, latched: Iterable[str] = (),
     ) -> Path:
         path, store = tmp_path / name, typestore()
         writer = Writer(path, version=9, storage_plugin=storage)
@@ -89,7 +101,10 @@ def write_bag(tmp_path: Path) -> WriteBag:
             for topic, recorded_ns, message in entries:
                 kind = message.__msgtype__
                 if topic not in connections:
-                    connections[topic] = writer.add_connection(topic, kind, typestore=store)
+                    connections[topic] = writer.add_connection(
+                        topic, kind, typestore=store,
+                        offered_qos_profiles=[LATCHED] if topic in latched else [],
+                    )
                 data = store.serialize_cdr(message, kind)
                 writer.write(connections[topic], recorded_ns, data)
         return path

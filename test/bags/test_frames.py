@@ -153,6 +153,28 @@ def test_the_size_changes_in_the_middle(write_bag: Any, stereo: Any, make_camera
     assert [frame.rig.left.height for frame in frames] == [96] * 4 + [64] * 4
 
 
+@pytest.mark.parametrize('kind', ['single', 'latched', 'old'])
+def test_camera_info_of_long_ago(write_bag: Any, stereo: Any, kind: str) -> None:
+    """A latched one holds however old it is; of a stream that stopped it is a guess."""
+    entries = stereo(4)
+    infos = [entry for entry in entries if 'camera_info' in entry[0]]
+    infos = infos[:2] if kind == 'single' else infos[:4]
+    images = []
+    for topic, recorded_ns, message in entries:
+        if 'image' in topic:
+            message.header.stamp.sec += 100
+            images.append((topic, recorded_ns + 10**11, message))
+    qos = {'latched': ('/stereo/left/camera_info', '/stereo/right/camera_info')}.get(kind, ())
+    path = write_bag([*infos, *images], latched=qos)
+    if kind != 'old':
+        assert len(_frames(path)[0]) == 4
+        return
+    with pytest.raises(PerceptionError, match=r'the newest is 99\.9 s older'):
+        _frames(path)
+    with open_bag(path) as bag:
+        assert len(list(BagFrames(bag, find_cameras(bag), info_max_age_s=0.0))) == 4
+
+
 def test_camera_info_of_another_frame_is_refused(write_bag: Any, stereo: Any) -> None:
     entries = stereo(3)
     for topic, _, message in entries:

@@ -16,6 +16,7 @@ from rosbags.rosbag2 import CompressionMode, StoragePlugin
 from perception_nodes.bags.factory import BagFactory
 from perception_nodes.bags.limits import BagLimits, zstd
 from perception_nodes.bags.reader import BagReader, full_type, open_bag
+from perception_nodes.bags.storage_file import says_latched
 from perception_nodes.messages.image import decode_image
 from perception_nodes.messages.primitives import stamp_ns
 from perception_nodes.types import PerceptionError
@@ -105,6 +106,15 @@ def test_type_names_of_old(write_bag: Any, stereo: Any) -> None:
         }
         assert len(list(bag.messages())) == 4
     assert full_type('a/msg/B') == 'a/msg/B'
+
+
+@pytest.mark.parametrize('storage', [MCAP, SQLITE])
+def test_latched_topics(write_bag: Any, stereo: Any, storage: StoragePlugin) -> None:
+    topic = '/stereo/left/camera_info'
+    with open_bag(write_bag(stereo(1), storage=storage, latched=[topic])) as bag:
+        assert [name for name, summary in bag.topics().items() if summary.latched] == [topic]
+    assert says_latched('- history: 1\n  durability: 1\n  deadline: 0')
+    assert not says_latched('- history: 1\n  durability: 2\n  deadline: 1')
 
 
 def test_raw_messages_are_the_bytes(write_bag: Any, stereo: Any) -> None:

@@ -37,6 +37,7 @@ from perception_nodes.evaluation.report_parts import Report
 from perception_nodes.evaluation.trajectories import evo_section, tum_text, write_trajectories
 from perception_nodes.files import write_atomically
 from perception_nodes.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
+from perception_nodes.messages.camera_infos import MAX_AGE_S
 from perception_nodes.messages.pairing import PAIR_CAPACITY, PAIR_TOLERANCE_NS
 from perception_nodes.metrics.alignment import Alignment
 from perception_nodes.pipelines.build import model_infos
@@ -66,6 +67,8 @@ class ReplaySettings:
     pair_capacity : images that wait for their partner on each side.
     clock_jump_s : stamps that go back by this much or more begin a new pass; a frame that is late
         by less is dropped, seconds.
+    camera_info_max_age_s : a camera_info that has not the stamp of an image may be this much older
+        or newer, unless it is latched, seconds; 0 = any age.
     bag_limits, image_limits : sizes above which nothing is unpacked or decoded.
     on_demand : also write overlay, points, colours and path.
     compression : of the output bag, 'zstd' or 'none'.
@@ -86,6 +89,7 @@ class ReplaySettings:
     tolerance_ms: float = PAIR_TOLERANCE_NS / 1e6
     pair_capacity: int = PAIR_CAPACITY
     clock_jump_s: float = CLOCK_JUMP_S
+    camera_info_max_age_s: float = MAX_AGE_S
     bag_limits: BagLimits = DEFAULT_LIMITS
     image_limits: ImageLimits = DEFAULT_IMAGE_LIMITS
     on_demand: bool = False
@@ -152,7 +156,8 @@ def replay_to_folder(
         notes.add(*camera_notes(cameras), *bag.file_notes)
         frames = BagFrames(
             bag, cameras, round(settings.tolerance_ms * 1e6), capacity=settings.pair_capacity,
-            clock_jump_s=settings.clock_jump_s, limits=settings.image_limits,
+            clock_jump_s=settings.clock_jump_s,
+            info_max_age_s=settings.camera_info_max_age_s, limits=settings.image_limits,
         )
         done, observer, scores = _replay(
             frames, perception, folder / 'outputs', settings, progress
