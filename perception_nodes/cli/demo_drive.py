@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo does: render a drive, keep the six nodes alive, play to them, record them."""
+"""What the demo does: render a drive, keep all nodes alive, play to them, record them."""
 
 import os
 import random
@@ -13,7 +13,7 @@ from perception_nodes.bags.reader import open_bag
 from perception_nodes.bags.transforms import base_from_frame
 from perception_nodes.geometry.se3 import to_quaternion_xyzw
 from perception_nodes.messages.topics import node_name
-from perception_nodes.pipelines.tasks import TASKS
+from perception_nodes.pipelines.tasks import TASKS, Task
 from perception_nodes.types import PerceptionError
 
 START_S = 60.0
@@ -55,7 +55,7 @@ def rendered_drive(path: Path, frames: int, seed: int, progress: Progress) -> Pa
 
 @contextmanager
 def live_nodes(bag: Path, logs: Path) -> Iterator[StereoTopics]:
-    """Run the six nodes as processes on the stereo camera of a bag.
+    """Run the node of every task as a process on the stereo camera of a bag.
 
     Raises
     ------
@@ -67,14 +67,14 @@ def live_nodes(bag: Path, logs: Path) -> Iterator[StereoTopics]:
     with open_bag(bag) as reader:
         cameras = find_cameras(reader)
         if not isinstance(cameras, StereoTopics):
-            raise PerceptionError(f'{bag} has no stereo pair; the demo shows all six nodes')
+            raise PerceptionError(f'{bag} has no stereo pair; the demo shows all nodes')
         mount = _mount(reader, cameras)
     logs.mkdir()
     with ExitStack() as stack:
-        for task in TASKS:
+        for task in _shown():
             stack.enter_context(NodeProcess(
-                node_name(task), parameters=_parameters(task, mount),
-                remappings=_remappings(task, cameras), log=logs / f'{task}.log',
+                task.node, parameters=_parameters(task, mount),
+                remappings=_remappings(task, cameras), log=logs / f'{task.name}.log',
             ))
         try:
             yield cameras
@@ -102,15 +102,21 @@ def play_and_record(
         cameras.left.image, cameras.left.info, cameras.right.image,
         cameras.right.info,
     )
-    listeners = {topic: sum(task.stereo for task in TASKS.values()) for topic in topics[2:]}
-    listeners |= {topic: len(TASKS) for topic in topics[:1]}
-    with Recorder(outputs, node_topics(TASKS)) as recorder:
+    tasks = _shown()
+    listeners = {topic: sum(task.stereo for task in tasks) for topic in topics[2:]}
+    listeners[cameras.left.image] = len(tasks)
+    with Recorder(outputs, node_topics([task.name for task in tasks])) as recorder:
         recorder.wait_for_publishers(START_S)
         play(
             bag, rate=rate, topics=topics, subscribers=listeners, wait_s=START_S,
             progress=progress,
         )
         recorder.settle(QUIET_S)
+
+
+def _shown() -> list[Task]:
+    """Tasks that have a node of their own."""
+    return [task for task in TASKS.values() if task.cameras]
 
 
 def _mount(reader: Any, cameras: StereoTopics) -> list[float] | None:
@@ -124,25 +130,25 @@ def _mount(reader: Any, cameras: StereoTopics) -> list[float] | None:
     ]
 
 
-def _parameters(task: str, mount: list[float] | None) -> dict[str, Any]:
-    """One thread a node, since all six share the machine; masks with their epistemic part."""
+def _parameters(task: Task, mount: list[float] | None) -> dict[str, Any]:
+    """One thread a node, since all share the machine; masks with their epistemic part."""
     parameters: dict[str, Any] = {'threads': 1}
-    if task == 'segmentation':
+    if task.name == 'segmentation':
         parameters['mc_samples'] = 4
-    if TASKS[task].mounted:
+    if task.mounted:
         parameters['mount'] = 'parameter'
-    if TASKS[task].mounted and mount is not None:
-        parameters['base_from_camera'] = mount
+        if mount is not None:
+            parameters['base_from_camera'] = mount
     return parameters
 
 
-def _remappings(task: str, cameras: StereoTopics) -> dict[str, str]:
+def _remappings(task: Task, cameras: StereoTopics) -> dict[str, str]:
     """Wire a node to the cameras and to the results that it takes."""
     left, right = cameras.left, cameras.right
     wires = {'image': left.image, 'camera_info': left.info}
-    if TASKS[task].stereo:
+    if task.stereo:
         wires = {
             'left/image_rect': left.image, 'left/camera_info': left.info,
             'right/image_rect': right.image, 'right/camera_info': right.info,
         }
-    return {**wires, **TASKS[task].auxiliary_remappings('/')}
+    return {**wires, **task.auxiliary_remappings('/')}
