@@ -40,6 +40,8 @@ class BlockMatchingConfig:
 class BlockMatchingPipeline:
     """Rectified pair in, Depth out, holes filled along the row; no state."""
 
+    runners = ()
+
     def __init__(self, config: BlockMatchingConfig | None = None) -> None:
         self.config = config or BlockMatchingConfig()
 

@@ -36,6 +36,8 @@ class FlatGroundConfig:
 class FlatGroundPipeline:
     """Image in (nobody looks at it), Depth out: one value a row, level camera; no state."""
 
+    runners = ()
+
     def __init__(self, config: FlatGroundConfig | None = None) -> None:
         self.config = config or FlatGroundConfig()
 

@@ -38,6 +38,8 @@ class _Frame:
 class OrbOdometryPipeline:
     """Frame-to-frame motion, chained; a frame that fails repeats the pose."""
 
+    runners = ()
+
     def __init__(self, config: VisualOdometryConfig | None = None) -> None:
         self.config = config or VisualOdometryConfig()
         self._orb: Any = cv2.ORB_create(FEATURES)

@@ -40,6 +40,8 @@ class SgbmConfig:
 class SgbmPipeline:
     """Rectified pair in, Depth out, holes filled along the row; no state."""
 
+    runners = ()
+
     def __init__(self, config: SgbmConfig | None = None) -> None:
         self.config = config or SgbmConfig()
 

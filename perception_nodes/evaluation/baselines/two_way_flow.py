@@ -26,6 +26,8 @@ class TwoWayFlowPipeline:
     estimate : the estimator. floor_px, gap_share : of sigma. config : as the released pipeline's.
     """
 
+    runners = ()
+
     def __init__(
         self, estimate: Estimate, floor_px: float, gap_share: float, config: OpticalFlowConfig
     ) -> None:

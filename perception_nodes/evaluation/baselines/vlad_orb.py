@@ -8,6 +8,7 @@ import numpy as np
 
 from perception_nodes.evaluation.baselines.orb_vocabulary import SIGNS
 from perception_nodes.inference.model_card import ModelCard
+from perception_nodes.inference.runner import RunnerState
 from perception_nodes.pipelines.place_recognition import (
     PlaceRecognitionConfig,
     PlaceRecognitionPipeline,
@@ -34,6 +35,10 @@ class VladOfOrb:
         grey = cv2.cvtColor(np.asarray(inputs['image'][0], np.uint8), cv2.COLOR_RGB2GRAY)
         _, bits = cv2.ORB_create(FEATURES).detectAndCompute(grey, None)
         return {'descriptor': vlad(bits)[None]}
+
+    def state(self) -> RunnerState:
+        """Say that OpenCV serves."""
+        return RunnerState(self.backend)
 
     def close(self) -> None:
         """Nothing to free."""
