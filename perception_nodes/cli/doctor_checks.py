@@ -21,7 +21,10 @@ from perception_nodes.ros import image_delivery
 from perception_nodes.types import PerceptionError
 
 OK, MISSING, BROKEN = 'ok', 'missing', 'broken'
-REQUIRED = ('numpy', 'scipy', 'cv2', 'onnxruntime', 'rosbags', 'yaml', 'click', 'matplotlib')
+REQUIRED = (
+    'numpy', 'scipy', 'cv2', 'onnxruntime', 'rosbags', 'lz4', 'simplejpeg', 'msgspec', 'yaml',
+    'click', 'jinja2', 'matplotlib',
+)
 PACKAGE_OF = {'cv2': 'opencv-python-headless', 'yaml': 'pyyaml'}
 MESSAGES = (
     'std_msgs', 'sensor_msgs', 'geometry_msgs', 'nav_msgs', 'stereo_msgs', 'diagnostic_msgs',
