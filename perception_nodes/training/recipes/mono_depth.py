@@ -101,9 +101,8 @@ def begin_with_segmentation(network: nn.Module, task: Task) -> None:
     initialise_from_released(model_path('segmentation'), network, task, part='seeing')
 
 
-# The released model began with the weights of the one before it (docs/mono_depth.md).
 MONO_DEPTH = Recipe(
-    'mono_depth', 'mono_depth_net', build_depth, minutes=24.0, learning_rate=1e-3,
+    'mono_depth', 'mono_depth_net', build_depth, minutes=24.0, learning_rate=2e-3,
     weight_decay=1e-2, evaluate_minutes=4.0,
     data='a KITTI drive (first two thirds) and a KITTI odometry sequence, with stereo consensus, '
     'the released stereo model where that is silent, and LiDAR; 15 images of KITTI stereo 2015; '
