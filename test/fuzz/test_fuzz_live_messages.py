@@ -10,8 +10,7 @@ from fuzzing import fuzz, require_none
 from perception_nodes.messages.camera_infos import published_size
 from perception_nodes.messages.primitives import stamp_ns
 from perception_nodes.pipelines.tasks import TASKS
-from perception_nodes.ros.input.assembler import Assembler
-from perception_nodes.ros.input.calibration import MAX_WAITING
+from perception_nodes.ros.input import assembler, calibration
 from perception_nodes.ros.input.raw_frame import LEFT, RIGHT, Assembly
 from perception_nodes.ros.problems import Problems
 from perception_nodes.ros.statistics import Statistics
@@ -44,7 +43,7 @@ class Stream:
         self.latched: list[Any] = []
         self.newest_ns, self.log = -1, []  # type: ignore[var-annotated]
         takes = TASKS['visual_odometry'].takes
-        self.it = Assembler(
+        self.it = assembler.Assembler(
             Assembly(
                 stereo=self.stereo, infos=self.sides, tolerance_ns=TOLERANCE_NS,
                 auxiliary=takes, wait_s=rng.choice((0.0, 0.0, 1000.0)),
@@ -105,7 +104,8 @@ def test_live_streams() -> None:
             now += rng.choice((100 * MS,) * 8 + (0, -100 * MS, -5 * SECOND, 60 * SECOND, MS))
             now = max(now, 0)
             stream.feed(now)
-            assert len(stream.it._calibration._waiting) <= MAX_WAITING
+            assert len(stream.it._calibration._waiting) <= calibration.MAX_WAITING
+            assert len(stream.it._waiting) <= assembler.MAX_WAITING
         assert all(len(line) < 600 for line in stream.log)
 
     require_none(fuzz('live stream', target, 100))

@@ -22,6 +22,9 @@ from perception_nodes.ros.problems import Problems
 from perception_nodes.ros.statistics import Statistics
 from perception_nodes.time_order import Arrival, TimeOrder
 
+# Frames are large; whoever waits for longer than this takes goes on without.
+MAX_WAITING = 10
+
 
 class Assembler:
     """Makes frames and passes them on, in the order of their stamps.
@@ -143,6 +146,7 @@ class Assembler:
             out_of_time = now - frame.arrived_s >= self._wait_s
             if out_of_time or self.auxiliary_results.complete(frame.stamp_ns):
                 done = number
+        done = max(done, len(self._waiting) - MAX_WAITING)
         ready, self._waiting = self._waiting[:done], self._waiting[done:]
         for frame in ready:
             frame.auxiliary.update(self.auxiliary_results.collect(frame.stamp_ns))

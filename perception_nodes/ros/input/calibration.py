@@ -12,7 +12,7 @@ from perception_nodes.types import PerceptionError
 # Of the timer; counted in its calls and not in time: when the executor stood still, whatever came
 # meanwhile is taken before a frame is given up.
 WAIT_TICKS = 10
-MAX_WAITING = 10
+MAX_WAITING = 6
 
 
 @dataclass

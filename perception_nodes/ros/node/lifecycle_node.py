@@ -152,6 +152,8 @@ class PerceptionLifecycleNode(LifecycleNode):
                 self._failed(error)
                 future.set_result((False, repr(error)))
 
+        if self.hangs:
+            return False, 'a worker hangs: end this process and start it again'
         if self.active is None or not self.active.worker.mailbox.put_job(run):
             run()  # no worker: nobody else touches the pipelines
         return await future or (False, 'it was not done')

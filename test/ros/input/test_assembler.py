@@ -231,6 +231,15 @@ def test_frame_goes_on_when_its_time_is_up():
     assert made.stamps_ms() == [0]
 
 
+def test_frames_that_wait_are_few():
+    """What they wait for never comes, and they are large."""
+    made = Made(auxiliary=(DEPTH,), wait_s=1000.0)
+    made.it.auxiliary_results.expected = {'stereo_depth'}
+    for stamp in range(0, 2000, 100):
+        made.it.image(LEFT, message(stamp))
+    assert made.stamps_ms() == list(range(0, 2000 - 100 * assembler.MAX_WAITING, 100))
+
+
 def test_order_is_kept_when_a_later_auxiliary_input_comes_first():
     """The auxiliary input of an earlier frame was dropped by its node: do not wait for it."""
     made = Made(auxiliary=(DEPTH,), wait_s=10.0)
