@@ -37,6 +37,8 @@ class VisualOdometryConfig:
     keyframe_kept : a new keyframe when less than this part of the last one's features is followed.
     keyframe_parallax_px : or when they moved further than this (median, pixels).
     max_speed_mps, max_turn_radps : a motion faster than this is refused as impossible.
+    max_acceleration_mps2, max_turn_change_radps2 : a motion that changes faster than this is taken
+        only if no other one is supported (something large that moves in front of the camera).
     coast_s : how long the last velocity is kept when lost; the pose is held after that.
     mover_classes, mover_weight : features on such pixels count by this weight (0..1).
     ignored_classes : features on such pixels are not used at all.
@@ -63,6 +65,8 @@ class VisualOdometryConfig:
     keyframe_parallax_px: float = 12.0
     max_speed_mps: float = 60.0
     max_turn_radps: float = 4.0
+    max_acceleration_mps2: float = 15.0
+    max_turn_change_radps2: float = 20.0
     coast_s: float = 0.5
     mover_classes: tuple[str, ...] = (
         'car', 'truck', 'bus', 'train', 'motorcycle', 'bicycle', 'bicyclist', 'rider',
@@ -90,7 +94,8 @@ class VisualOdometryConfig:
             )
         for name in (
             'max_features', 'max_epipolar_px', 'min_inliers', 'keyframe_parallax_px',
-            'max_speed_mps', 'max_turn_radps', 'pixel_sigma_floor', 'path_length',
+            'max_speed_mps', 'max_turn_radps', 'max_acceleration_mps2', 'max_turn_change_radps2',
+            'pixel_sigma_floor', 'path_length',
         ):
             if not getattr(self, name) > 0:
                 raise PerceptionError(f'{name} must be positive, not {getattr(self, name)}')

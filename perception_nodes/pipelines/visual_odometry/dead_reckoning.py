@@ -10,6 +10,7 @@ import numpy as np
 
 from perception_nodes.geometry import se3
 from perception_nodes.pipelines.visual_odometry.config import VisualOdometryConfig
+from perception_nodes.pipelines.visual_odometry.motion import Reach
 from perception_nodes.pipelines.visual_odometry.window import Keyframe
 from perception_nodes.types import FloatArray, Odometry, PerceptionError
 
@@ -78,6 +79,16 @@ class DeadReckoning:
         if not self.moving_known or elapsed_s <= 0:
             return np.eye(4)
         return se3.exp(self._twist * elapsed_s)
+
+    def reach(self, stamp_ns: int) -> Reach | None:
+        """How far the vehicle can be from where ``predict`` says; None if nobody knows."""
+        elapsed = self._elapsed_s(stamp_ns)
+        if not self.moving_known or elapsed <= 0:
+            return None
+        config = self._config
+        return Reach(
+            config.max_acceleration_mps2 * elapsed**2, config.max_turn_change_radps2 * elapsed**2
+        )
 
     def impossible(self, odom_from_camera: FloatArray, stamp_ns: int) -> str:
         """Say why a motion cannot be; empty if it can."""

@@ -22,6 +22,11 @@ from perception_nodes.types import FloatArray
 CHI2_MEDIAN_3 = 2.366  # of the chi-square distribution with three degrees of freedom
 CHI2_GATE_3 = 16.3  # its 99.9 % quantile
 VARIANCE_FLOOR = 0.5  # residuals of one feature are alike, so they look better than they are
+_BELIEVED_VARIANCE = 2.0
+_MOST_AGREEING = 0.6
+# Many that are wrong alike pull even under the loss: they are shut out, step by step.
+_NARROWING_GATES = (25 * CHI2_GATE_3, 5 * CHI2_GATE_3, CHI2_GATE_3)
+LEAST_AGREEING = 0.25  # of the features: fewer do not tell a motion
 CAUCHY_SQUARED = 6.0  # squared residual (over variance, three degrees) where the loss bends
 
 
@@ -62,19 +67,54 @@ class Motion:
     variance_factor: float
 
 
+@dataclass(frozen=True)
+class Reach:
+    """How far a vehicle can depart from the predicted motion, metres and radians."""
+
+    metres: float
+    radians: float
+
+    def holds(self, motion: FloatArray, predicted: FloatArray) -> bool:
+        """Whether a motion [4, 4] is as near to the predicted one."""
+        departure = motion @ se3.inverse(predicted)
+        return (
+            float(np.linalg.norm(departure[:3, 3])) <= self.metres
+            and se3.rotation_angle_rad(departure) <= self.radians
+        )
+
+
 def find_motion(
-    sightings: Sightings, projection: StereoProjection, predicted: FloatArray, seed: int = 0
+    sightings: Sightings, projection: StereoProjection, predicted: FloatArray, seed: int = 0,
+    reach: Reach | None = None,
 ) -> Motion | None:
-    """Refine the predicted motion and a sampled one, keep the better; None if there is none."""
+    """Refine the predicted motion and a sampled one, keep the better; None if there is none.
+
+    A bus that fills most of the view has more features than the street: a motion that only it
+    supports and that no vehicle could make (``reach``) gives way to one within reach, as long as a
+    quarter of the features support that.
+    """
     starts = [predicted]
     sampled = sample_motion(sightings, projection, seed)
     if sampled is not None:
         starts.append(sampled)
     refined = [refine_motion(sightings, projection, start) for start in starts]
-    return min(
-        (motion for motion in refined if motion is not None), default=None,
-        key=lambda motion: truncated_cost(sightings, projection, motion.camera_from_reference),
-    )
+    def cost(motion: Motion) -> float:
+        return truncated_cost(sightings, projection, motion.camera_from_reference)
+
+    best = min((motion for motion in refined if motion is not None), default=None, key=cost)
+    if best is None or reach is None:
+        return best
+    near = reach.holds(best.camera_from_reference, predicted)
+    if near and best.inliers.mean() >= _MOST_AGREEING:
+        return best
+    # With most of the features on the bus their median says nothing: covariances are believed.
+    steady = refine_motion(sightings, projection, predicted, most_variance=_BELIEVED_VARIANCE)
+    if (
+        steady is None or steady.inliers.mean() < LEAST_AGREEING
+        or not reach.holds(steady.camera_from_reference, predicted)
+    ):
+        return best
+    return min(best, steady, key=cost) if near else steady
 
 
 def sample_motion(
@@ -102,31 +142,41 @@ def sample_motion(
 
 
 def refine_motion(
-    sightings: Sightings, projection: StereoProjection, start: FloatArray, *, iterations: int = 5
+    sightings: Sightings, projection: StereoProjection, start: FloatArray, *, iterations: int = 5,
+    most_variance: float = np.inf,
 ) -> Motion | None:
-    """Refine a motion that is nearly right; None if the geometry does not fix it."""
+    """Refine a motion that is nearly right; None if the geometry does not fix it.
+
+    Parameters
+    ----------
+    most_variance : bound of the residuals' variance factor, for where most of them are wrong.
+    """
     motion = se3.orthonormal(start)
     chi2, jacobian, residual = _whitened(sightings, projection, motion)
-    for _ in range(iterations):
-        variance = robust_variance(chi2, sightings.weights)
-        weight = sightings.weights / (1.0 + chi2 / (CAUCHY_SQUARED * variance))
-        weight = np.where(np.isfinite(chi2), weight, 0.0)
-        weighted = jacobian * weight[:, None, None]
-        normal = np.einsum('nri,nrj->ij', weighted, jacobian)
-        if not np.isfinite(normal).all() or np.linalg.cond(normal) > 1e14:
-            return None
-        step = np.linalg.solve(normal, np.einsum('nri,nr->i', weighted, residual))
-        motion = se3.exp(step) @ motion
-        chi2, jacobian, residual = _whitened(sightings, projection, motion)
-        if np.abs(step).max() < 1e-4:
-            break
-    return _summary(sightings, motion, chi2, jacobian)
+    gates = (np.inf,) if np.isinf(most_variance) else _NARROWING_GATES
+    for gate in gates:
+        for _ in range(iterations):
+            variance = min(robust_variance(chi2, sightings.weights), most_variance)
+            weight = sightings.weights / (1.0 + chi2 / (CAUCHY_SQUARED * variance))
+            inside = np.isfinite(chi2) & (chi2 < gate * variance)
+            weight = np.where(inside, weight, 0.0)
+            weighted = jacobian * weight[:, None, None]
+            normal = np.einsum('nri,nrj->ij', weighted, jacobian)
+            if not np.isfinite(normal).all() or np.linalg.cond(normal) > 1e14:
+                return None
+            step = np.linalg.solve(normal, np.einsum('nri,nr->i', weighted, residual))
+            motion = se3.exp(step) @ motion
+            chi2, jacobian, residual = _whitened(sightings, projection, motion)
+            if np.abs(step).max() < 1e-4:
+                break
+    variance = min(robust_variance(chi2, sightings.weights), most_variance)
+    return _summary(sightings, motion, chi2, jacobian, variance)
 
 
 def _summary(
-    sightings: Sightings, motion: FloatArray, chi2: FloatArray, jacobian: FloatArray
+    sightings: Sightings, motion: FloatArray, chi2: FloatArray, jacobian: FloatArray,
+    variance: float,
 ) -> Motion | None:
-    variance = robust_variance(chi2, sightings.weights)
     inliers = np.nan_to_num(chi2, nan=np.inf) < CHI2_GATE_3 * variance
     if inliers.sum() < 4:
         return None

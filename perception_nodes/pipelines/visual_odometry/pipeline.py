@@ -171,7 +171,10 @@ class VisualOdometryPipeline:
         """Follow, or find the last keyframe again; refuse what cannot be."""
         predicted = self._reckoning.predict(stamp_ns)
         from_keyframe = se3.inverse(predicted) @ tracker.keyframe.odom_from_camera
-        result = tracker.track(pair, from_keyframe, guess_known=self._reckoning.moving_known)
+        result = tracker.track(
+            pair, from_keyframe, guess_known=self._reckoning.moving_known,
+            reach=self._reckoning.reach(stamp_ns),
+        )
         reason = result if isinstance(result, str) else self._impossible(tracker, result, stamp_ns)
         if reason:
             again = tracker.relocalise(pair)

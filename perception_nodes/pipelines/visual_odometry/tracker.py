@@ -11,7 +11,13 @@ from perception_nodes.pipelines.visual_odometry.adjustment import adjust
 from perception_nodes.pipelines.visual_odometry.config import VisualOdometryConfig
 from perception_nodes.pipelines.visual_odometry.front_end import Indices
 from perception_nodes.pipelines.visual_odometry.measuring import Measured, Measuring, Pair
-from perception_nodes.pipelines.visual_odometry.motion import Motion, Sightings, find_motion
+from perception_nodes.pipelines.visual_odometry.motion import (
+    LEAST_AGREEING,
+    Motion,
+    Reach,
+    Sightings,
+    find_motion,
+)
 from perception_nodes.pipelines.visual_odometry.projection import StereoProjection
 from perception_nodes.pipelines.visual_odometry.rig_offset import RigOffset
 from perception_nodes.pipelines.visual_odometry.window import Keyframe, Window
@@ -72,14 +78,15 @@ class Tracker:
         return len(self._index)
 
     def track(
-        self, pair: Pair, camera_from_keyframe: FloatArray, *, guess_known: bool
+        self, pair: Pair, camera_from_keyframe: FloatArray, *, guess_known: bool,
+        reach: Reach | None = None,
     ) -> Tracked | str:
         """Find the features and the motion; or say why not.
 
         Parameters
         ----------
         camera_from_keyframe : [4, 4] predicted; guess_known: search where it says, else where the
-            features were.
+            features were. reach : how far the motion can be from the predicted one.
         """
         landmarks, covariance = self.window.in_newest(self._index)
         expected, _, _ = self._projection.predict(landmarks, camera_from_keyframe)
@@ -87,7 +94,7 @@ class Tracker:
         result: Tracked | str = 'no features to follow'
         for guess in (expected, unmoved) if guess_known else (unmoved,):
             measured = self._measuring.follow(self._pair.left, self._points_px, pair, guess)
-            result = self._solve(measured, landmarks, covariance, camera_from_keyframe)
+            result = self._solve(measured, landmarks, covariance, camera_from_keyframe, reach)
             if isinstance(result, Tracked):
                 break
         return result
@@ -160,7 +167,7 @@ class Tracker:
 
     def _solve(
         self, measured: Measured, landmarks: FloatArray, covariance: FloatArray,
-        predicted: FloatArray,
+        predicted: FloatArray, reach: Reach | None,
     ) -> Tracked | str:
         """Estimate the motion and refuse one that too few features support."""
         wanted, found = self._config.min_inliers, len(measured.rows)
@@ -171,11 +178,11 @@ class Tracker:
             landmarks[measured.rows], covariance[measured.rows], measured.values_px - offset,
             measured.covariance_px2, measured.weights,
         )
-        motion = find_motion(sightings, self._projection, predicted, self._config.seed)
+        motion = find_motion(sightings, self._projection, predicted, self._config.seed, reach)
         if motion is None:
             return 'the features do not fix a motion'
         inliers = int(motion.inliers.sum())
-        if inliers < max(wanted, 0.25 * found):
+        if inliers < max(wanted, LEAST_AGREEING * found):
             return f'only {inliers} of {found} features agree on one motion'
         if not np.isfinite(se3.log(motion.camera_from_reference)).all():
             return 'the motion is not finite'

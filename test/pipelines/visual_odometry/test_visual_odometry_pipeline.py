@@ -364,3 +364,17 @@ def test_rounding_does_not_bend_the_pose_however_long_the_path(make_room):
         rotation = result.odom_from_base[:3, :3]
         assert result.tracking
     assert np.abs(rotation @ rotation.T - np.eye(3)).max() < 1e-12
+
+
+@pytest.mark.parametrize('columns', [150, 200])
+def test_something_large_that_moves_in_front_does_not_move_a_standing_vehicle(make_room, columns):
+    """Up to five eighths of the view belong to a wall that drives by at 4 m/s."""
+    room, mover, poses = make_room(0), make_room(9), drive(14, (0.4, 0.0, 0.0, 0.0, 0.0, 0.0))
+    pipeline = VisualOdometryPipeline(None, EXACT)
+    for i in range(14):
+        seen = [image.data.copy() for image in room.pair(np.eye(4), 0)]
+        if i >= 4:
+            for data, passing in zip(seen, mover.pair(poses[i - 4], 0), strict=True):
+                data[:, :columns] = passing.data[:, :columns]
+        last = pipeline(*(Image(data, i * STEP_NS) for data in seen), room.rig)
+    assert last.tracking and np.linalg.norm(last.odom_from_base[:3, 3]) < 0.12  # of 3.6 m
