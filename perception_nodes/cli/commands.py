@@ -15,7 +15,7 @@ __all__ = ['COMMANDS', 'interrupted', 'one_line', 'perception', 'run']
 
 DONE, USER_MISTAKE, OUR_FAULT = 0, 2, 70
 COMMANDS = {
-    'demo': 'Run the six nodes live on a rendered drive.',
+    'demo': 'Run all nodes live on a rendered drive.',
     'replay': 'Run the pipelines on every frame of a bag.',
     'evaluate': 'Evaluate a task on a data set.',
     'bench': 'Measure latency, throughput, memory and accuracy.',

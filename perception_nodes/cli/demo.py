@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""perception demo: a rendered drive played over DDS to the six nodes, scored and shown."""
+"""perception demo: a rendered drive played over DDS to all nodes, scored and shown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ['command']
 
-@click.command('demo', short_help='Run the six nodes live on a rendered drive.')
+@click.command('demo', short_help='Run all nodes live on a rendered drive.')
 @click.option(
     '--out', default='demo', show_default=True, type=click.Path(path_type=Path),
     help='Folder to write: drive/ and outputs/ (rosbag2), logs/, metrics.json, report.html.',
@@ -44,9 +44,9 @@ __all__ = ['command']
 def command(
     out: Path, bag: Path | None, frames: int, seed: int, rate: float, overwrite: bool, show: bool
 ) -> None:
-    """Show that everything works here: six nodes, live, on a drive whose truth is known.
+    """Show that everything works here: all nodes, live, on a drive whose truth is known.
 
-    Renders a short stereo drive, writes it as a rosbag2, starts the six nodes as ROS 2 processes,
+    Renders a short stereo drive, writes it as a rosbag2, starts all nodes as ROS 2 processes,
     plays the bag to them, records what they publish, scores it and writes a report with images
     of every output. About a minute on two cores.
     """
@@ -76,7 +76,7 @@ def _live(bag: Path, folder: Path, rate: float) -> StereoTopics:
     """Start the nodes, play the bag to them and record what they say; the cameras of the bag."""
     from perception_nodes.cli.demo_drive import live_nodes, play_and_record
 
-    click.echo('2/4 starting six nodes', err=True)
+    click.echo('2/4 starting all nodes', err=True)
     with live_nodes(bag, folder / 'logs') as cameras, Progress() as progress:
         play_and_record(
             bag, folder / 'outputs', cameras, rate, partial(progress, '3/4 playing to them')
@@ -106,7 +106,7 @@ def _report(bag: Path, folder: Path, cameras: StereoTopics) -> list[str]:
     with open_bag(bag) as reader:
         total = reader.topics()[cameras.left.image].count
     write_report(folder / 'report.html', recording_report(
-        'Six nodes on a drive', scores, frames, images_at(bag, stamps),
+        'All nodes on a drive', scores, frames, images_at(bag, stamps),
         subtitle='Live over ROS 2; scored against the truth that the bag holds.',
         truths=truth_at(bag, stamps, scores.tasks), notes=_left_out(scores.summary, total),
     ))

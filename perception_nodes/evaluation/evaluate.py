@@ -26,6 +26,7 @@ from perception_nodes.evaluation.sources import open_source
 from perception_nodes.metrics.alignment import Alignment
 from perception_nodes.pipelines.build import NO_MODEL, build_pipeline
 from perception_nodes.pipelines.config_values import changed
+from perception_nodes.pipelines.pipeline import Pipeline
 from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import PerceptionError
 
@@ -166,10 +167,12 @@ def baselines_of(task: str) -> tuple[str, ...]:
     return tuple(BASELINES.get(task, {}))
 
 
-def _card(pipeline: Any) -> dict[str, Any]:
+def _card(pipeline: Pipeline) -> dict[str, Any]:
     """Classes and palette of a pipeline's model."""
-    card = getattr(getattr(pipeline, 'runner', None), 'card', None)
-    return {} if card is None else {'classes': card.classes, 'palette': card.palette}
+    if not pipeline.runners:
+        return {}
+    card = pipeline.runners[0].card
+    return {'classes': card.classes, 'palette': card.palette}
 
 
 def _baseline(task: str, name: str, source: Source, protocol: str) -> Any:

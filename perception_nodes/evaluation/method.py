@@ -83,10 +83,9 @@ def run_method(
         progress(name, number + 1, source.count)
     if not score.values:
         raise PerceptionError(f'{name}: no frame has both a result and its ground truth')
-    runner = getattr(pipeline, 'runner', None)
     return MethodResult(
-        name, runner.backend if runner is not None else 'opencv', score.compute(), score.metric,
-        tuple(call_ms), tuple(score.values), _draw(scorer, source, kept),
+        name, pipeline.runners[0].backend if pipeline.runners else 'opencv', score.compute(),
+        score.metric, tuple(call_ms), tuple(score.values), _draw(scorer, source, kept),
     )
 
 

@@ -25,7 +25,7 @@ class Pipeline:
     def __init__(self, outputs: tuple[str, ...] = ('probabilities',), flip: bool = False):
         card = SimpleNamespace(outputs=[SimpleNamespace(name=n) for n in outputs], palette=())
         self.config = SimpleNamespace(flip=flip, temporal=False)
-        self.runner = SimpleNamespace(card=card, run=self.run)
+        self.runners = (SimpleNamespace(card=card, run=self.run),)
 
     def run(self, inputs: Any, wanted: Any) -> dict[str, np.ndarray]:
         planes = np.array([0.36, 0.27, 0.27, 0.1], np.float32)

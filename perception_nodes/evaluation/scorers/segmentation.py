@@ -194,8 +194,10 @@ def _plain(name: str) -> str:
 
 def _probabilities(pipeline: Any, image: Image) -> FloatArray | None:
     """Coarse probabilities [K, h, w] of the pipeline's model, if it gives them."""
-    runner = getattr(pipeline, 'runner', None)
-    if runner is None or 'probabilities' not in {spec.name for spec in runner.card.outputs}:
+    if not pipeline.runners:
+        return None
+    runner = pipeline.runners[0]
+    if 'probabilities' not in {spec.name for spec in runner.card.outputs}:
         return None
     data = image.data if image.data.ndim == 3 else np.repeat(image.data[..., None], 3, axis=2)
     inputs = {'image': np.ascontiguousarray(data)[None], 'dropout_masks': pipeline.masks}
