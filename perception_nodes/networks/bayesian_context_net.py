@@ -11,6 +11,7 @@ from perception_nodes.networks.layers import (
     ConvNorm,
     PyramidContext,
     ResidualBlock,
+    require_multiples,
     upsample_like,
 )
 
@@ -168,6 +169,7 @@ class BayesianContextNet(nn.Module):
         coarse_logits R K H/4 W/4 and log_variance R 1 H/4 W/4 of them; in training also
         auxiliary, logits B K H/8 W/8, and mask_entropy, a number.
         """
+        require_multiples(image, 32)
         context, detail, correction = self.encode(image)
         if masks is None:
             rows = image.shape[0]

@@ -5,7 +5,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception_nodes.networks.layers import ConvNorm, ResidualBlock, upsample_like
+from perception_nodes.networks.layers import (
+    ConvNorm,
+    ResidualBlock,
+    require_multiples,
+    upsample_like,
+)
 from perception_nodes.networks.matching import (
     MatchingEncoder,
     convex_upsample,
@@ -103,6 +108,7 @@ class CorrelationStereo(nn.Module):
         disparity_px, log_scale : B 1 H W, pixels of this size and the log of the Laplace scale in
         pixels; scores : B levels H/4 W/4 of the disparities 0, 4, 8, ... px, before the softmax.
         """
+        require_multiples(left, 32)
         both = self.encoder(torch.cat([left, right]))[0]
         own, other = both.chunk(2)
         volume = row_correlation(unit(own), unit(other), self.levels)

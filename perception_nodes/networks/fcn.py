@@ -4,7 +4,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception_nodes.networks.layers import ConvNorm, upsample_like
+from perception_nodes.networks.layers import ConvNorm, require_multiples, upsample_like
 from perception_nodes.networks.vgg_encoder import VGG16, vgg_groups
 
 
@@ -34,6 +34,7 @@ class FCN(nn.Module):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Map a normalised float B 3 H W (multiples of 32) to logits B K H/8 W/8."""
+        require_multiples(image, 32)
         x, pooled = image, []
         for group in self.encoder:
             x = F.max_pool2d(group(x), 2)

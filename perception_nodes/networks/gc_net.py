@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception_nodes.networks.correlation_stereo import soft_argmin
-from perception_nodes.networks.layers import ConvNorm, ResidualBlock
+from perception_nodes.networks.layers import ConvNorm, ResidualBlock, require_multiples
 
 
 class Conv3dNorm(nn.Sequential):
@@ -86,6 +86,7 @@ class GCNet(nn.Module):
         -------
         disparity_px : B 1 H W; spread_px : B 1 H W, deviation of the softmax over disparities.
         """
+        require_multiples(left, 32)
         own, other = self.layers1_18(2 * torch.cat([left, right]) - 1).chunk(2)
         x = concatenated_volume(own, other, self.levels)
         skips = [self.layers19_20(x)]

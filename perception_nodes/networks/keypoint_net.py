@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception_nodes.networks.layers import ConvNorm, ResidualBlock
+from perception_nodes.networks.layers import ConvNorm, ResidualBlock, require_multiples
 
 CELL = 8
 
@@ -64,6 +64,7 @@ class KeypointNet(nn.Module):
         logits : B 65 H/8 W/8, for each cell its 64 pixels row by row and "none of them".
         descriptors : B D H/8 W/8, unit length.
         """
+        require_multiples(image, 16)
         x2 = self.stem(image.mean(1, keepdim=True))
         x8 = self.stage8(self.stage4(x2))
         x16 = self.stage16(x8)

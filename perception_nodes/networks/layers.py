@@ -6,6 +6,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+def require_multiples(image: Tensor, multiple: int) -> None:
+    """Check that the sides of B C H W fit the network's strides.
+
+    Raises
+    ------
+    ValueError
+        If a side is no multiple; a traced graph, which rounds its sizes itself, is not looked at.
+    """
+    height, width = image.shape[-2:]
+    if not torch.jit.is_tracing() and (height % multiple or width % multiple):
+        raise ValueError(f'an image of {width}x{height}: sides must be multiples of {multiple}')
+
+
 class HalfInstanceNorm(nn.Module):
     """Half of the channels are normalised in each image by itself (IBN-Net, Pan et al. 2018).
 

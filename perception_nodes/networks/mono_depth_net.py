@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception_nodes.networks.bayesian_context_net import BayesianContextNet
-from perception_nodes.networks.layers import ConvNorm, upsample_like
+from perception_nodes.networks.layers import ConvNorm, require_multiples, upsample_like
 
 MEAN, STD = 0.45, 0.25
 FOCAL_PX = 384.0
@@ -53,6 +53,7 @@ class MonoDepthNet(nn.Module):
         log_depth : B 1 H W, log of metres for a focal length of FOCAL_PX; log_scale : B 1 H W, log
         of the Laplace scale of log_depth.
         """
+        require_multiples(image, 32)
         context, _, detail = self.seeing.encode((image - MEAN) / STD)
         batch, _, height, width = context.shape
         # In lengths of the lens, not in sizes of the image: a taller one shows more.

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception_nodes.networks.keypoint_net import KeypointNet
+from perception_nodes.networks.layers import require_multiples
 
 
 class NetVlad(nn.Module):
@@ -54,4 +55,5 @@ class PlaceDescriptor(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Descriptor B D, unit length, of float B 3 H W, normalised; sides multiples of 16."""
+        require_multiples(image, 16)
         return F.normalize(self.project(self.gather(image)), dim=1)

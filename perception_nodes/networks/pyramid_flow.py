@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception_nodes.networks.layers import ConvNorm, ResidualBlock
+from perception_nodes.networks.layers import ConvNorm, ResidualBlock, require_multiples
 from perception_nodes.networks.matching import (
     MatchingEncoder,
     convex_upsample,
@@ -125,6 +125,7 @@ class PyramidFlow(nn.Module):
         in pixels. Of the levels 1/16, 1/8, 1/4, each in its own pixels: start and flows,
         B 2 h w before and after; scores : B places h w of the window between.
         """
+        require_multiples(image0, 32)
         pyramid = self.encoder(torch.cat([image0, image1]))
         starts: list[Tensor] = []
         flows: list[Tensor] = []

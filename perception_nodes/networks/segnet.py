@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception_nodes.networks.layers import ConvNorm
+from perception_nodes.networks.layers import ConvNorm, require_multiples
 from perception_nodes.networks.vgg_encoder import VGG16, vgg_groups
 
 
@@ -50,6 +50,7 @@ class SegNet(nn.Module):
         -------
         logits B K H W.
         """
+        require_multiples(image, 2 ** len(self.encoder))
         sample = self.training if sample is None else sample
         x, found, depth = image, [], len(self.encoder)
         for index, group in enumerate(self.encoder):

@@ -4,7 +4,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception_nodes.networks.layers import ConvNorm
+from perception_nodes.networks.layers import ConvNorm, require_multiples
 from perception_nodes.networks.vgg_encoder import vgg_groups
 
 WIDTHS = ((64, 64), (64, 64), (128, 128), (128, 128))
@@ -25,6 +25,7 @@ class SuperPoint(nn.Module):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Map float B 3 H W (sides multiples of 8) to logits B 65 h w, descriptors B 256 h w."""
+        require_multiples(image, 8)
         x = image.mean(1, keepdim=True)
         for number, group in enumerate(self.encoder):
             x = group(x if number == 0 else F.max_pool2d(x, 2))

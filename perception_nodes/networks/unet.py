@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from perception_nodes.networks.layers import ConvNorm
+from perception_nodes.networks.layers import ConvNorm, require_multiples
 
 
 class UNet(nn.Module):
@@ -26,6 +26,7 @@ class UNet(nn.Module):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Map a normalised float B 3 H W (multiples of 16) to logits B K H W."""
+        require_multiples(image, 16)
         x, kept = image, []
         for index, block in enumerate(self.down):
             x = block(F.max_pool2d(x, 2) if index else x)

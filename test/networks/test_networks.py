@@ -53,3 +53,13 @@ def test_network(name: str) -> None:
         torch.testing.assert_close(a, b, rtol=0, atol=0, msg='evaluation repeats')
     for key, value in network.state_dict().items():
         assert torch.equal(value, before[key]), f'evaluation changes {key}'
+
+
+@pytest.mark.parametrize(('name', 'multiple'), [
+    ('unet', 16), ('segnet', 32), ('fcn', 32), ('superpoint', 8), ('place_descriptor', 16),
+])
+def test_sides_that_do_not_fit_are_refused(name: str, multiple: int) -> None:
+    network = NETWORKS[name]().eval()
+    side = 4 * multiple
+    with torch.inference_mode(), pytest.raises(ValueError, match=f'multiples of {multiple}'):
+        network(torch.zeros(1, 3, side, side + 4))
