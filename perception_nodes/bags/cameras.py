@@ -2,19 +2,27 @@
 """Which topics of a bag are cameras, and which two of them are a stereo pair.
 
 A camera is an image topic; its camera_info lies in the same namespace (image_transport's rule).
-A pair is two calibrated cameras of one size whose names differ in left and right, or of which
-one says in P[3] that it is the right one. A camera that is at fault does no harm to the others.
+A camera that is at fault does no harm to the others.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from perception_nodes.bags.camera_topics import (
+    CameraTopics,
+    StereoTopics,
+    base_topic,
+    camera_key,
+)
 from perception_nodes.bags.reader import BagMessage, BagReader
+from perception_nodes.bags.stereo_pairs import no_baseline, stereo_pairs
 from perception_nodes.bags.storage_file import shown
 from perception_nodes.messages.camera import camera_from_info
 from perception_nodes.messages.image import image_size
 from perception_nodes.messages.topics import CAMERA_INFO, IMAGE, full_name
 from perception_nodes.pipelines.tasks import TASKS
-from perception_nodes.types import Camera, PerceptionError
+from perception_nodes.types import PerceptionError
+
+__all__ = ['COMPRESSED', 'CameraTopics', 'StereoTopics', 'find_cameras', 'list_cameras']
 
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 
@@ -25,47 +33,6 @@ _PREFERRED = (
 )
 _MEASUREMENTS = ('32FC1', '32FC2', '32FC3', '16UC1', '16SC1', '64FC1', '32SC1', '8UC2')
 _GROUND_TRUTH = '/ground_truth/'
-_LEFT_RIGHT = (('left', 'right'), ('infra1', 'infra2'), ('cam0', 'cam1'), ('image_0', 'image_1'))
-
-
-@dataclass(frozen=True)
-class CameraTopics:
-    """Topics of one camera.
-
-    Attributes
-    ----------
-    image : topic of Image or CompressedImage.
-    info : topic of its CameraInfo; '' if the bag has none.
-    camera : what the first CameraInfo says; None without one, or of an uncalibrated camera.
-    problem : why there is no ``camera`` although there is a CameraInfo.
-    no_pair : why this camera is no half of a pair, where its name says that it is one.
-    beside : image topics of the other cameras of the bag, where it was not chosen by name.
-    """
-
-    image: str
-    info: str = ''
-    camera: Camera | None = None
-    problem: str = ''
-    no_pair: str = ''
-    beside: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """Name of the camera."""
-        return camera_key(self.image)
-
-    @property
-    def is_rectified(self) -> bool:
-        """Whether the images are rectified already, by the name (REP 118, image_proc)."""
-        return 'rect' in base_topic(self.image).rpartition('/')[2]
-
-
-@dataclass(frozen=True)
-class StereoTopics:
-    """Topics of a pair."""
-
-    left: CameraTopics
-    right: CameraTopics
 
 
 def find_cameras(
@@ -87,7 +54,7 @@ def find_cameras(
         raise PerceptionError('name both --left-topic and --right-topic, or neither')
     if left:
         pair = StereoTopics(_named(bag, left), _named(bag, right))
-        if reason := _no_baseline(pair.left, pair.right):
+        if reason := no_baseline(pair.left, pair.right):
             raise PerceptionError(f'{bag.path}: {reason}')
         return pair
     if image:
@@ -97,7 +64,7 @@ def find_cameras(
         held = shown(list(bag.topics())) or 'nothing'
         told = '; '.join(('', *bag.notes))
         raise PerceptionError(f'{bag.path} has no camera topic; it holds {held}{told}')
-    pairs, reason = _pairs(cameras)
+    pairs, reason = stereo_pairs(cameras)
     if len(pairs) > 1:
         names = '; '.join(f'{pair.left.image} + {pair.right.image}' for pair in pairs)
         raise PerceptionError(
@@ -122,20 +89,6 @@ def list_cameras(bag: BagReader) -> list[CameraTopics]:
     return [
         _with_info(bag, min(names, key=_preference)) for _, names in sorted(images.items())
     ]
-
-
-def camera_key(topic: str) -> str:
-    """Name of a camera: its namespace, or the topic itself where that holds the name.
-
-    '/cam/image_raw/compressed' is of '/cam', '/left_image' of '/left_image'.
-    """
-    namespace, _, name = base_topic(topic).rpartition('/')
-    return namespace if name.startswith('image') else base_topic(topic)
-
-
-def base_topic(topic: str) -> str:
-    """Topic without image_transport's ending."""
-    return topic.removesuffix('/compressed')
 
 
 def _preference(topic: str) -> tuple[int, int, str]:
@@ -199,68 +152,3 @@ def _camera_of(topic: str, info: str, first: BagMessage) -> CameraTopics:
         return CameraTopics(topic, info, camera_from_info(first.message))
     except PerceptionError as error:
         return CameraTopics(topic, info, problem=f'{info}: {error}')
-
-
-def _pairs(cameras: list[CameraTopics]) -> tuple[list[StereoTopics], str]:
-    """All pairs: by name where names say left and right, else by P[3]; and why one is none."""
-    named: list[StereoTopics] = []
-    reasons: list[str] = []
-    contradicted: set[str] = set()
-    by_name = {camera.key: camera for camera in cameras}
-    for first, second in _LEFT_RIGHT:
-        for name, left in by_name.items():
-            right = by_name.get(second.join(name.rsplit(first, 1))) if first in name else None
-            if right is None:
-                continue
-            if reason := _no_pair(left, right):
-                reasons.append(reason)
-                contradicted |= {left.key, right.key}
-            else:
-                named.append(StereoTopics(left, right))
-    others = [camera for camera in cameras if camera.key not in contradicted]
-    return named or _pairs_by_projection(others), reasons[0] if reasons else ''
-
-
-def _no_pair(left: CameraTopics, right: CameraTopics) -> str:
-    """Why two cameras that are named as a pair are none; '' if they are one."""
-    for camera in (left, right):
-        if camera.camera is None:
-            return camera.problem or f'{camera.image} has no camera_info'
-    if left.is_rectified != right.is_rectified:
-        return (
-            f'{left.image} and {right.image}: one is rectified and the other is not; '
-            'choose with --left-topic and --right-topic'
-        )
-    return _no_baseline(left, right)
-
-
-def _no_baseline(left: CameraTopics, right: CameraTopics) -> str:
-    """Why P[3] makes no pair of two cameras; '' if it does, or one has no calibration."""
-    if left.camera is None or right.camera is None:
-        return ''
-    left_p3, right_p3 = float(left.camera.p[0, 3]), float(right.camera.p[0, 3])
-    if left_p3 > right_p3:
-        return ''
-    names = f'{left.image} and {right.image} are no stereo pair'
-    if left_p3 == right_p3 == 0.0:
-        return f'{names}: P[3] is 0 in both camera_info, and -fx * baseline in that of a right one'
-    if left_p3 == right_p3:
-        return (
-            f'{names}: P[3] of the left camera_info ({left.info}) is {left_p3:g} as in the right '
-            'one, so the baseline is 0; it must be 0 in the left one'
-        )
-    return (
-        f'{names}: P[3] is {left_p3:g} in the left camera_info ({left.info}) and {right_p3:g} in '
-        'the right one; are left and right swapped?'
-    )
-
-
-def _pairs_by_projection(cameras: list[CameraTopics]) -> list[StereoTopics]:
-    return [
-        StereoTopics(left, right)
-        for left in cameras for right in cameras
-        if left.camera and right.camera
-        and (left.camera.width, left.camera.height) == (right.camera.width, right.camera.height)
-        and left.camera.p[0, 0] == right.camera.p[0, 0]
-        and left.camera.p[0, 3] == 0.0 > right.camera.p[0, 3]
-    ]

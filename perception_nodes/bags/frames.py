@@ -8,17 +8,15 @@ from array import array
 from collections import deque
 from collections.abc import Iterator
 
-from perception_nodes.bags.cameras import CameraTopics, StereoTopics
-from perception_nodes.bags.reader import BagMessage, BagReader, TopicSummary
+from perception_nodes.bags.camera_stream import CameraStream
+from perception_nodes.bags.camera_topics import CameraTopics, StereoTopics
+from perception_nodes.bags.reader import BagMessage, BagReader
 from perception_nodes.bags.storage_file import plural
 from perception_nodes.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
-from perception_nodes.messages.camera import camera_from_info, is_calibrated, rectified
-from perception_nodes.messages.camera_infos import MAX_AGE_S, CameraInfos
-from perception_nodes.messages.image import decode_image
+from perception_nodes.messages.camera_infos import MAX_AGE_S
 from perception_nodes.messages.pairing import PAIR_CAPACITY, PAIR_TOLERANCE_NS, StampPairer
 from perception_nodes.messages.primitives import stamp_ns
 from perception_nodes.pipelines.perception import MonoFrame, StereoFrame
-from perception_nodes.pipelines.rectification import Rectifier
 from perception_nodes.time_order import CLOCK_JUMP_S, Arrival, TimeOrder
 from perception_nodes.types import BagError, Camera, Image, PerceptionError, StereoRig
 
@@ -28,58 +26,6 @@ __all__ = ['BagFrames']
 _LOOK_AHEAD = 8
 
 _Images = tuple[BagMessage, ...]
-
-
-class _CameraStream:
-    """One camera's messages: images come out rectified, with the calibration of their moment."""
-
-    def __init__(
-        self, topics: CameraTopics, infos: TopicSummary | None, limits: ImageLimits,
-        info_max_age_s: float,
-    ) -> None:
-        self.topics = topics
-        self._limits = limits
-        # A single one holds for the whole recording, whatever its publisher said.
-        self._latched = infos is not None and (infos.latched or infos.count == 1)
-        self._infos = CameraInfos(info_max_age_s)
-        self._own_stamps = False
-        self._rectifier = Rectifier()
-
-    def take_info(self, message: BagMessage) -> None:
-        """Remember a CameraInfo."""
-        self._infos.add(message.message, latched=self._latched)
-
-    def waits_for_info(self, image: BagMessage) -> bool:
-        """Tell whether the camera_info of an image is not there and may still come."""
-        if not self.topics.info:
-            return False
-        try:
-            match = self._infos.find(image.message)
-        except PerceptionError:
-            return True
-        self._own_stamps |= match.exact
-        if match.exact or not self._own_stamps:
-            return False
-        newest = stamp_ns(self._infos.newest.header.stamp)
-        return newest < stamp_ns(image.message.header.stamp)
-
-    def rectify(self, message: BagMessage) -> tuple[Image, Camera | None]:
-        """Decode and rectify an image."""
-        image = decode_image(message.message, self._limits)
-        if not self.topics.info:
-            return image, None
-        info = self._infos.find(message.message).info
-        if not is_calibrated(info):
-            return image, None
-        camera = camera_from_info(info)
-        if (camera.width, camera.height) != (image.width, image.height):
-            raise PerceptionError(
-                f'image is {image.width}x{image.height} but its camera_info says '
-                f'{camera.width}x{camera.height}'
-            )
-        if self.topics.is_rectified:
-            return image, rectified(camera)
-        return self._rectifier(image, camera)
 
 
 class BagFrames:
@@ -119,7 +65,7 @@ class BagFrames:
         cameras = (topics.left, topics.right) if isinstance(topics, StereoTopics) else (topics,)
         held = bag.topics()
         self._streams = tuple(
-            _CameraStream(camera, held.get(camera.info), limits, info_max_age_s)
+            CameraStream(camera, held.get(camera.info), limits, info_max_age_s)
             for camera in cameras
         )
 
