@@ -2,7 +2,7 @@
 """perception evaluate: evaluate a task on a data set or a bag with ground truth."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ from perception_nodes.inference import BACKENDS, PRECISIONS
 
 if TYPE_CHECKING:
     from perception_nodes.evaluation.evaluate import Evaluation
+    from perception_nodes.evaluation.protocol import Protocol
 
 __all__ = ['command']
 
@@ -35,7 +36,8 @@ class _Command(click.Command):
 @click.argument('task')
 @click.option('--dataset', required=True, help='Layout of the data, see below.')
 @click.option(
-    '--root', required=True, type=click.Path(path_type=Path), help='Folder of the data, or a bag.'
+    '--root', 'roots', required=True, multiple=True, type=click.Path(path_type=Path),
+    help='Folder of the data, or a bag; several times: sequences, each evaluated, and the mean.',
 )
 @click.option(
     '--json', 'json_path', type=click.Path(dir_okay=False, path_type=Path),
@@ -78,10 +80,10 @@ class _Command(click.Command):
     help='Folder to write trajectories to, in TUM and KITTI format.',
 )
 def command(
-    task: str, dataset: str, root: Path, json_path: Path | None, report_path: Path | None,
-    split: str | None, model: str | None, backend: str, precision: str, threads: int,
-    parameters: dict[str, str], baselines: bool, protocol: str, align: str, align_first: int,
-    trajectories: Path | None,
+    task: str, dataset: str, roots: tuple[Path, ...], json_path: Path | None,
+    report_path: Path | None, split: str | None, model: str | None, backend: str,
+    precision: str, threads: int, parameters: dict[str, str], baselines: bool, protocol: str,
+    align: str, align_first: int, trajectories: Path | None,
 ) -> None:
     """Evaluate TASK on a data set: run every frame, score it, write the numbers.
 
@@ -91,36 +93,45 @@ def command(
     from perception_nodes.evaluation.evaluate import baselines_of, evaluate
     from perception_nodes.evaluation.evaluation_report import evaluation_report
     from perception_nodes.evaluation.report import write_report
+    from perception_nodes.evaluation.sequences import combined_result, sequence_names
     from perception_nodes.evaluation.trajectories import write_trajectories
     from perception_nodes.metrics.alignment import Alignment
 
     if task != 'visual_odometry' and (trajectories or align_first or align != 'se3'):
         raise ConfigError(f'{task} has no trajectory to align or to write')
+    if report_path is not None and len(roots) > 1:
+        raise ConfigError('--report shows one sequence: give one --root')
+    names = sequence_names(roots)
     require_writable(json_path, report_path, trajectories and trajectories / 'any')
-    with Progress() as progress:
-        evaluation = evaluate(
-            task, dataset, root, split=split, model=model, backend=backend, precision=precision,
-            threads=threads, parameters=parameters, protocol=protocol,
-            baselines=baselines_of(task) if baselines else (),
-            alignment=Alignment(align, align_first) if task == 'visual_odometry' else None,
-            details=bool(report_path), progress=progress,
-        )
-    for line in evaluation.notes:
-        click.echo(line, err=True)
-    write_json(json_path, evaluation.result())
-    if trajectories is not None:
-        methods = (evaluation.ours, *evaluation.baselines)
-        write_trajectories(trajectories, {method.name: method.metric for method in methods})
-    if report_path is not None:
-        write_report(report_path, evaluation_report(evaluation))
-    click.echo(_screen(evaluation))
+    evaluations: dict[str, Evaluation] = {}
+    for name, root in zip(names, roots, strict=True):
+        with Progress() as progress:
+            evaluations[name] = evaluation = evaluate(
+                task, dataset, root, split=split, model=model, backend=backend,
+                precision=precision, threads=threads, parameters=parameters, protocol=protocol,
+                baselines=baselines_of(task) if baselines else (),
+                alignment=Alignment(align, align_first) if task == 'visual_odometry' else None,
+                details=bool(report_path), progress=progress,
+            )
+        for line in evaluation.notes:
+            click.echo(line, err=True)
+        if trajectories is not None:
+            methods = (evaluation.ours, *evaluation.baselines)
+            folder = trajectories / name if len(roots) > 1 else trajectories
+            write_trajectories(folder, {method.name: method.metric for method in methods})
+        if report_path is not None:
+            write_report(report_path, evaluation_report(evaluation))
+        click.echo(_screen(evaluation.result(), evaluation.protocol, name))
+    result = evaluation.result() if len(roots) == 1 else combined_result(evaluations)
+    write_json(json_path, result)
+    if len(roots) > 1:
+        click.echo(_screen(result, evaluation.protocol, f'mean of {len(roots)} sequences'))
 
 
-def _screen(evaluation: 'Evaluation') -> str:
+def _screen(result: dict[str, Any], protocol: 'Protocol', name: str) -> str:
     """Lay the metrics of all methods out as aligned columns."""
     from perception_nodes.evaluation.report import format_number
 
-    result, protocol = evaluation.result(), evaluation.protocol
     methods = {'ours': result['metrics'], **result['peers']}
     milliseconds = {f'ms_{name}': value for name, value in result['ms_per_frame'].items()}
     methods['ours'] = {**methods['ours'], **milliseconds}
@@ -130,7 +141,7 @@ def _screen(evaluation: 'Evaluation') -> str:
     fed = f', fed by {", ".join(protocol.inputs)}' if protocol.inputs else ''
     aligned = f', ATE aligned by {protocol.alignment}' if protocol.alignment else ''
     lines = [
-        f'{result["task"]} on {result["dataset"]}{split}: {result["frames"]} frames, '
+        f'{result["task"]} on {result["dataset"]}{split}, {name}: {result["frames"]} frames, '
         f'{result["model"]} on {result["backend"]}, protocol {protocol.name}{fed}{aligned}',
         f'{"":26}' + ''.join(f'{method:>{width}}' for method in methods),
     ]
