@@ -83,6 +83,25 @@ def test_model_and_card(checkpoint: Path, tmp_path: Path) -> None:
         assert np.array_equal(out['brightness'] > 0, out['bright'] > 0)
 
 
+def test_what_it_reaches_is_measured_on_the_file_and_goes_into_the_card(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    measured: list[Path] = []
+
+    def measure(model: Path) -> dict[str, dict[str, float]]:
+        check_model(model)
+        assert not (tmp_path / 'models').exists(), 'nothing is written before it is known'
+        measured.append(model)
+        return {'camvid val': {'miou': 0.5}}
+
+    card = export_release(RELEASE, RECIPE, checkpoint, tmp_path, tmp_path / 'models', measure)
+    assert card.results == {'camvid val': {'miou': 0.5}}
+    assert check_model(tmp_path / 'models' / 'brightness.onnx') == card
+    (tmp_path / 'models' / 'brightness.json').unlink()
+    assert check_model(tmp_path / 'models' / 'brightness.onnx') == card, 'the file holds it, too'
+    assert not measured[0].parent.exists()
+
+
 def test_a_graph_that_onnx_does_not_repeat_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     lying = replace(RELEASE, graph=lambda network, calibration: BrightnessGraph(network, 2e-3))
     with pytest.raises(PerceptionError, match=r'differs from torch by 2\.0.e-03'):
