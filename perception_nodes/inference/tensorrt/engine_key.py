@@ -15,6 +15,7 @@ from perception_nodes.types import ModelError, PerceptionError
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 AMPERE_PLUS = '8.0+'
+MOST_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -171,8 +172,9 @@ def _major(version: str) -> str:
 def _short(value: object) -> str:
     if isinstance(value, tuple):
         return ' '.join(
-            f'{item[0]}={"x".join(map(str, item[1]))}' if isinstance(item, tuple) else str(item)
-            for item in value
+            f'{_short(item[0])}={"x".join(map(str, item[1]))}' if isinstance(item, tuple)
+            else _short(item) for item in value[:MOST_SHOWN]
         ) or 'none'
-    text = str(value)
-    return f'{text[:12]}...' if len(text) == 64 else text or 'any'
+    # A file says it, and it goes into a line.
+    text = ''.join(c if c.isprintable() else '?' for c in str(value))
+    return f'{text[:12]}...' if len(text) >= 64 else text or 'any'

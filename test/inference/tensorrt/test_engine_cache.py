@@ -241,6 +241,13 @@ def test_a_header_that_cannot_be_is_one_line(tmp_path: Path, header: str) -> Non
         assert reason
 
 
+def test_what_a_file_says_of_itself_is_one_line(tmp_path: Path) -> None:
+    strange = dataclasses.replace(KEY, name='a\nb\x1b[31m', model_sha256='x' * 5000)
+    told = KEY.difference(strange)
+    assert told == 'model a?b?[31m, not segmentation'
+    assert len(KEY.difference(dataclasses.replace(KEY, model_sha256='x' * 5000))) < 100
+
+
 def broken_headers(content: bytes) -> list[str]:
     """Give a good header with one field that cannot be."""
     length = int.from_bytes(content[8:16], 'little')
