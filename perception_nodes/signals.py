@@ -16,7 +16,7 @@ from types import FrameType
 
 __all__ = [
     'INTERRUPT', 'TOLD', 'Interrupted', 'deferred', 'exit_at_once', 'ignored',
-    'raise_interrupted', 'received',
+    'raise_interrupted', 'received', 'total',
 ]
 
 INTERRUPT = int(signal.SIGINT)
@@ -25,6 +25,11 @@ IMPATIENT = 3  # the third signal does not wait for cleaning up any more
 AGAIN_S = 0.1
 
 _received: list[int] = []
+
+
+def total() -> int:
+    """How many signals have asked to end since the process began."""
+    return len(_received)
 
 
 class Interrupted(KeyboardInterrupt):

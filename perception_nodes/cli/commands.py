@@ -67,6 +67,7 @@ def run(arguments: Sequence[str]) -> int:
     0 done, 2 a mistake in what was given, 70 a fault of this package, 128 + signal; ``doctor``
     has a status of its own. Each but the first is told in one line on stderr.
     """
+    earlier = signals.total()
     try:
         with perception.make_context('perception', list(arguments)) as context:
             perception.invoke(context)
@@ -81,7 +82,7 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return interrupted()
     except Exception as error:
-        if signals.received():  # what it turned into on the way is of no interest
+        if signals.total() > earlier:  # what it turned into on the way is of no interest
             return interrupted()
         if os.environ.get('PERCEPTION_TRACEBACK'):
             raise
