@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from perception_nodes.bags.model_inputs import InputFrame, read_input_frames
-from perception_nodes.cli.bench_scores import Judge, score_all, usual_judge
+from perception_nodes.cli.bench_scores import DataSet, score_all, usual_data_set
 from perception_nodes.cli.json_file import require_writable, write_json
 from perception_nodes.cli.option_types import THREADS, ImageSize, count
 from perception_nodes.cli.progress import Progress
@@ -80,15 +80,15 @@ def command(
             if baselines:
                 cases += baseline_cases(task, threads, frames[0], folder)
             rows = measure_all(task, cases, frames, calls)
-            judge = None if data is None else usual_judge(task, data)
+            data_set = None if data is None else usual_data_set(task, data)
             if dataset is not None and root is not None:
-                judge = Judge(dataset, root, split)
-            if data is not None and judge is None:
+                data_set = DataSet(dataset, root, split)
+            if data is not None and data_set is None:
                 click.echo('  not scored: name its data with --dataset and --root')
-            elif judge is not None and not judge.root.exists():
-                click.echo(f'  not scored: {judge.root} is missing')
-            elif judge is not None:
-                score_all(task, cases, rows, judge, threads)
+            elif data_set is not None and not data_set.root.exists():
+                click.echo(f'  not scored: {data_set.root} is missing')
+            elif data_set is not None:
+                score_all(task, cases, rows, data_set, threads)
             table += rows
     write_json(json_path, {'size': size, 'threads': threads, 'calls': calls, 'rows': table})
 

@@ -18,7 +18,7 @@ CONFIGS = {'visual_odometry': VisualOdometryConfig(front_end='learned')}
 
 
 @dataclass(frozen=True)
-class Judge:
+class DataSet:
     """A data set that scores a task: its name, folder and split (None = the only one)."""
 
     dataset: str
@@ -26,7 +26,7 @@ class Judge:
     split: str | None = None
 
 
-def usual_judge(task: str, data: Path) -> Judge | None:
+def usual_data_set(task: str, data: Path) -> DataSet | None:
     """Where a task is scored when only the folder of all data sets is named; None: nowhere."""
     usual = {
         'segmentation': ('camvid', 'camvid', 'val'),
@@ -35,22 +35,22 @@ def usual_judge(task: str, data: Path) -> Judge | None:
         'optical_flow': ('middlebury_flow', 'middlebury_flow', None),
         'place_recognition': ('loop_matrix', 'rtabmap_corridor', None),
     }.get(task)
-    return None if usual is None else Judge(usual[0], data / usual[1], usual[2])
+    return None if usual is None else DataSet(usual[0], data / usual[1], usual[2])
 
 
 def score_all(
-    task: str, cases: Sequence[SpeedCase], rows: Sequence[dict[str, Any]], judge: Judge,
+    task: str, cases: Sequence[SpeedCase], rows: Sequence[dict[str, Any]], data_set: DataSet,
     threads: int,
 ) -> None:
     """Score every model case on a data set; its metrics go into its row."""
     name = SCORERS[task].headlines[0]
-    click.echo(f'  {name} on {judge.dataset}, and its change from fp32 ONNX Runtime')
+    click.echo(f'  {name} on {data_set.dataset}, and its change from fp32 ONNX Runtime')
     first: float | None = None
     for case, row in zip(cases, rows, strict=True):
         if case.kind != 'model' or case.samples > 1 or 'not_run' in row:
             continue
         row['metrics'] = evaluate(
-            task, judge.dataset, judge.root, split=judge.split, model=case.model,
+            task, data_set.dataset, data_set.root, split=data_set.split, model=case.model,
             backend=case.backend, precision=case.precision, threads=threads,
             config=CONFIGS.get(task),
         ).result()['metrics']

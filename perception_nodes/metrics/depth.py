@@ -136,7 +136,7 @@ class DepthMetric:
             self.sparsification.update(sigma, np.abs(estimate - truth))
 
     def compute(self) -> dict[str, float]:
-        """Return the Eigen errors, ``_median_scaled`` ones, density, sigma's worth, flicker."""
+        """Return the numbers of ``infos``."""
         nan = float('nan')
         empty = np.full(len(_NAMES), nan)
         plain = np.mean(self._images, axis=0) if self._images else empty

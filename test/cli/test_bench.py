@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from perception_nodes.bags.model_inputs import InputFrame
 from perception_nodes.cli import bench
-from perception_nodes.cli.bench_scores import usual_judge
+from perception_nodes.cli.bench_scores import usual_data_set
 from perception_nodes.evaluation.sources import SOURCES
 from perception_nodes.evaluation.speed import (
     SpeedCase,
@@ -78,11 +78,11 @@ def test_all_tasks_are_scored_on_their_usual_data(shared: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize('task', TASKS)
 def test_every_task_has_usual_data_and_a_headline(task: str) -> None:
-    judge = usual_judge(task, Path('data'))
-    if judge is None:
+    data_set = usual_data_set(task, Path('data'))
+    if data_set is None:
         assert task == 'visual_odometry', 'a bag is no data set'
         return
-    assert judge.dataset in SOURCES[task]
+    assert data_set.dataset in SOURCES[task]
 
 
 def test_differences_are_hand_computed() -> None:

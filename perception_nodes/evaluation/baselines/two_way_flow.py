@@ -19,7 +19,7 @@ class TwoWayFlowPipeline:
 
     The estimator has no uncertainty of its own. One sigma is
     ``hypot(floor_px, gap_share * gap)``, the gap being how far the way there and back misses its
-    start: large where a point is hidden or the match is wrong.
+    start: large where a point is occluded or the match is wrong.
 
     Parameters
     ----------
