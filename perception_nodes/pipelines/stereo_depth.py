@@ -89,12 +89,18 @@ def stereo_depth(
 
 
 class StereoDepthPipeline:
-    """Rectified pair in, Depth on the grid of the left image out; no state."""
+    """Rectified pair in, Depth on the grid of the left image out; no state.
+
+    Attributes
+    ----------
+    nearest_m : nearest depth that model and rig of the last pair can see; None: not known (yet).
+    """
 
     def __init__(self, runner: Runner, config: StereoDepthConfig | None = None) -> None:
         self.runner = for_task(runner, 'stereo_depth')
         self.runners = (runner,)
         self.config = config or StereoDepthConfig()
+        self.nearest_m: float | None = None
 
     def reset(self) -> None:
         """Forget nothing: every pair stands for itself."""
@@ -131,6 +137,7 @@ class StereoDepthPipeline:
             If the images are no pair of this rig.
         """
         require_pair(left, right, rig)
+        self.nearest_m = self.nearest_depth_m(rig)
         # The model finds shifts from 0 on: whole pixels of the gap are taken off before.
         moved = int(np.floor(rig.cx_gap_px))
         partner = right if moved == 0 else replace(right, data=_moved(right.data, moved))

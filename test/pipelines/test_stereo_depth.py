@@ -131,7 +131,7 @@ def test_nearer_than_the_range_the_sigma_covers_it_and_depth_is_nan(memory_runne
     depth = stereo(left, right, rig)
     assert np.isnan(depth.depth_m[inner]).mean() > 0.99
     assert (depth.disparity_sigma_px[inner] >= 30).mean() > 0.99
-    assert stereo.nearest_depth_m(rig) == pytest.approx(100 * 0.12 / 30)
+    assert stereo.nearest_m == stereo.nearest_depth_m(rig) == pytest.approx(100 * 0.12 / 30)
     # With a network that works at a quarter of the area the range is twice as many pixels.
     quarter = memory_runner(
         'stereo_depth', too_far, calibration={'max_disparity_px': 30.0},

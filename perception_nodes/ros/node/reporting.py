@@ -46,6 +46,8 @@ def report(host: Host, state: NodeState) -> Any:
         f'problem {number}': f'{problem.count} x {problem.message}'
         for number, problem in enumerate(host.problems.all())
     }
+    if state.configured is not None:
+        more |= state.configured.loaded.figures()
     if state.active is not None:
         more |= state.active.connections()
     values = diagnostics.values(state.stage, host.statistics, runners, more)

@@ -30,6 +30,11 @@ class Loaded:
         """How each model is doing."""
         return {name: runner.state() for name, runner in self.runners.items()}
 
+    def figures(self) -> dict[str, str]:
+        """What the pipelines can say of their limits, for diagnostics."""
+        nearest_m = getattr(self.perception.pipelines.get('stereo_depth'), 'nearest_m', None)
+        return {} if nearest_m is None else {'stereo_depth sees from': f'{nearest_m:.3g} m on'}
+
     def close(self) -> None:
         """Free the models."""
         for runner in self.runners.values():
