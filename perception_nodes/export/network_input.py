@@ -9,20 +9,24 @@ MEAN, STD = 0.45, 0.25
 """Of the normalisation (v / 255 - MEAN) / STD, the same for every network and channel."""
 
 
-def network_size(image: Tensor, pixels: int, multiple: int = 32) -> Tensor:
+def network_size(
+    image: Tensor, pixels: int | Tensor, multiple: int = 32, enlarged: float = 1.0
+) -> Tensor:
     """Height and width that a network works at, int64 [2], computed in the graph.
 
     Parameters
     ----------
     image : [B, H, W, 3] as the camera gave it; only its shape counts.
-    pixels : largest area; 0: the image's own.
+    pixels : largest area; 0: the image's own. As a buffer of the graph it can be changed in the
+        file (see onnx_graph.working_resolution).
     multiple : both sides are rounded down to multiples of it (at least one of it); the aspect is
         kept but for that.
+    enlarged : most that the sides of a small image are enlarged by.
     """
     shape = torch._shape_as_tensor(image)[1:3].to(torch.float32)
     scale = torch.ones(())
-    if pixels:
-        scale = torch.clamp(torch.sqrt(pixels / (shape[0] * shape[1])), max=1.0)
+    if isinstance(pixels, Tensor) or pixels:
+        scale = torch.clamp(torch.sqrt(pixels / (shape[0] * shape[1])), max=enlarged)
     # The small term keeps a side that is a multiple already from being rounded down.
     sides = torch.floor(shape * scale / multiple + 1e-3)
     return (torch.clamp(sides, min=1) * multiple).to(torch.int64)

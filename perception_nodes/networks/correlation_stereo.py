@@ -18,6 +18,9 @@ from perception_nodes.networks.matching import (
     unit,
 )
 
+NETWORK_PIXELS = 640 * 288
+"""Area that images are brought to, if they are larger: chosen by the curve in docs/depth.md."""
+
 
 def soft_argmin(scores: Tensor, reach: int = 0) -> tuple[Tensor, Tensor]:
     """Mean and deviation of the level under the softmax of the scores (GC-Net, eq. 1).
@@ -60,7 +63,7 @@ class CorrelationStereo(nn.Module):
     """
 
     def __init__(
-        self, levels: int = 40, *, features: tuple[int, int] = (16, 32),
+        self, levels: int = 48, *, features: tuple[int, int] = (16, 32),
         widths: tuple[int, int, int, int] = (48, 64, 96, 128),
     ) -> None:
         super().__init__()

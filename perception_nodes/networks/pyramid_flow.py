@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The released flow network: correlation at 1/16, two warped refinements, sigma."""
+"""The released flow network: correlation at 1/16, three warped refinements, sigma."""
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,11 @@ from perception_nodes.networks.matching import (
     unit,
     warp,
 )
+
+NETWORK_PIXELS = 640 * 288
+"""Area that images are brought to: chosen by the curve in docs/flow.md."""
+ENLARGED = 1.0
+"""Most that small images are enlarged by."""
 
 
 class FlowLevel(nn.Module):
@@ -97,11 +102,14 @@ class PyramidFlow(nn.Module):
     features : channels at 1/2, 1/4, 1/8, 1/16 of the encoder.
     widths, radii : channels and search radius at 1/16, 1/8, 1/4. The largest motion seen is about
         16 * radii[0] px of the size given.
+    refined : channels of a last level, at 1/4 again: warped by what the others found, matches
+        lie within a pixel, and what remains is read off more exactly.
     """
 
     def __init__(
         self, *, features: tuple[int, int, int, int] = (16, 32, 48, 64),
         widths: tuple[int, int, int] = (80, 64, 48), radii: tuple[int, int, int] = (4, 3, 2),
+        refined: int = 32,
     ) -> None:
         super().__init__()
         self.encoder = MatchingEncoder(features)
@@ -110,6 +118,7 @@ class PyramidFlow(nn.Module):
             FlowLevel(channels, given, width, radius) for channels, given, width, radius
             in zip(reversed(features[1:]), carried, widths, radii, strict=True)
         )
+        self.refine = FlowLevel(features[1], widths[-1], refined, 1)
         self.weights = nn.Conv2d(widths[-1], 9 * 16, 1)
 
     def forward(self, image0: Tensor, image1: Tensor) -> dict[str, Tensor | list[Tensor]]:
@@ -122,7 +131,7 @@ class PyramidFlow(nn.Module):
         Returns
         -------
         flow_px : B 2 H W, pixels (see types.Flow); log_scale : B 1 H W, log of the Laplace scale
-        in pixels. Of the levels 1/16, 1/8, 1/4, each in its own pixels: start and flows,
+        in pixels. Of the levels 1/16, 1/8, 1/4, 1/4, each in its own pixels: start and flows,
         B 2 h w before and after; scores : B places h w of the window between.
         """
         require_multiples(image0, 32)
@@ -144,6 +153,12 @@ class PyramidFlow(nn.Module):
             state, carried, places = level(newest, older, state, carried)
             flows.append(state[:, :2])
             scores.append(places)
+        older, newest = pyramid[0].chunk(2)
+        start = state.detach()
+        state, _, places = self.refine(newest, older, start, carried)
+        starts.append(start[:, :2])
+        flows.append(state[:, :2])
+        scores.append(places)
         fine = convex_upsample(state, self.weights(carried), 4)
         return {
             'flow_px': 4 * fine[:, :2],

@@ -7,12 +7,17 @@ checks leave (about 80 %) 2 %. A network can learn from them what it is not taug
 silent where matching is difficult, and wrong in ways that differ from pair to pair (Tonioni 2017).
 """
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 
+from perception_nodes.simulation.cache import read_arrays, write_arrays
 from perception_nodes.types import Array, FloatArray
+
+FOLDER = 'PERCEPTION_CONSENSUS'
 
 FIXED_POINT = np.float32(1 / 16)
 BLOCK_PX = 5
@@ -28,6 +33,23 @@ class Consensus:
 
     disparity_px: FloatArray
     weight: FloatArray
+
+
+def label_folder() -> Path:
+    """Give the folder that labels are kept in: of the variable, else runs/consensus."""
+    return Path(os.environ.get(FOLDER, 'runs/consensus'))
+
+
+def kept_consensus(left: Array, right: Array, cached: Path) -> Consensus:
+    """Give a pair's labels from a file, which is made first if it is missing: a second a pair."""
+    if not cached.is_file():
+        made = consensus(left, right)
+        write_arrays(cached, {
+            'disparity': made.disparity_px.astype(np.float16),
+            'weight': np.rint(255 * made.weight).astype(np.uint8),
+        })
+    kept = read_arrays(cached, ('disparity', 'weight'))
+    return Consensus(kept['disparity'].astype(np.float32), kept['weight'] / np.float32(255))
 
 
 def consensus(left: Array, right: Array, max_disparity_px: int = 128) -> Consensus:

@@ -24,6 +24,11 @@ MAX_DISPARITY_PX = 150.0
 HIDDEN_WEIGHT = np.float32(0.3)
 """What a pixel counts whose partner is hidden: it must be guessed, and known to be a guess."""
 
+TEXTURES = {
+    'camvid/train': 0.35, 'idd_lite/leftImg8bit/train': 0.3, 'hololens_office/images': 0.35,
+}
+"""Folders under the data root whose images layered scenes are papered with, and how often."""
+
 Sample = dict[str, Array]
 """Of one training example: images uint8 [H, W, 3], targets float32 [C, H, W]."""
 Draw = Callable[[np.random.Generator], Sample]
@@ -184,11 +189,21 @@ def stereo_example(rng: np.random.Generator, images: Images) -> Sample:
     }
 
 
+def draw_textures(rng: np.random.Generator, root: Path) -> Path:
+    """Draw one of the folders with textures."""
+    return root / str(rng.choice(list(TEXTURES), p=list(TEXTURES.values())))
+
+
 def layered_stereo_example(
-    rng: np.random.Generator, size: tuple[int, int], textures: Path
+    rng: np.random.Generator, size: tuple[int, int], textures: Path, most_px: float
 ) -> Sample:
-    """A stereo_example of textured layers; textures: folder of images to take them from."""
-    pair = random_stereo_pair(rng, *size, float(np.exp(rng.uniform(3.0, 5.0))), textures)
+    """A stereo_example of textured layers with disparities up to most_px.
+
+    Parameters
+    ----------
+    textures : folder of images to take textures from.
+    """
+    pair = random_stereo_pair(rng, *size, most_px, textures)
     left, right = some_grey(rng, pair.left, pair.right)
     return {
         'left': left, 'right': right, 'disparity_px': pair.disparity_px[None],
@@ -225,10 +240,15 @@ def motion_example(rng: np.random.Generator, images: Images) -> Sample:
 
 
 def layered_motion_example(
-    rng: np.random.Generator, size: tuple[int, int], textures: Path
+    rng: np.random.Generator, size: tuple[int, int], textures: Path, most_px: float
 ) -> Sample:
-    """A motion_example of textured layers; textures: folder of images to take them from."""
-    pair = random_motion_pair(rng, *size, float(np.exp(rng.uniform(1.5, 4.1))), textures)
+    """A motion_example of textured layers that move by up to most_px.
+
+    Parameters
+    ----------
+    textures : folder of images to take textures from.
+    """
+    pair = random_motion_pair(rng, *size, most_px, textures)
     older, newest = some_grey(rng, pair.image0, pair.image1)
     return {
         'image0': older, 'image1': newest,

@@ -10,7 +10,7 @@ from perception_nodes.inference.models import model_path
 from perception_nodes.pipelines.build import build_pipeline
 from perception_nodes.pipelines.images import grey
 from perception_nodes.simulation.cache import read_arrays, write_arrays
-from perception_nodes.training.consensus import consensus
+from perception_nodes.training.consensus import kept_consensus
 from perception_nodes.types import Array, FloatArray, Image, StereoRig
 
 LEAST_DISPARITY_PX = 2.5
@@ -48,7 +48,8 @@ class StereoLabels:
         -------
         depth_m, weight : float32 [H, W]; 0 where nothing is known.
         """
-        disparity, weight = self._consensus(self.folder / f'{name}.npz', left, right)
+        label = kept_consensus(grey(left), grey(right), self.folder / f'{name}.npz')
+        disparity, weight = label.disparity_px, label.weight
         if self.pipeline is not None:
             path = self.folder / f'{name}_{self.model}.npz'
             estimate, sigma_px = self._teacher(path, left, right, rig)
@@ -60,16 +61,6 @@ class StereoLabels:
         with np.errstate(invalid='ignore'):
             known = (disparity >= LEAST_DISPARITY_PX) & np.isfinite(depth_m)
         return np.where(known, depth_m, np.float32(0)), np.where(known, weight, np.float32(0))
-
-    def _consensus(self, path: Path, left: Image, right: Image) -> tuple[FloatArray, FloatArray]:
-        if not path.is_file():
-            label = consensus(grey(left), grey(right))
-            write_arrays(path, {
-                'disparity': label.disparity_px.astype(np.float16),
-                'weight': np.rint(255 * label.weight).astype(np.uint8),
-            })
-        kept = read_arrays(path, ('disparity', 'weight'))
-        return _single(kept['disparity']), _single(kept['weight']) / np.float32(255)
 
     def _teacher(
         self, path: Path, left: Image, right: Image, rig: StereoRig

@@ -49,27 +49,12 @@ class StereoGraph(nn.Module):
         return maps[:, 0], maps[:, 1]
 
 
-def held_out_errors(
-    network: nn.Module, data_root: Path
-) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Errors and sigmas, px, on pairs folded from CamVid val, where both cameras see."""
-    images = Images(read_folded(data_root, 'val'), (192, 448))
-    batches = DenseBatches(partial(stereo_example, images=images), 2, 7)
-    for step in range(HELD_OUT):
-        batch = batches.batch(step)
-        out = network(batch['left'], batch['right'])
-        seen = batch['weight'] == 1
-        error = (out['disparity_px'] - batch['disparity_px'])[seen]
-        yield error.numpy(), (out['log_scale'].exp() * math.sqrt(2))[seen].numpy()
-
-
 def calibrate(network: nn.Module, data_root: Path) -> Calibration:
-    """Fit the scale of sigma."""
-    fitted = fit_sigma_scale(held_out_errors(network, data_root))
+    """Fit the scale of sigma and its tail on pairs whose truth training does not use."""
+    fitted = fit_sigma_tail(signed_errors(network, drive_set(data_root)))
     # At the size that the network works at; the pipeline scales it to the camera's.
     levels: int = network.levels  # type: ignore[assignment]
-    reach_px = 4.0 * (levels - 1)
-    return {**fitted, 'max_disparity_px': reach_px, 'fitted_on': 'pairs folded from CamVid val'}
+    return {**fitted, 'max_disparity_px': 4.0 * (levels - 1), 'fitted_on': FITTED_ON}
 
 
 def build_graph(network: nn.Module, calibration: Mapping[str, Any]) -> nn.Module:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mono depth of streets and rooms, in metres at the camera's own focal length."""
 
-import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from perception_nodes.inference.models import model_path
 from perception_nodes.losses.mono_depth import log_gradient_error, scale_invariant_log_error
 from perception_nodes.losses.regression import laplace_nll, weighted_mean
+from perception_nodes.training.consensus import label_folder
 from perception_nodes.training.dense_batches import Images, depth_example, mixed, read_folded
 from perception_nodes.training.depth_evaluation import RecordedDepthEvaluation, held_out_sets
 from perception_nodes.training.recipe import Batch, Recipe, Task
@@ -36,7 +36,6 @@ PLAIN_WEIGHT, GRADIENT_WEIGHT, SHAPE_WEIGHT = 1.0, 0.5, 0.5
 SHARES = {'drive': 0.26, 'bag': 0.1, 'kitti': 0.12, 'office': 0.27, 'rendered': 0.12,
           'folded': 0.13}  # fmt: skip
 QUICK_EVERY = 4
-CONSENSUS = 'PERCEPTION_CONSENSUS'
 
 
 def depth_loss(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -63,10 +62,9 @@ def depth_loss(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tens
 def recorded_views(root: Path) -> dict[str, list[DepthView]]:
     """Read what is learned from recordings, by the names of SHARES.
 
-    Labels of pairs are kept in the folder that the variable PERCEPTION_CONSENSUS names, else in
-    runs/consensus.
+    Labels of pairs are kept on disk, see ``consensus.label_folder``.
     """
-    labels = StereoLabels(Path(os.environ.get(CONSENSUS, 'runs/consensus')))
+    labels = StereoLabels(label_folder())
     return {
         'drive': drive_views(root / 'kitti_drive_0926', labels),
         'bag': bag_views(root.parent / 'bags' / 'kitti_06_stereo', labels),
