@@ -24,8 +24,7 @@ def luminance_and_contrast(image: Tensor) -> Tensor:
     float B 2 H W: luminance around 0, and luminance less the mean of the 9x9 pixels around it over
     their deviation, which a gain or an offset between the images does not change.
     """
-    red, green, blue = image[:, 0:1], image[:, 1:2], image[:, 2:3]
-    grey = 0.299 * red + 0.587 * green + 0.114 * blue
+    grey = sum(share * image[:, plane:plane + 1] for plane, share in enumerate(LUMINANCE))
     mean, variance = window_statistics(F.pad(grey, (4, 4, 4, 4), mode='replicate'))
     return torch.cat([2 * grey - 1, (grey - mean) / torch.sqrt(variance + 4e-4)], 1)
 
@@ -59,6 +58,7 @@ def thirds(image: Tensor, axis: int, step: int) -> tuple[Tensor, Tensor, Tensor]
     return low, middle, high
 
 
+LUMINANCE = (0.299, 0.587, 0.114)
 MOST_SHIFTED = 2
 """Largest radius of a window whose places are compared one by one."""
 

@@ -18,8 +18,8 @@ from perception_nodes.datasets.samples import FlowPair
 from perception_nodes.geometry.se3 import inverse
 from perception_nodes.geometry.warp import flow_from_depth_and_motion
 from perception_nodes.networks.pyramid_flow import ENLARGED, NETWORK_PIXELS
-from perception_nodes.training.recorded_depth import in_colour
-from perception_nodes.types import Array, FloatArray
+from perception_nodes.training.stereo_evaluation import planes, sides
+from perception_nodes.types import Array, FloatArray, PerceptionError
 
 NOISE = (1.0, 3.0)
 """Deviations of the noise of a camera at rest, grey levels of 255."""
@@ -113,50 +113,59 @@ class RecordedFlowEvaluation:
         flow, sigma = estimate(network, motion, self.pixels)
         known = np.isfinite(motion.flow_px).all(-1)
         truth = motion.flow_px[known]
-        error, sigma = flow[known] - truth, sigma[known][:, None]
+        error = flow[known] - truth
         length = np.linalg.norm(error, axis=1)
         relative = 0.05 * np.linalg.norm(truth, axis=1)
-        return {
+        found = {
             'epe_px': float(length.mean()), 'median_px': float(np.median(length)),
             'fl': float(np.mean((length > 3) & (length > relative))),
-            'coverage1': float(np.mean(np.abs(error) < sigma)),
-            'coverage2': float(np.mean(np.abs(error) < 2 * sigma)),
         }
+        if sigma is not None:
+            inside = np.abs(error) / sigma[known][:, None]
+            found['coverage1'] = float(np.mean(inside < 1))
+            found['coverage2'] = float(np.mean(inside < 2))
+        return found
 
 
 def signed_errors(
     network: nn.Module, motions: Sequence[MeasuredMotion], pixels: int = NETWORK_PIXELS
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Errors of both components and sigmas before calibration, float32 [N] px, of each pair."""
+    """Errors of both components and sigmas before calibration, float32 [N], network's pixels."""
     for motion in motions:
         flow, sigma = estimate(network, motion, pixels)
+        if sigma is None:
+            raise PerceptionError('the network gives no sigma')
         known = np.isfinite(motion.flow_px).all(-1)
-        error = flow[known] - motion.flow_px[known]
-        yield error.ravel(), np.repeat(sigma[known], 2)
+        shape = motion.newest.shape[:2]
+        stretch = math.prod(_stretch(shape, sides(shape, pixels, ENLARGED))) ** 0.5
+        error = (flow[known] - motion.flow_px[known]) / stretch
+        yield error.ravel(), np.repeat(sigma[known] / stretch, 2)
 
 
 def estimate(
     network: nn.Module, motion: MeasuredMotion, pixels: int = NETWORK_PIXELS,
     enlarged: float = ENLARGED,
-) -> tuple[FloatArray, FloatArray]:
-    """Run a network as the released graph does; flow float32 [H, W, 2], sigma [H, W] px."""
+) -> tuple[FloatArray, FloatArray | None]:
+    """Run a network as the released graph does.
+
+    Returns
+    -------
+    flow float32 [H, W, 2] and sigma before calibration [H, W] (None if it has none), px.
+    """
     device = next(network.parameters()).device
-    height, width = motion.newest.shape[:2]
-    scale = min(enlarged, math.sqrt(pixels / (height * width)))
-    size = [max(1, math.floor(side * scale / 32 + 1e-3)) * 32 for side in (height, width)]
-    older, newest = (
-        F.avg_pool2d(
-            F.interpolate(
-                torch.from_numpy(in_colour(image)).permute(2, 0, 1)[None].float() / 255,
-                size=[2 * side for side in size], mode='bilinear',
-            ), 2,
-        ).to(device, memory_format=torch.channels_last)
-        for image in (motion.older, motion.newest)
-    )
-    out = network(older, newest)
-    sigma = out['log_scale'].exp() * math.sqrt(2)
-    maps = torch.cat([out['flow_px'], sigma], 1).float().cpu()
-    full = F.interpolate(maps, size=(height, width), mode='bilinear')[0].numpy()
-    stretch = np.array([width / size[1], height / size[0]], np.float32)
-    flow = full[:2].transpose(1, 2, 0) * stretch
-    return flow, full[2] * np.float32(math.sqrt(stretch[0] * stretch[1]))
+    shape = motion.newest.shape[:2]
+    size = sides(shape, pixels, enlarged)
+    out = network(planes(motion.older, size, device), planes(motion.newest, size, device))
+    maps = [out['flow_px']]
+    if 'log_scale' in out:
+        maps.append(out['log_scale'].exp() * math.sqrt(2))
+    full = F.interpolate(torch.cat(maps, 1).float().cpu(), size=shape, mode='bilinear')[0].numpy()
+    flow = full[:2].transpose(1, 2, 0) * np.array(_stretch(shape, size), np.float32)
+    if len(maps) == 1:
+        return flow, None
+    return flow, full[2] * np.float32(math.prod(_stretch(shape, size)) ** 0.5)
+
+
+def _stretch(shape: tuple[int, ...], size: tuple[int, int]) -> tuple[float, float]:
+    """Pixels of the image to one of the network, along x and y."""
+    return shape[1] / size[1], shape[0] / size[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from perception_nodes.datasets.kitti_drive import KittiDrive
@@ -17,7 +17,7 @@ from perception_nodes.datasets.middlebury_stereo import MiddleburyStereo
 from perception_nodes.geometry.stereo import disparity_from_depth
 from perception_nodes.networks.correlation_stereo import NETWORK_PIXELS
 from perception_nodes.training.recorded_depth import in_colour
-from perception_nodes.types import Array, FloatArray
+from perception_nodes.types import Array, FloatArray, PerceptionError
 
 
 @dataclass(frozen=True)
@@ -89,44 +89,60 @@ class RecordedStereoEvaluation:
         disparity, sigma = estimate(network, pair, self.pixels)
         known = np.isfinite(pair.disparity_px)
         truth = pair.disparity_px[known]
-        error, sigma = np.abs(disparity[known] - truth), sigma[known]
-        return {
+        error = np.abs(disparity[known] - truth)
+        found = {
             'd1': float(np.mean((error > 3) & (error > 0.05 * truth))),
             'bad2': float(np.mean(error > 2)), 'epe_px': float(error.mean()),
-            'coverage1': float(np.mean(error < sigma)),
-            'coverage2': float(np.mean(error < 2 * sigma)),
         }
+        if sigma is not None:
+            found['coverage1'] = float(np.mean(error < sigma[known]))
+            found['coverage2'] = float(np.mean(error < 2 * sigma[known]))
+        return found
 
 
 def signed_errors(
     network: nn.Module, pairs: Sequence[MeasuredPair], pixels: int = NETWORK_PIXELS
 ) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Errors and sigmas before calibration, float32 [N] px, of each pair in turn."""
+    """Errors and sigmas before calibration of each pair in turn, float32 [N], network's pixels."""
     for pair in pairs:
         disparity, sigma = estimate(network, pair, pixels)
+        if sigma is None:
+            raise PerceptionError('the network gives no sigma')
         known = np.isfinite(pair.disparity_px)
-        yield disparity[known] - pair.disparity_px[known], sigma[known]
+        inside = sides(pair.left.shape, pixels)[1] / pair.left.shape[1]
+        yield (disparity[known] - pair.disparity_px[known]) * inside, sigma[known] * inside
+
+
+def sides(shape: tuple[int, ...], pixels: int, enlarged: float = 1.0) -> tuple[int, int]:
+    """Height and width that a graph brings an image of a shape to (export.network_input)."""
+    scale = min(enlarged, math.sqrt(pixels / (shape[0] * shape[1])))
+    height, width = (max(1, math.floor(side * scale / 32 + 1e-3)) * 32 for side in shape[:2])
+    return height, width
+
+
+def planes(image: Array, size: tuple[int, int], device: torch.device) -> Tensor:
+    """Bring uint8 [H, W] or [H, W, 3] to float B 3 h w, 0..1, as a graph does."""
+    full = torch.from_numpy(in_colour(image)).permute(2, 0, 1)[None].float() / 255
+    twice = F.interpolate(full, size=(2 * size[0], 2 * size[1]), mode='bilinear')
+    return F.avg_pool2d(twice, 2).to(device, memory_format=torch.channels_last)
 
 
 def estimate(
     network: nn.Module, pair: MeasuredPair, pixels: int = NETWORK_PIXELS
-) -> tuple[FloatArray, FloatArray]:
-    """Run a network as the released graph does; disparity and sigma float32 [H, W] px."""
+) -> tuple[FloatArray, FloatArray | None]:
+    """Run a network as the released graph does.
+
+    Returns
+    -------
+    disparity and sigma before calibration (None if it has none), float32 [H, W] px.
+    """
     device = next(network.parameters()).device
-    height, width = pair.left.shape[:2]
-    shrunk = min(1.0, math.sqrt(pixels / (height * width)))
-    size = [max(1, math.floor(side * shrunk / 32 + 1e-3)) * 32 for side in (height, width)]
-    left, right = (
-        F.avg_pool2d(
-            F.interpolate(
-                torch.from_numpy(in_colour(image)).permute(2, 0, 1)[None].float() / 255,
-                size=[2 * side for side in size], mode='bilinear',
-            ), 2,
-        ).to(device, memory_format=torch.channels_last)
-        for image in (pair.left, pair.right)
-    )
-    out = network(left, right)
-    sigma = out['log_scale'].exp() * math.sqrt(2)
-    maps = torch.cat([out['disparity_px'], sigma], 1).float().cpu()
-    full = F.interpolate(maps, size=(height, width), mode='bilinear')[0] * (width / size[1])
-    return full[0].numpy(), full[1].numpy()
+    shape = pair.left.shape[:2]
+    size = sides(shape, pixels)
+    out = network(planes(pair.left, size, device), planes(pair.right, size, device))
+    maps = [out['disparity_px']]
+    if 'log_scale' in out:
+        maps.append(out['log_scale'].exp() * math.sqrt(2))
+    full = F.interpolate(torch.cat(maps, 1).float().cpu(), size=shape, mode='bilinear')[0]
+    disparity, *sigma = (full * (shape[1] / size[1])).numpy()
+    return disparity, sigma[0] if sigma else None

@@ -2,29 +2,26 @@
 """The graph of the released flow model."""
 
 import math
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from perception_nodes.export.graphs.images import unit_image
+from perception_nodes.export.graphs.images import grey_image
 from perception_nodes.export.network_input import camera_size, network_size, resize
 from perception_nodes.export.release import Calibration, Release
-from perception_nodes.export.sigma_scale import fit_sigma_scale
+from perception_nodes.export.sigma_scale import fit_sigma_curve
 from perception_nodes.inference.model_card import ANY, TensorSpec
-from perception_nodes.training.dense_batches import (
-    DenseBatches,
-    Images,
-    motion_example,
-    read_folded,
-)
-from perception_nodes.types import FloatArray
+from perception_nodes.networks.pyramid_flow import ENLARGED, NETWORK_PIXELS
+from perception_nodes.training.flow_evaluation import held_out_sets, signed_errors
 
-NETWORK_PIXELS = 640 * 200
-HELD_OUT = 32
+FITTED_SETS = ('middlebury', 'chairs', 'drive')
+FITTED_ON = (
+    'pairs that training does not use: four of Middlebury, six of FlyingChairs, LiDAR flow of the '
+    'KITTI drive, as many pixels of each pair'
+)
 
 
 class FlowGraph(nn.Module):
@@ -32,54 +29,47 @@ class FlowGraph(nn.Module):
 
     Parameters
     ----------
-    sigma_scale : by which the learned sigma is multiplied, fitted on held-out pairs.
+    sigma_scale, sigma_power : what the learned sigma is mapped with, fitted on held-out pairs.
     """
 
-    def __init__(self, network: nn.Module, sigma_scale: float) -> None:
+    def __init__(self, network: nn.Module, sigma_scale: float, sigma_power: float) -> None:
         super().__init__()
-        self.network, self.sigma_scale = network, sigma_scale
+        self.network, self.power = network, sigma_power
+        self.factor = sigma_scale * math.sqrt(2) ** sigma_power
+        self.register_buffer('network_pixels', torch.tensor(float(NETWORK_PIXELS)))
 
     def forward(self, image0: Tensor, image1: Tensor) -> tuple[Tensor, Tensor]:
         """Arrays as in the card."""
-        size, full = network_size(image1, NETWORK_PIXELS), camera_size(image1)
-        out = self.network(unit_image(image0, size), unit_image(image1, size))
-        sigma = out['log_scale'].exp() * (math.sqrt(2) * self.sigma_scale)
+        size = network_size(image1, self.network_pixels, enlarged=ENLARGED)
+        full = camera_size(image1)
+        out = self.network(grey_image(image0, size), grey_image(image1, size))
+        sigma = (out['log_scale'] * self.power).exp() * self.factor
         maps = resize(torch.cat([out['flow_px'], sigma], 1), full)
         stretch = full.float() / size.float()
         flow = torch.stack([maps[:, 0] * stretch[1], maps[:, 1] * stretch[0]], -1)
         return flow, maps[:, 2] * torch.sqrt(stretch[0] * stretch[1])
 
 
-def held_out_errors(
-    network: nn.Module, data_root: Path
-) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Errors of both components and sigmas, px, on motion folded from CamVid val, where seen."""
-    images = Images(read_folded(data_root, 'val'), (192, 384))
-    batches = DenseBatches(partial(motion_example, images=images), 2, 7)
-    for step in range(HELD_OUT):
-        batch = batches.batch(step)
-        out = network(batch['image0'], batch['image1'])
-        seen = (batch['weight'] == 1).expand_as(batch['flow_px'])
-        sigma = (out['log_scale'].exp() * math.sqrt(2)).expand_as(batch['flow_px'])
-        yield (out['flow_px'] - batch['flow_px'])[seen].numpy(), sigma[seen].numpy()
-
-
 def calibrate(network: nn.Module, data_root: Path) -> Calibration:
-    """Fit the scale of sigma."""
-    fitted = fit_sigma_scale(held_out_errors(network, data_root))
-    return {**fitted, 'fitted_on': 'motion folded from CamVid val'}
+    """Fit sigma on pairs that training does not use."""
+    sets = held_out_sets(data_root)
+    motions = [motion for name in FITTED_SETS for motion in sets[name]]
+    return {**fit_sigma_curve(signed_errors(network, motions)), 'fitted_on': FITTED_ON}
 
 
 def build_graph(network: nn.Module, calibration: Mapping[str, Any]) -> nn.Module:
     """Wrap a network of the released kind."""
-    return FlowGraph(network, calibration['sigma_scale'])
+    return FlowGraph(network, calibration['sigma_scale'], calibration['sigma_power'])
 
 
 OPTICAL_FLOW = Release(
     name='optical_flow', task='optical_flow', graph=build_graph, calibrate=calibrate,
     summary='motion in the image since the one before, with its one-sigma',
     network_pixels=NETWORK_PIXELS, licence='CC-BY-NC-4.0', non_commercial=True,
-    evaluated_on=(('middlebury_flow', 'middlebury_flow', None),),
+    evaluated_on=(
+        ('middlebury_flow', 'middlebury_flow', None), ('kitti_flow', 'flying_chairs', None),
+        ('kitti_drive', 'kitti_drive_0926', 'held_out'),
+    ),
     inputs=(
         TensorSpec('image0', 'uint8', (1, ANY, ANY, 3), '1', 'RGB image, the older'),
         TensorSpec('image1', 'uint8', (1, ANY, ANY, 3), '1', 'RGB image, the newest'),

@@ -2,29 +2,22 @@
 """The graph of the released stereo model."""
 
 import math
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from perception_nodes.export.graphs.images import unit_image
+from perception_nodes.export.graphs.images import grey_image
 from perception_nodes.export.network_input import camera_size, network_size, resize
 from perception_nodes.export.release import Calibration, Release
-from perception_nodes.export.sigma_scale import fit_sigma_scale
+from perception_nodes.export.sigma_scale import fit_sigma_curve
 from perception_nodes.inference.model_card import ANY, TensorSpec
-from perception_nodes.training.dense_batches import (
-    DenseBatches,
-    Images,
-    read_folded,
-    stereo_example,
-)
-from perception_nodes.types import FloatArray
+from perception_nodes.networks.correlation_stereo import NETWORK_PIXELS
+from perception_nodes.training.stereo_evaluation import held_out_sets, signed_errors
 
-NETWORK_PIXELS = 640 * 200
-HELD_OUT = 32
+FITTED_ON = 'LiDAR scans of the part of the KITTI drive that is held out of training'
 
 
 class StereoGraph(nn.Module):
@@ -32,41 +25,47 @@ class StereoGraph(nn.Module):
 
     Parameters
     ----------
-    sigma_scale : by which the learned sigma is multiplied, fitted on held-out pairs.
+    sigma_scale, sigma_power : what the learned sigma is mapped with, fitted on held-out pairs.
     """
 
-    def __init__(self, network: nn.Module, sigma_scale: float) -> None:
+    def __init__(self, network: nn.Module, sigma_scale: float, sigma_power: float) -> None:
         super().__init__()
-        self.network, self.sigma_scale = network, sigma_scale
+        self.network, self.power = network, sigma_power
+        self.factor = sigma_scale * math.sqrt(2) ** sigma_power
+        self.register_buffer('network_pixels', torch.tensor(float(NETWORK_PIXELS)))
 
     def forward(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         """Arrays as in the card."""
-        size, full = network_size(left, NETWORK_PIXELS), camera_size(left)
-        out = self.network(unit_image(left, size), unit_image(right, size))
-        sigma = out['log_scale'].exp() * (math.sqrt(2) * self.sigma_scale)
+        size, full = network_size(left, self.network_pixels), camera_size(left)
+        out = self.network(grey_image(left, size), grey_image(right, size))
+        sigma = (out['log_scale'] * self.power).exp() * self.factor
         maps = resize(torch.cat([out['disparity_px'], sigma], 1), full)
         maps = maps * (full[1].float() / size[1].float())
         return maps[:, 0], maps[:, 1]
 
 
 def calibrate(network: nn.Module, data_root: Path) -> Calibration:
-    """Fit the scale of sigma and its tail on pairs whose truth training does not use."""
-    fitted = fit_sigma_tail(signed_errors(network, drive_set(data_root)))
-    # At the size that the network works at; the pipeline scales it to the camera's.
+    """Fit sigma on pairs that training does not use; tell what disparities can be found."""
+    pairs = held_out_sets(data_root)['drive']
     levels: int = network.levels  # type: ignore[assignment]
-    return {**fitted, 'max_disparity_px': 4.0 * (levels - 1), 'fitted_on': FITTED_ON}
+    return {
+        **fit_sigma_curve(signed_errors(network, pairs)),
+        # At the size that the network works at; the pipeline scales it to the camera's.
+        'max_disparity_px': 4.0 * (levels - 1), 'fitted_on': FITTED_ON,
+    }
 
 
 def build_graph(network: nn.Module, calibration: Mapping[str, Any]) -> nn.Module:
     """Wrap a network of the released kind."""
-    return StereoGraph(network, calibration['sigma_scale'])
+    return StereoGraph(network, calibration['sigma_scale'], calibration['sigma_power'])
 
 
 STEREO_DEPTH = Release(
     name='stereo_depth', task='stereo_depth', graph=build_graph, calibrate=calibrate,
     summary='disparity of a rectified pair with its one-sigma',
-    network_pixels=NETWORK_PIXELS, licence='CC-BY-NC-4.0', non_commercial=True,
+    network_pixels=NETWORK_PIXELS, licence='CC-BY-NC-SA-3.0', non_commercial=True,
     evaluated_on=(
+        ('kitti_drive', 'kitti_drive_0926', 'held_out'),
         ('kitti_stereo', 'kitti_stereo_2015', None),
         ('middlebury_stereo', 'middlebury_stereo', None),
     ),

@@ -19,11 +19,11 @@ from perception_nodes.training.recipes.published_dense import (
 from perception_nodes.training.recipes.segmentation import SEGMENTATION_RECIPES
 from perception_nodes.training.recipes.segmentation_comparison import COMPARISON_RECIPES
 from perception_nodes.training.recipes.sfm_learner import SFM_LEARNER
-from perception_nodes.training.recipes.stereo_depth import STEREO_DEPTH
+from perception_nodes.training.recipes.stereo_depth import STEREO_DEPTH, STEREO_DEPTH_UNMEASURED
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (
     *SEGMENTATION_RECIPES, *COMPARISON_RECIPES,
-    STEREO_DEPTH, GC_NET, OPTICAL_FLOW, FLOWNET_S, FLOWNET_C,
+    STEREO_DEPTH, STEREO_DEPTH_UNMEASURED, GC_NET, OPTICAL_FLOW, FLOWNET_S, FLOWNET_C,
     MONO_DEPTH, MONODEPTH, SFM_LEARNER, MONODEPTH_DRIVE, SFM_LEARNER_DRIVE, FEATURES,
     SUPERPOINT, PLACE_RECOGNITION, NETVLAD,
 )}

@@ -30,7 +30,7 @@ SIZE = (160, 320)
 BATCH_SIZE = 4
 ENTROPY_WEIGHT = 0.3
 ERROR_WEIGHT = 0.5
-QUICK_EVERY = 3
+QUICK_EVERY = 6
 SHARES = {'layers': 0.5, 'folded': 0.2, 'rendered': 0.2, 'rest': 0.1}
 SMALL, LARGE = (1.0, 10.0), (8.0, 60.0)
 """Longest motions of layered scenes, px: most robots move slowly, some do not."""

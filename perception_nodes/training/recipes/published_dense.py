@@ -15,11 +15,12 @@ from perception_nodes.losses.regression import weighted_mean
 from perception_nodes.losses.stereo_depth import left_right_consistency, sample_row
 from perception_nodes.training.recipe import Batch, Loss, Recipe, Task
 from perception_nodes.training.recipes.optical_flow import DATA as FLOW_DATA
+from perception_nodes.training.recipes.optical_flow import LICENCE as FLOW_LICENCE
 from perception_nodes.training.recipes.optical_flow import build_flow
 from perception_nodes.training.recipes.stereo_depth import DATA as STEREO_DATA
+from perception_nodes.training.recipes.stereo_depth import LICENCE as STEREO_LICENCE
 from perception_nodes.training.recipes.stereo_depth import build_stereo
 
-LICENCE = 'CC BY-NC 4.0'
 FLOWNET_WEIGHTS = (0.32, 0.08, 0.02, 0.01, 0.005)
 """Of the scales 1/64 .. 1/4, as in the released training of FlowNet."""
 SMOOTHNESS_WEIGHT = 0.1
@@ -65,22 +66,6 @@ def monodepth_loss(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, 
     return total, {'loss_a_scale': total.detach() / len(scales)}
 
 
-class MonodepthEvaluation:
-    """Error of the left disparity against the truth that training did not see: epe_px."""
-
-    def __init__(self, held_out: list[Batch]) -> None:
-        self.held_out = held_out
-
-    def __call__(self, network: nn.Module) -> dict[str, float]:
-        """Metrics of a network in evaluation mode."""
-        errors = [
-            weighted_mean((network(batch['left'])['disparity_px'] - batch['disparity_px']).abs(),
-                          batch['weight'])
-            for batch in self.held_out
-        ]
-        return {'epe_px': float(torch.stack(errors).mean())}
-
-
 def with_loss(
     root: Path, seed: int, build: Callable[[Path, int], Task], loss: Loss
 ) -> Task:
@@ -92,22 +77,33 @@ def with_loss(
 def build_monodepth(root: Path, seed: int) -> Task:
     """Pairs to learn from without their truth."""
     task = build_stereo(root, seed)
-    return Task(task.batches, monodepth_loss, MonodepthEvaluation(task.evaluate.held_out))
+    return Task(task.batches, monodepth_loss, lambda network: task.evaluate(_FromLeft(network)))
+
+
+class _FromLeft(nn.Module):
+    """A network of one image, called with two."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, left: Tensor, _: Tensor) -> dict[str, Tensor]:
+        return {'disparity_px': self.network(left)['disparity_px']}
 
 
 GC_NET = Recipe(
     'gc_net', 'gc_net', partial(with_loss, build=build_stereo, loss=gc_net_loss), minutes=600.0,
-    learning_rate=1e-3, data=STEREO_DATA, data_licence=LICENCE,
+    learning_rate=1e-3, data=STEREO_DATA, data_licence=STEREO_LICENCE,
 )
 FLOWNET_S = Recipe(
     'flownet_s', 'flownet_s', partial(with_loss, build=build_flow, loss=flownet_loss),
-    minutes=600.0, learning_rate=1e-4, data=FLOW_DATA, data_licence=LICENCE,
+    minutes=600.0, learning_rate=1e-4, data=FLOW_DATA, data_licence=FLOW_LICENCE,
 )
 FLOWNET_C = Recipe(
     'flownet_c', 'flownet_c', partial(with_loss, build=build_flow, loss=flownet_loss),
-    minutes=600.0, learning_rate=1e-4, data=FLOW_DATA, data_licence=LICENCE,
+    minutes=600.0, learning_rate=1e-4, data=FLOW_DATA, data_licence=FLOW_LICENCE,
 )
 MONODEPTH = Recipe(
     'monodepth', 'monodepth', build_monodepth, minutes=600.0, learning_rate=1e-4,
-    data=STEREO_DATA, data_licence=LICENCE,
+    data=STEREO_DATA, data_licence=STEREO_LICENCE,
 )
