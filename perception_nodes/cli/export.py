@@ -22,13 +22,25 @@ from perception_nodes.cli.data_folder import data_option, require_data
               help='fp16, int8: NAME_fp16.onnx, NAME_int8.onnx from NAME.onnx; needs no torch.')
 @click.option('--calibration', type=click.Path(path_type=Path),
               help='Bag or folder of images of your own camera that int8 measures on.')
+@click.option('--pixels', type=click.IntRange(4096, 1 << 24),
+              help='NAME_250k.onnx from NAME.onnx: stereo or flow at another area inside; finer '
+              'and slower the larger it is; needs no torch.')
 def command(
     name: str, runs: Path, checkpoint: Path | None, data: Path | None, out: Path, precision: str,
-    calibration: Path | None,
+    calibration: Path | None, pixels: int | None,
 ) -> None:
     """Write NAME.onnx and its card; refuse if ONNX Runtime and torch differ."""
     from perception_nodes.types import ConfigError
 
+    if pixels is not None:
+        from perception_nodes.export.resolution import export_resolution
+        from perception_nodes.inference.models import model_path
+
+        if precision != 'fp32':
+            raise ConfigError('--pixels or --precision: make the one from the file of the other')
+        path = export_resolution(model_path(name), pixels, out)
+        click.echo(f'{path}: {path.stat().st_size / 1e6:.1f} MB')
+        return
     if precision != 'fp32':
         from perception_nodes.export.precision import export_precision
         from perception_nodes.inference.models import model_path

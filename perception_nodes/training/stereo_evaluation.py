@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from perception_nodes.datasets.kitti_drive import KittiDrive
 from perception_nodes.datasets.kitti_stereo import KittiStereo
 from perception_nodes.datasets.middlebury_stereo import MiddleburyStereo
+from perception_nodes.datasets.samples import StereoPair
 from perception_nodes.geometry.stereo import disparity_from_depth
 from perception_nodes.networks.correlation_stereo import NETWORK_PIXELS
 from perception_nodes.training.recorded_depth import in_colour
@@ -30,11 +31,9 @@ class MeasuredPair:
 
 
 def held_out_sets(root: Path) -> dict[str, list[MeasuredPair]]:
-    """KITTI 2015, Middlebury and the scans of the drive's held-out part, by name."""
-    benchmarks = {
-        'kitti': KittiStereo(root / 'kitti_stereo_2015'),
-        'middlebury': MiddleburyStereo(root / 'middlebury_stereo'),
-    }
+    """Pairs of KITTI 2015 and Middlebury and scans of the drive that are held out, by name."""
+    benchmarks = {'kitti': kitti_pairs(root, 'held_out'),
+                  'middlebury': middlebury_pairs(root, 'held_out')}  # fmt: skip
     sets = {
         name: [
             MeasuredPair(
@@ -46,6 +45,18 @@ def held_out_sets(root: Path) -> dict[str, list[MeasuredPair]]:
         for name, samples in benchmarks.items()
     }
     return sets | {'drive': drive_set(root)}
+
+
+def kitti_pairs(root: Path, split: str) -> list[StereoPair]:
+    """Pairs of KITTI 2015: every third is held out, the others are fit."""
+    samples = KittiStereo(root / 'kitti_stereo_2015')
+    return [samples[i] for i in range(len(samples)) if (i % 3 == 0) == (split == 'held_out')]
+
+
+def middlebury_pairs(root: Path, split: str) -> list[StereoPair]:
+    """Pairs of Middlebury: every second is held out, the others are fit."""
+    samples = MiddleburyStereo(root / 'middlebury_stereo')
+    return [samples[i] for i in range(len(samples)) if (i % 2 == 1) == (split == 'held_out')]
 
 
 def drive_set(root: Path, split: str = 'held_out') -> list[MeasuredPair]:

@@ -9,13 +9,13 @@ from torch import nn
 
 from perception_nodes.training.recipes import RECIPES
 from perception_nodes.training.recipes.mono_depth import depth_loss
-from perception_nodes.training.recipes.optical_flow import FlowEvaluation, flow_loss
+from perception_nodes.training.recipes.optical_flow import flow_loss
 from perception_nodes.training.recipes.published_dense import (
     flownet_loss,
     gc_net_loss,
     monodepth_loss,
 )
-from perception_nodes.training.recipes.stereo_depth import StereoEvaluation, stereo_loss
+from perception_nodes.training.recipes.stereo_depth import stereo_loss
 
 HEIGHT, WIDTH, SHIFT = 32, 64, 8
 
@@ -29,16 +29,6 @@ class Answers(nn.Module):
 
     def forward(self, *inputs: torch.Tensor) -> dict[str, object]:
         return self.answer
-
-
-class OneBatch:
-    """Batches that are all the same."""
-
-    def __init__(self, batch: dict[str, torch.Tensor]) -> None:
-        self.one = batch
-
-    def batch(self, step: int) -> dict[str, torch.Tensor]:
-        return self.one
 
 
 def flat(value: float, channels: int = 1, scale: int = 1) -> torch.Tensor:
@@ -63,15 +53,9 @@ def stereo_answer(disparity: float, log_scale: float = 0.0) -> Answers:
     return Answers(disparity_px=flat(disparity), log_scale=flat(log_scale), scores=scores)
 
 
-def test_stereo_truth_costs_least_and_is_evaluated_as_perfect(pair):
+def test_stereo_truth_costs_least(pair):
     right, wrong = (stereo_loss(stereo_answer(d), pair)[0].item() for d in (SHIFT, SHIFT + 8))
     assert right < wrong - 3
-    metrics = StereoEvaluation(OneBatch(pair), 2)(stereo_answer(SHIFT + 4, log_scale=0.0))
-    assert metrics['epe_px'] == pytest.approx(4.0) and metrics['d1'] == 1.0
-    assert metrics['coverage1'] == 0.0  # 4 px against sqrt(2)
-    assert 'coverage1' not in StereoEvaluation(OneBatch(pair), 1)(
-        Answers(disparity_px=flat(SHIFT), spread_px=flat(1))
-    )
 
 
 def flow_answer(x: float) -> Answers:
@@ -90,16 +74,12 @@ def flow_answer(x: float) -> Answers:
                    coarse_px=[full])
 
 
-def test_flow_truth_costs_least_and_zero_is_told_beside():
+def test_flow_truth_costs_least():
     truth = flat(0, 2)
     truth[:, 0] = 8.0
     batch = {'image0': flat(0, 3), 'image1': flat(0, 3), 'flow_px': truth, 'weight': flat(1)}
     right, wrong = (flow_loss(flow_answer(x), batch)[0].item() for x in (8, 0))
     assert right < wrong - 3
-    metrics = FlowEvaluation(OneBatch(batch), 1)(flow_answer(7))
-    assert metrics['epe_px'] == pytest.approx(1.0)
-    assert metrics['epe_of_zero_px'] == pytest.approx(8.0)
-    assert metrics['coverage1'] == 1.0
 
 
 def test_depth_truth_costs_least_where_it_is_known():
@@ -139,5 +119,5 @@ def test_monodepth_explains_each_image_by_the_other_without_the_truth(pair):
 def test_dense_recipes_name_their_data_and_its_licence():
     for name in ('stereo_depth', 'gc_net', 'optical_flow', 'flownet_s', 'flownet_c',
                  'monodepth'):
-        assert 'CamVid' in RECIPES[name].data and RECIPES[name].data_licence == 'CC BY-NC 4.0'
+        assert 'CamVid' in RECIPES[name].data and 'CC BY-NC 4.0' in RECIPES[name].data_licence
     assert 'CC BY-NC-SA 3.0' in RECIPES['mono_depth'].data_licence

@@ -28,6 +28,7 @@ from perception_nodes.training.recipes import (
 from perception_nodes.training.recipes.segmentation import SEGMENTATION_RECIPES
 from perception_nodes.training.recipes.segmentation_comparison import COMPARISON_RECIPES
 from perception_nodes.training.recorded_depth import view_of
+from perception_nodes.training.recorded_pairs import LabelledPair
 from perception_nodes.training.rendered_batches import RenderedViews
 
 HEIGHT, WIDTH = 60, 80
@@ -113,15 +114,23 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The data root; nothing is rendered, little is held out."""
-    for module in (features, optical_flow, place_recognition, sfm_learner, stereo_depth):
+    for module in (features, place_recognition, sfm_learner):
         monkeypatch.setattr(module, 'HELD_OUT', 1)
     view = view_of(picture(3, 200, 400), np.full((200, 400), 8, np.float32), 400.0)
     monkeypatch.setattr(mono_depth, 'recorded_views', lambda root: {
         name: [view] for name in ('drive', 'bag', 'kitti', 'office')
     })
-    monkeypatch.setattr(mono_depth, 'held_out_sets', lambda root: {})
-    monkeypatch.setattr(mono_depth, 'WorkerBatches', DenseBatches)
+    known = np.full((200, 480), 8, np.float16)
+    pair = LabelledPair(picture(4, 200, 480), picture(5, 200, 480), known, known / 8)
+    for reader in ('drive_pairs', 'bag_pairs', 'measured_pairs'):
+        monkeypatch.setattr(stereo_depth, reader, lambda *_: [pair])
+    for reader in ('kitti_pairs', 'middlebury_pairs'):
+        monkeypatch.setattr(stereo_depth, reader, lambda *_: [])
+    for module in (optical_flow, stereo_depth):
+        monkeypatch.setattr(module, 'draw_textures', lambda rng, root: root / 'camvid' / 'train')
     for module in (mono_depth, optical_flow, stereo_depth):
+        monkeypatch.setattr(module, 'held_out_sets', lambda root: {})
+        monkeypatch.setattr(module, 'WorkerBatches', DenseBatches)
         monkeypatch.setattr(module, 'rendered_views', lambda: RenderedViews(OneView(), 1))
     monkeypatch.setattr(sfm_learner, 'kept_clips', lambda count: [clip(n) for n in range(count)])
     monkeypatch.setattr(place_recognition, 'PREPARED_STEPS', 12)  # 192 components need as many
