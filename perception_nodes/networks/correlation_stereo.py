@@ -18,7 +18,7 @@ from perception_nodes.networks.matching import (
     unit,
 )
 
-NETWORK_PIXELS = 640 * 288
+NETWORK_PIXELS = 640 * 350
 """Area that images are brought to, if they are larger: chosen by the curve in docs/depth.md."""
 
 
