@@ -10,7 +10,7 @@ from perception_nodes.export.releases import RELEASES
 from perception_nodes.networks import NETWORKS
 from perception_nodes.training.recipes import RECIPES
 
-CALIBRATION = {'temperature': 1.2, 'sigma_scale': 0.8}
+CALIBRATION = {'temperature': 1.2, 'sigma_scale': 0.8, 'sigma_power': 1.2}
 
 
 class Off(nn.Module):
