@@ -98,7 +98,7 @@ class RecordedFlowEvaluation:
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """Metrics of a network in evaluation mode."""
-        result = {}
+        result: dict[str, float] = {}
         for name, motions in self.sets.items():
             # The four of Middlebury are what matters most.
             every = 1 if name == 'middlebury' else self.every

@@ -14,6 +14,7 @@ from perception_nodes.bags.reader import open_bag
 from perception_nodes.datasets.kitti_drive import KittiDrive
 from perception_nodes.datasets.samples import StereoPair
 from perception_nodes.pipelines.images import grey
+from perception_nodes.pipelines.perception import StereoFrame
 from perception_nodes.training.augment import random_appearance
 from perception_nodes.training.consensus import kept_consensus
 from perception_nodes.training.dense_batches import HIDDEN_WEIGHT, Sample, second_look
@@ -63,7 +64,7 @@ def bag_pairs(path: Path, cache: Path) -> list[LabelledPair]:
         frames = BagFrames(bag, find_cameras(bag), PAIR_TOLERANCE_NS)
         return [
             consensus_pair(frame.left, frame.right, cache / f'bag06_{number:03d}.npz')
-            for number, frame in enumerate(frames)
+            for number, frame in enumerate(frames) if isinstance(frame, StereoFrame)
         ]
 
 

@@ -87,7 +87,7 @@ class RecordedStereoEvaluation:
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """Metrics of a network in evaluation mode."""
-        result = {}
+        result: dict[str, float] = {}
         for name, pairs in self.sets.items():
             found = [self._of_pair(network, pair) for pair in pairs[:: self.every]]
             result |= {
