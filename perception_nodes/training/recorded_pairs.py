@@ -64,7 +64,8 @@ def bag_pairs(path: Path, cache: Path) -> list[LabelledPair]:
         frames = BagFrames(bag, find_cameras(bag), PAIR_TOLERANCE_NS)
         return [
             consensus_pair(frame.left, frame.right, cache / f'bag06_{number:03d}.npz')
-            for number, frame in enumerate(frames) if isinstance(frame, StereoFrame)
+            for number, frame in enumerate(frames)
+            if isinstance(frame, StereoFrame)
         ]
 
 
