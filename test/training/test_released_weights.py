@@ -167,7 +167,8 @@ def test_what_is_no_plain_layer_comes_along(name: str, tmp_path: Path) -> None:
 
     network, again = built(0).eval(), built(1)
     release = RELEASES[name]
-    content = to_onnx(release, release.graph(network, {'sigma_scale': 1.0, 'sigma_power': 1.0}).eval())
+    calibration = {'sigma_scale': 1.0, 'sigma_power': 1.0}
+    content = to_onnx(release, release.graph(network, calibration).eval())
     path = tmp_path / f'{name}.onnx'
     path.write_bytes(content)
     write_card(ModelCard(
