@@ -3,7 +3,7 @@
 
 from perception_nodes.bags.camera_topics import CameraTopics
 from perception_nodes.bags.reader import BagMessage, TopicSummary
-from perception_nodes.image_limits import ImageLimits
+from perception_nodes.files.image_limits import ImageLimits
 from perception_nodes.messages.camera import camera_from_info, is_calibrated, rectified
 from perception_nodes.messages.camera_infos import CameraInfos
 from perception_nodes.messages.image import decode_image

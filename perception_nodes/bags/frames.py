@@ -12,7 +12,7 @@ from perception_nodes.bags.camera_stream import CameraStream
 from perception_nodes.bags.camera_topics import CameraTopics, StereoTopics
 from perception_nodes.bags.reader import BagMessage, BagReader
 from perception_nodes.bags.storage_file import plural
-from perception_nodes.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
+from perception_nodes.files.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
 from perception_nodes.messages.camera_infos import MAX_AGE_S
 from perception_nodes.messages.pairing import PAIR_CAPACITY, PAIR_TOLERANCE_NS, StampPairer
 from perception_nodes.messages.primitives import stamp_ns

@@ -18,7 +18,7 @@ from perception_nodes.bags.limits import BagLimits, too_large, unpacked, zstd
 from perception_nodes.bags.mcap_file import McapFile
 from perception_nodes.bags.sqlite_file import SqliteFile
 from perception_nodes.bags.storage_file import StorageFile, shown
-from perception_nodes.files import temporary_folder
+from perception_nodes.files.atomic import temporary_folder
 from perception_nodes.types import BagError
 
 __all__ = ['Layout', 'find_layout', 'open_storage', 'plain_message']

@@ -19,7 +19,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.rosbag2.errors import WriterError
 
 from perception_nodes.bags.factory import typestore
-from perception_nodes.files import temporary_folder
+from perception_nodes.files.atomic import temporary_folder
 from perception_nodes.types import PerceptionError
 
 COMPRESSIONS = {'none': CompressionMode.NONE, 'zstd': CompressionMode.STORAGE}

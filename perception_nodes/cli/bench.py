@@ -9,14 +9,14 @@ from typing import Any
 import click
 import numpy as np
 
-from perception_nodes.bags.model_inputs import InputFrame, read_input_frames
 from perception_nodes.cli.bench_scores import DataSet, score_all, usual_data_set
 from perception_nodes.cli.json_file import require_writable, write_json
 from perception_nodes.cli.option_types import THREADS, ImageSize, count
 from perception_nodes.cli.progress import Progress
 from perception_nodes.evaluation.baselines import BASELINES
+from perception_nodes.evaluation.model_inputs import InputFrame, read_input_frames
 from perception_nodes.evaluation.speed import SpeedCase, SpeedResult, differences, measure, steps
-from perception_nodes.files import temporary_folder
+from perception_nodes.files.atomic import temporary_folder
 from perception_nodes.inference import BACKENDS, PRECISIONS
 from perception_nodes.inference.model_card import check_model
 from perception_nodes.inference.models import list_models, model_path

@@ -87,7 +87,6 @@ def _live(bag: Path, folder: Path, rate: float) -> StereoTopics:
 def _report(bag: Path, folder: Path, cameras: StereoTopics) -> list[str]:
     """Write metrics.json and report.html; lines for the screen."""
     from perception_nodes.bags.reader import open_bag
-    from perception_nodes.documents import to_json
     from perception_nodes.evaluation.recordings import (
         SampledFrames,
         images_at,
@@ -97,7 +96,8 @@ def _report(bag: Path, folder: Path, cameras: StereoTopics) -> list[str]:
     )
     from perception_nodes.evaluation.recordings.recording_report import headline_figures
     from perception_nodes.evaluation.report import write_report
-    from perception_nodes.files import write_atomically
+    from perception_nodes.files.atomic import write_atomically
+    from perception_nodes.files.documents import to_json
 
     kept = SampledFrames(3)
     scores = score_outputs(folder / 'outputs', bag, keep=kept.keep)

@@ -6,7 +6,7 @@ import dataclasses
 import click
 
 from perception_nodes.cli.doctor_checks import BROKEN, MISSING, OK, all_checks
-from perception_nodes.documents import to_json
+from perception_nodes.files.documents import to_json
 
 MARK = {OK: 'ok     ', MISSING: 'missing', BROKEN: 'BROKEN '}
 

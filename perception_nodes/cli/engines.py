@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from perception_nodes.documents import to_json
-from perception_nodes.files import remove_leftovers
+from perception_nodes.files.atomic import remove_leftovers
+from perception_nodes.files.documents import to_json
 from perception_nodes.inference.model_card import file_sha256
 from perception_nodes.inference.models import list_models
 from perception_nodes.inference.tensorrt.engine_cache import (

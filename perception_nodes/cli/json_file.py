@@ -4,9 +4,9 @@
 import os
 from pathlib import Path
 
-from perception_nodes.documents import to_json
 from perception_nodes.errors import ConfigError
-from perception_nodes.files import check_replaceable, write_atomically
+from perception_nodes.files.atomic import check_replaceable, write_atomically
+from perception_nodes.files.documents import to_json
 
 __all__ = ['require_writable', 'write_json']
 

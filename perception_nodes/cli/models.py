@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from perception_nodes.documents import to_json
+from perception_nodes.files.documents import to_json
 from perception_nodes.inference.classical import CLASSICAL
 from perception_nodes.inference.model_card import ModelCard, TensorSpec, check_model
 from perception_nodes.inference.models import list_models, model_folders, model_path

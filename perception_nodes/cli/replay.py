@@ -121,7 +121,7 @@ def command(
     """
     from perception_nodes.bags.limits import BagLimits
     from perception_nodes.evaluation.replay import ReplaySettings, replay_to_folder
-    from perception_nodes.image_limits import ImageLimits
+    from perception_nodes.files.image_limits import ImageLimits
 
     if models is not None:
         os.environ['PERCEPTION_MODELS'] = str(models)

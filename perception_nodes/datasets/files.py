@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from perception_nodes.coded_images import decode_coded
-from perception_nodes.files import read_file, write_atomically
+from perception_nodes.files.atomic import read_file, write_atomically
+from perception_nodes.files.coded_images import decode_coded
 from perception_nodes.types import Array, DataError, FloatArray, PerceptionError
 
 __all__ = [

@@ -4,7 +4,6 @@
 
 import numpy as np
 
-from perception_nodes.documents import to_json
 from perception_nodes.evaluation.evaluate import Evaluation
 from perception_nodes.evaluation.method import MethodResult
 from perception_nodes.evaluation.metrics_table import metrics_table
@@ -20,6 +19,7 @@ from perception_nodes.evaluation.report_parts import (
 )
 from perception_nodes.evaluation.scorers import Scorer
 from perception_nodes.evaluation.trajectories import evo_section
+from perception_nodes.files.documents import to_json
 
 __all__ = ['evaluation_report']
 

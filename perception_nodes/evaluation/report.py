@@ -28,7 +28,7 @@ import numpy as np
 from perception_nodes import __version__
 from perception_nodes.evaluation.report_parts import Cell, Part, Report, ReportImage, Section
 from perception_nodes.evaluation.templates import TEMPLATES
-from perception_nodes.files import write_atomically
+from perception_nodes.files.atomic import write_atomically
 from perception_nodes.types import PerceptionError
 
 __all__ = ['format_number', 'render_report', 'write_report']

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from perception_nodes import signals
-from perception_nodes.bags.model_inputs import InputFrame, model_inputs
 from perception_nodes.evaluation.baselines import BASELINES
+from perception_nodes.evaluation.model_inputs import InputFrame, model_inputs
 from perception_nodes.inference import open_runner
 from perception_nodes.inference.memory import memory_mb, peak_memory_mb
 from perception_nodes.inference.onnx_runner import default_threads

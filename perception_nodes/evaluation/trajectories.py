@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from perception_nodes.evaluation.report_parts import Details, Section
-from perception_nodes.files import write_atomically
+from perception_nodes.files.atomic import write_atomically
 from perception_nodes.geometry.se3 import to_quaternion_xyzw
 from perception_nodes.metrics.alignment import Alignment
 from perception_nodes.metrics.odometry import OdometryMetric

@@ -4,8 +4,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from perception_nodes.documents import decode_json
-from perception_nodes.files import read_file
+from perception_nodes.files.atomic import read_file
+from perception_nodes.files.documents import decode_json
 from perception_nodes.types import DataError, PerceptionError
 
 LOG = 'log.jsonl'

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from perception_nodes.export.release import Release
-from perception_nodes.files import temporary_folder
+from perception_nodes.files.atomic import temporary_folder
 from perception_nodes.inference.model_card import ANY, ModelCard, TensorSpec, write_model
 from perception_nodes.networks import NETWORKS
 from perception_nodes.onnx_graph.weight_storage import store_half

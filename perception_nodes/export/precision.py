@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from perception_nodes.bags.model_inputs import InputFrame, model_inputs, read_input_frames
+from perception_nodes.evaluation.model_inputs import InputFrame, model_inputs, read_input_frames
 from perception_nodes.export.quantisation import quantise
 from perception_nodes.inference.model_card import ModelCard, load_model, write_model
 from perception_nodes.inference.onnx_file import split_card

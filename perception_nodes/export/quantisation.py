@@ -22,7 +22,7 @@ import onnxruntime as ort
 from onnx import ModelProto, NodeProto, TensorProto, helper
 from onnxruntime import quantization
 
-from perception_nodes.files import temporary_folder
+from perception_nodes.files.atomic import temporary_folder
 from perception_nodes.onnx_graph.half_precision import half_nodes, head_outputs
 from perception_nodes.onnx_graph.weight_storage import restore_full
 from perception_nodes.types import Array, PerceptionError

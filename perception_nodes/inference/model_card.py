@@ -40,8 +40,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from perception_nodes.documents import decode_json, to_json
-from perception_nodes.files import FileKind, check_replaceable, read_file, write_atomically
+from perception_nodes.files.atomic import FileKind, check_replaceable, read_file, write_atomically
+from perception_nodes.files.documents import decode_json, to_json
 from perception_nodes.inference.onnx_file import check_graph, split_card, with_card
 from perception_nodes.types import ModelError, PerceptionError
 

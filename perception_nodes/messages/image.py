@@ -9,8 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from perception_nodes.coded_images import coded_size, decode_coded
-from perception_nodes.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
+from perception_nodes.files.coded_images import coded_size, decode_coded
+from perception_nodes.files.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
 from perception_nodes.messages.encodings import ENCODINGS, find_encoding
 from perception_nodes.messages.factory import MessageFactory
 from perception_nodes.messages.primitives import header, stamp_ns

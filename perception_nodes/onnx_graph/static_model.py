@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import onnxruntime as ort
 
-from perception_nodes.files import temporary_folder
+from perception_nodes.files.atomic import temporary_folder
 from perception_nodes.types import PerceptionError
 
 

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from perception_nodes.image_limits import DEFAULT_IMAGE_LIMITS
+from perception_nodes.files.image_limits import DEFAULT_IMAGE_LIMITS
 from perception_nodes.inference import BACKENDS, PRECISIONS
 from perception_nodes.messages.camera_infos import MAX_AGE_S
 from perception_nodes.messages.pairing import PAIR_CAPACITY, PAIR_TOLERANCE_NS

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from perception_nodes import array_files
-from perception_nodes.files import write_atomically
+from perception_nodes.files import arrays as array_files
+from perception_nodes.files.atomic import write_atomically
 from perception_nodes.simulation.render.stereo_view import StereoSample
 from perception_nodes.types import Array, DataError, FloatArray, PerceptionError
 

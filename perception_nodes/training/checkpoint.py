@@ -13,8 +13,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn, optim
 
-from perception_nodes.documents import decode_json, to_json
-from perception_nodes.files import FileKind, write_atomically
+from perception_nodes.files.atomic import FileKind, write_atomically
+from perception_nodes.files.documents import decode_json, to_json
 from perception_nodes.types import CheckpointError, PerceptionError
 
 FILE_NAME = 'checkpoint.safetensors'

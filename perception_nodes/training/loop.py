@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from perception_nodes import signals
-from perception_nodes.documents import to_json
+from perception_nodes.files.documents import to_json
 from perception_nodes.networks import NETWORKS
 from perception_nodes.training.checkpoint import (
     FILE_NAME,

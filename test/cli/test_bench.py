@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from perception_nodes.bags.model_inputs import InputFrame
 from perception_nodes.cli import bench
 from perception_nodes.cli.bench_scores import usual_data_set
+from perception_nodes.evaluation.model_inputs import InputFrame
 from perception_nodes.evaluation.sources import SOURCES
 from perception_nodes.evaluation.speed import (
     SpeedCase,

@@ -90,7 +90,7 @@ def test_a_signal_at_any_moment_is_one_line_and_leaves_nothing(
         'import sys, time\nfrom pathlib import Path\n'
         'from perception_nodes.cli import main\n'
         'from perception_nodes.cli.models import command\n'
-        'from perception_nodes.files import temporary_folder\n'
+        'from perception_nodes.files.atomic import temporary_folder\n'
         'def work(**_):\n'
         '    with temporary_folder("toy", Path(sys.argv.pop())):\n'
         '        print("works", flush=True)\n'

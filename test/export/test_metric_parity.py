@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perception_nodes.bags.model_inputs import read_input_frames
 from perception_nodes.evaluation.evaluate import evaluate
 from perception_nodes.evaluation.method import run_method
+from perception_nodes.evaluation.model_inputs import read_input_frames
 from perception_nodes.evaluation.scorers import SCORERS
 from perception_nodes.evaluation.sources import open_source
 from perception_nodes.export.precision import export_precision

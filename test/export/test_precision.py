@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from perception_nodes.bags.model_inputs import model_inputs, read_input_frames
+from perception_nodes.evaluation.model_inputs import model_inputs, read_input_frames
 from perception_nodes.export.precision import calibration_inputs, export_precision
 from perception_nodes.inference import open_runner
 from perception_nodes.inference.model_card import (

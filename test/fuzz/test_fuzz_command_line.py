@@ -11,8 +11,8 @@ from fuzzing import NASTY, fuzz, require_none
 
 from perception_nodes.bags.rendered import write_rendered_bag
 from perception_nodes.cli import commands
-from perception_nodes.documents import to_json
 from perception_nodes.errors import ConfigError
+from perception_nodes.files.documents import to_json
 from perception_nodes.pipelines import config_values
 from perception_nodes.pipelines.tasks import TASKS
 from perception_nodes.types import Camera, StereoRig

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perception_nodes import files
+from perception_nodes.files import atomic as files
 from perception_nodes.inference import model_card
 from perception_nodes.inference.model_card import (
     ModelCard,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from perception_nodes.bags.reader import BagMessage, BagReader
-from perception_nodes.documents import decode_json
+from perception_nodes.files.documents import decode_json
 from perception_nodes.messages.points import decode_cloud
 from perception_nodes.messages.primitives import stamp_ns
 from perception_nodes.messages.topics import full_name

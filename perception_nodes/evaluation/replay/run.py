@@ -15,7 +15,6 @@ from perception_nodes.bags.limits import DEFAULT_LIMITS, BagLimits
 from perception_nodes.bags.reader import BagReader
 from perception_nodes.bags.replay import Replayed, replay
 from perception_nodes.bags.writer import BagWriter
-from perception_nodes.documents import to_json
 from perception_nodes.errors import reason_of
 from perception_nodes.evaluation.protocol import Protocol, protocol_inputs
 from perception_nodes.evaluation.recordings.recording_report import (
@@ -35,8 +34,9 @@ from perception_nodes.evaluation.replay.whole_folder import whole_folder
 from perception_nodes.evaluation.report import write_report
 from perception_nodes.evaluation.report_parts import Report
 from perception_nodes.evaluation.trajectories import evo_section, tum_text, write_trajectories
-from perception_nodes.files import write_atomically
-from perception_nodes.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
+from perception_nodes.files.atomic import write_atomically
+from perception_nodes.files.documents import to_json
+from perception_nodes.files.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
 from perception_nodes.messages.camera_infos import MAX_AGE_S
 from perception_nodes.messages.pairing import PAIR_CAPACITY, PAIR_TOLERANCE_NS
 from perception_nodes.metrics.alignment import Alignment

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from perception_nodes.files import temporary_folder
+from perception_nodes.files.atomic import temporary_folder
 from perception_nodes.types import PerceptionError
 
 __all__ = ['RESULT_NAMES', 'whole_folder']

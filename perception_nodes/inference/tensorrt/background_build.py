@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from perception_nodes.child import python_command
-from perception_nodes.documents import decode_json, to_json
+from perception_nodes.files.documents import decode_json, to_json
 from perception_nodes.inference.tensorrt.build_process import BuildReport
 from perception_nodes.inference.tensorrt.engine_builder import EngineRequest
 from perception_nodes.types import PerceptionError

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from perception_nodes import signals
-from perception_nodes.documents import decode_json, to_json
+from perception_nodes.files.documents import decode_json, to_json
 from perception_nodes.types import PerceptionError
 
 PR_SET_PDEATHSIG = 1

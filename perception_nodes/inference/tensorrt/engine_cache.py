@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perception_nodes.documents import decode_json, to_json
-from perception_nodes.files import (
+from perception_nodes.files.atomic import (
     FileKind,
     open_lock,
     read_file,
     remove_leftovers,
     write_atomically,
 )
+from perception_nodes.files.documents import decode_json, to_json
 from perception_nodes.inference.tensorrt.engine_key import EngineKey
 from perception_nodes.types import PerceptionError
 

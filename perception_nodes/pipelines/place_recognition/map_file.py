@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from perception_nodes.array_files import read_arrays
-from perception_nodes.documents import decode_json, to_json
-from perception_nodes.files import FileKind, write_atomically
+from perception_nodes.files.arrays import read_arrays
+from perception_nodes.files.atomic import FileKind, write_atomically
+from perception_nodes.files.documents import decode_json, to_json
 from perception_nodes.geometry.se3 import is_rigid
 from perception_nodes.pipelines.place_recognition.place_map import Place, PlaceMap
 from perception_nodes.types import Array, MapError, PerceptionError

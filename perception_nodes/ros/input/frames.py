@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from perception_nodes.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
+from perception_nodes.files.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
 from perception_nodes.messages.camera import camera_from_info, rectified
 from perception_nodes.messages.image import decode_image
 from perception_nodes.pipelines.perception import Failed, MonoFrame, Results, StereoFrame

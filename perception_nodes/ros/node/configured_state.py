@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from perception_nodes.image_limits import ImageLimits
+from perception_nodes.files.image_limits import ImageLimits
 from perception_nodes.pipelines.perception import MonoFrame, StereoFrame
 from perception_nodes.pipelines.publish import ResultPublisher
 from perception_nodes.pipelines.tasks import TASKS

@@ -14,7 +14,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from perception_nodes.documents import decode_json, to_json
+from perception_nodes.files.documents import decode_json, to_json
 from perception_nodes.inference.model_card import card_path
 from perception_nodes.inference.tensorrt import cuda_runtime, engine_builder
 from perception_nodes.inference.tensorrt.background_build import BackgroundBuild

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from perception_nodes.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
+from perception_nodes.files.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
 from perception_nodes.types import Array, PerceptionError
 
 __all__ = ['coded_size', 'decode_coded']

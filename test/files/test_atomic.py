@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from perception_nodes.files import (
+from perception_nodes.files.atomic import (
     FileKind,
     open_lock,
     read_file,
@@ -21,7 +21,7 @@ OURS = FileKind('toy', lambda head: head.startswith(b'TOY'))
 DIES = """
 import os, signal, sys
 from pathlib import Path
-import perception_nodes.files as files
+import perception_nodes.files.atomic as files
 path, where = Path(sys.argv[1]), sys.argv[2]
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 if where == 'folder':

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from perception_nodes.coded_images import coded_size, decode_coded
-from perception_nodes.image_limits import ImageLimits
+from perception_nodes.files.coded_images import coded_size, decode_coded
+from perception_nodes.files.image_limits import ImageLimits
 from perception_nodes.types import PerceptionError
 
 RNG = np.random.default_rng(0)

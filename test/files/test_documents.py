@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from perception_nodes.documents import decode_json, to_json
+from perception_nodes.files.documents import decode_json, to_json
 from perception_nodes.types import PerceptionError
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perception_nodes.array_files import read_arrays
+from perception_nodes.files.arrays import read_arrays
 from perception_nodes.types import PerceptionError
 
 
