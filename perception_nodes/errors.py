@@ -3,7 +3,7 @@
 
 
 class PerceptionError(Exception):
-    """A mistake in what the user gave, told in one line that says what is wrong and what to do."""
+    """Invalid user input: one line that states what is wrong and what to do."""
 
 
 class ConfigError(PerceptionError):

@@ -68,7 +68,7 @@ def bag_source(task: str) -> Callable[[Path, str | None], Source]:
             base_from_camera = _base_from_camera(camera, bag)
             note = 'Frames of the bag that have ground truth, in order.' + _NOTES.get(task, '')
             if task == 'visual_odometry' and base_from_camera is None:
-                note += (' /tf_static does not say where the camera is on the vehicle: taken as '
+                note += (' /tf_static has no pose of the camera on the vehicle: taken as '
                          'looking forward from its origin.')
             return Source(
                 BagSamples(root, (task,)), bag.topics()[camera.image].count,

@@ -110,13 +110,13 @@ _TURN: dict[type, Callable[[Any], Sample]] = {
 
 
 def loop_matrix_sample(reader: LoopMatrix, number: int) -> Sample:
-    """Read an image of a sequence whose loops a matrix tells."""
+    """Read an image of a sequence whose loops are listed in a matrix."""
     given = reader[number]
     return _query(number, given.name, given.image, None, reader.same_place[number])
 
 
 def seven_scenes_place(reader: SevenScenes, number: int) -> Sample:
-    """Read a frame of a sequence whose loops the poses tell."""
+    """Read a frame of a sequence whose loops follow from the poses."""
     given = reader[number]
     return _query(number, given.name, given.image, given.camera, _same_places(reader)[number])
 

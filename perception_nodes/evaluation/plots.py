@@ -54,16 +54,16 @@ def reliability(
     x_label: str = 'confidence',
     y_label: str = 'accuracy',
 ) -> Plot:
-    """What was promised against what came true, with the share of the estimates below."""
+    """Plot empirical against nominal values, with the share of the estimates below."""
     figure, axes = _figure(4.4, 3.9)
     axes.plot([0, 1], [0, 1], color=_INK, linewidth=0.9, linestyle=(0, (4, 3)), alpha=0.6)
     axes.bar(
-        curve.promised, curve.weight / max(float(np.max(curve.weight)), 1e-12) * 0.25,
-        width=0.8 / len(curve.promised), color=_COLOURS[5], alpha=0.45, label='share',
+        curve.nominal, curve.weight / max(float(np.max(curve.weight)), 1e-12) * 0.25,
+        width=0.8 / len(curve.nominal), color=_COLOURS[5], alpha=0.45, label='share',
     )  # fmt: skip
-    known = np.isfinite(curve.observed)
+    known = np.isfinite(curve.empirical)
     axes.plot(
-        curve.promised[known], curve.observed[known], marker='o', markersize=3.5, color=_COLOURS[0]
+        curve.nominal[known], curve.empirical[known], marker='o', markersize=3.5, color=_COLOURS[0]
     )
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=x_label, ylabel=y_label, aspect='equal')
     return _plot(figure, caption)

@@ -96,7 +96,7 @@ def protocol_inputs(
 
 
 def on_vehicle(config: Any, base_from_camera: FloatArray | None) -> Any:
-    """Put the camera where the source says it is, if the task needs to know."""
+    """Set the camera's mount from the source, if the task needs it."""
     if base_from_camera is None or not hasattr(config, 'base_from_camera'):
         return config
     rows = tuple(tuple(float(value) for value in row) for row in base_from_camera)

@@ -75,7 +75,7 @@ class Bars:
     Attributes
     ----------
     items : (method, value >= 0 or None).
-    unit : written after the numbers. lower_is_better : said in the title.
+    unit : written after the numbers. lower_is_better : stated in the title.
     """
 
     title: str

@@ -85,7 +85,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Source:
-    """What a data set or a bag gives a task.
+    """What a data set or a bag provides for a task.
 
     Attributes
     ----------

@@ -14,7 +14,7 @@ __all__ = ['combined_result', 'sequence_names']
 
 
 def sequence_names(roots: Sequence[Path]) -> tuple[str, ...]:
-    """Name the sequences by the last parts of their paths that tell them apart.
+    """Name the sequences by the last parts of their paths that differ.
 
     Raises
     ------

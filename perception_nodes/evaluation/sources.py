@@ -125,7 +125,7 @@ SOURCES: dict[str, dict[str, Opener]] = {
             note=LIDAR_NOTE,
         ),
         'middlebury_stereo': dataset(
-            MiddleburyStereo, note='Scored where the mask says that both cameras see.'
+            MiddleburyStereo, note='Evaluated on pixels that are visible in both cameras.'
         ),
     },
     'mono_depth': {
@@ -135,7 +135,7 @@ SOURCES: dict[str, dict[str, Opener]] = {
         'kitti_drive': dataset(
             KittiDrive, splits=True, to_sample=drive_sample, settings=_KITTI_DEPTH,
             base_from_camera=DRIVE_FROM_CAMERA,
-            note=f'{LIDAR_NOTE} {_KITTI_DEPTH_NOTE} The others only tell how much depth flickers.',
+            note=f'{LIDAR_NOTE} {_KITTI_DEPTH_NOTE} The others only serve to measure flicker.',
         ),
         'hololens_office': dataset(
             HololensOffice, splits=True, settings=_INDOORS,
@@ -205,7 +205,7 @@ def open_source(task: str, dataset: str, root: Path, split: str | None) -> Sourc
             f'{task} cannot be evaluated on {dataset}; it can on: {", ".join(sources)}'
         )
     if not Path(root).exists():
-        raise PerceptionError(f'{root} does not exist; give the data set folder with --root')
+        raise PerceptionError(f'{root} does not exist; pass the data set folder with --root')
     source = sources[dataset](Path(root), split)
     if not source.count:
         raise PerceptionError(f'{root} holds no frame to evaluate {task} on')

@@ -130,7 +130,7 @@ def measure(
 
 
 def steps(cases: int) -> int:
-    """How often ``measure`` tells its progress."""
+    """How often ``measure`` reports its progress."""
     return cases * (1 + ROUNDS)
 
 
@@ -172,7 +172,7 @@ class _Worker:
 
 
 def _child(pipe: Connection, case: SpeedCase, frames: Sequence[InputFrame]) -> None:
-    """Set up and tell; then measure as many calls as asked, until none are."""
+    """Set up and report; then measure as many calls as requested, until none are."""
     import cv2
 
     cv2.setNumThreads(case.threads or default_threads())

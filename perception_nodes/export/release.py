@@ -28,8 +28,8 @@ class Release:
     calibrate : (network, data root) -> what its uncertainty is calibrated with; goes into the
         graph and the card. None: nothing to calibrate.
     network_pixels : largest area the network works at.
-    judged_on : (data set, its folder under the data root, split or None): what the figures on the
-        card are measured on.
+    evaluated_on : (data set, its folder under the data root, split or None) of the card's
+        figures.
     compared_with : recipes whose last evaluations the card shows too, where they were trained.
     side_by_side : puts the outputs of two runs in one order, where the graph gives rows that may
         change places (keypoints whose scores tie).

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether probabilities and sigmas mean what they say: ECE, NLL, coverage."""
+"""Calibration of probabilities and sigmas: ECE, NLL, coverage."""
 
 from dataclasses import dataclass
 
@@ -18,16 +18,16 @@ _INTERVALS = 20
 
 @dataclass(frozen=True)
 class ReliabilityCurve:
-    """What was promised against what came true; equal on the diagonal.
+    """Empirical against nominal coverage (or accuracy); equal on the diagonal.
 
     Attributes
     ----------
-    promised, observed : [N] 0..1; NaN where nothing was counted.
+    nominal, empirical : [N] 0..1; NaN where nothing was counted.
     weight : [N] share of the estimates, sums to 1.
     """
 
-    promised: FloatArray
-    observed: FloatArray
+    nominal: FloatArray
+    empirical: FloatArray
     weight: FloatArray
 
 
@@ -141,10 +141,10 @@ class GaussianCalibration:
 
     def curve(self) -> ReliabilityCurve:
         """Central intervals of 5 %, 10 % ... 100 % and how often the truth lay inside."""
-        promised = np.arange(1, _INTERVALS + 1) / _INTERVALS
+        nominal = np.arange(1, _INTERVALS + 1) / _INTERVALS
         total = max(self._count, 1)
-        observed = np.cumsum(self._intervals) / total if self._count else promised * np.nan
-        return ReliabilityCurve(promised, observed, self._intervals / total)
+        empirical = np.cumsum(self._intervals) / total if self._count else nominal * np.nan
+        return ReliabilityCurve(nominal, empirical, self._intervals / total)
 
     def compute(self) -> dict[str, float]:
         """Return ``coverage1`` (0.683 if right), ``coverage2`` (0.954) and ``nll`` (nats)."""

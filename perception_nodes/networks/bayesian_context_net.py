@@ -28,7 +28,7 @@ class BayesianContextNet(nn.Module):
     (Monte-Carlo dropout, Gal & Ghahramani 2016; the split of Kendall & Gal 2017: class logits and
     a log-variance of the logits per pixel). Their probability is learned (concrete dropout, Gal,
     Hron & Kendall 2017), so that it falls as the images become more. What is thinner than a
-    quarter's pixel (poles, signs, edges) is told apart by a correction of the logits at 1/2, which
+    quarter's pixel (poles, signs, edges) are separated by a correction of the logits at 1/2, which
     depends on the image alone and so costs the same for any number of samples. The first three
     layers normalise half of their channels in each image, which carries the network to drives at
     another hour.
@@ -137,7 +137,7 @@ class BayesianContextNet(nn.Module):
         x = self.merge16(F.relu(upsample_like(x, x16) + self.skip16(x16)))
         x = self.merge8(F.relu(upsample_like(self.lower16(x), x8) + self.skip8(x8)))
         detail = self.detail(x4)
-        # What is meant here need not be smooth: it only tells which classes meet at an edge.
+        # The mean here need not be smooth: it only shows which classes meet at an edge.
         meant = F.interpolate(self.refine_context(x), scale_factor=2.0, mode='nearest')
         fine = F.relu(meant + detail + self.fine(x2))
         return x, detail, self.refine_out(fine)

@@ -68,7 +68,7 @@ class Expanding(nn.Module):
 
 
 FLOW_UNIT_PX = 20.0
-"""The published networks give flow in units of 20 px, so that outputs are near one."""
+"""The published networks return flow in units of 20 px, so that outputs are near one."""
 
 
 def result(flows: list[Tensor], image: Tensor) -> dict[str, Tensor | list[Tensor]]:

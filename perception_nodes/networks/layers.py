@@ -37,7 +37,7 @@ class HalfInstanceNorm(nn.Module):
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution, batch norm and (unless told otherwise) ReLU; 'same' padding.
+    """Convolution, batch norm and (by default) ReLU; 'same' padding.
 
     Parameters
     ----------

@@ -173,7 +173,7 @@ def warp(older: Tensor, flow_px: Tensor) -> Tensor:
     at = pixel_grid(flow_px) - flow_px.float()
     x = at[:, 0] * (2.0 / (width - 1)) - 1
     y = at[:, 1] * (2.0 / (height - 1)) - 1
-    # In float32 whatever comes in: half precision cannot tell neighbouring columns apart.
+    # Always in float32: half precision cannot resolve neighbouring columns.
     moved = F.grid_sample(
         older.float(), torch.stack([x, y], -1), mode='bilinear', padding_mode='zeros',
         align_corners=True,

@@ -15,7 +15,7 @@ SEGMENTATION_HEAD = ('head_context', 'head_mix', 'head_out', 'auxiliary')
 
 
 class MonoDepthNet(nn.Module):
-    """What is where tells how far it is: encoder and decoder of BayesianContextNet, another head.
+    """Depth from semantics: encoder and decoder of BayesianContextNet with a depth head.
 
     Depth is learned for one focal length, FOCAL_PX: a convolution measures in pixels, and pixels
     mean the same metres only at the same focal length. The graph multiplies by the true one, so
@@ -34,7 +34,7 @@ class MonoDepthNet(nn.Module):
             delattr(self.seeing, name)
         # What class logits are corrected by, half a step finer than the detail, is read as it is.
         self.seeing.refine_out = nn.Identity()
-        # Two channels say where a pixel is: on a road, row and depth go together.
+        # Two channels hold the pixel's position: on a road, depth depends on the row.
         self.place = ConvNorm(channels[0] + 2, width)
         self.spread = ConvNorm(width, width, dilation=4)
         self.detail = ConvNorm(channels[1], width, 1, relu=False)

@@ -23,7 +23,7 @@ ENLARGED = 1.0
 class FlowLevel(nn.Module):
     """One level of the pyramid: warp, compare with a window, take the best place, correct.
 
-    As in CorrelationStereo the learned part corrects scores that begin as plain correlation.
+    As in CorrelationStereo the learned part corrects scores that start as plain correlation.
     """
 
     def __init__(self, features: int, carried: int, width: int, radius: int) -> None:

@@ -2,7 +2,7 @@
 """Labels as people draw them: what one sees through a fence or a bare tree belongs to it.
 
 A rendered image is labelled pixel by pixel; whoever labels a photograph draws around things. A
-network that learns from both must not be told two truths about the sky between branches.
+network that learns from both needs one convention for the sky between branches.
 """
 
 import cv2

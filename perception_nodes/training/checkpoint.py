@@ -112,7 +112,7 @@ def restore(
     if state.optimizer != type(optimizer).__name__:
         raise CheckpointError(
             f'{path} was trained with {state.optimizer}, not with {type(optimizer).__name__}: '
-            'begin with it (--warm-start) in another output folder instead of resuming it'
+            'start from it (--warm-start) in another output folder instead of resuming it'
         )
     _load(path, network, tensors, 'network.')
     _load(path, average, tensors, 'average.')

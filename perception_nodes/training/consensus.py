@@ -84,7 +84,7 @@ def checked(left: Array, right: Array, max_disparity_px: int, mode: int) -> Floa
 def sgbm(
     left: Array, right: Array, max_disparity_px: int, mode: int, *, swapped: bool = False
 ) -> FloatArray:
-    """Match densely, float32 [H, W], -1 = none; with room at the left for the search.
+    """Match densely, float32 [H, W], -1 = none; padded at the left for the search.
 
     Parameters
     ----------

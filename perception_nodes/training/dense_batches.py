@@ -21,8 +21,8 @@ from perception_nodes.types import Array, FloatArray
 CAMERA_HEIGHT_M = 1.5
 SKY_M = 150.0
 MAX_DISPARITY_PX = 150.0
-HIDDEN_WEIGHT = np.float32(0.3)
-"""What a pixel counts whose partner is hidden: it must be guessed, and known to be a guess."""
+OCCLUDED_WEIGHT = np.float32(0.3)
+"""Weight of an occluded pixel: it must be guessed, with a large sigma."""
 
 TEXTURES = {
     'camvid/train': 0.35, 'idd_lite/leftImg8bit/train': 0.3, 'hololens_office/images': 0.35,
@@ -172,7 +172,7 @@ class Images:
 
 
 def stereo_example(rng: np.random.Generator, images: Images) -> Sample:
-    """A rectified pair with disparity_px and weight [1, H, W] (1: seen by both, less: hidden)."""
+    """A rectified pair with disparity_px and weight [1, H, W] (less if occluded)."""
     scene, filler = images.scene(rng, 4)
     height, width = scene.rows.shape
     bottom = max(height - scene.horizon, 0.3 * height)
@@ -185,7 +185,7 @@ def stereo_example(rng: np.random.Generator, images: Images) -> Sample:
     left, right = some_grey(rng, second_look(rng, image), second_look(rng, right))
     return {
         'left': left, 'right': right, 'disparity_px': disparity[None].astype(np.float32),
-        'weight': np.where(seen, 1, HIDDEN_WEIGHT)[None].astype(np.float32),
+        'weight': np.where(seen, 1, OCCLUDED_WEIGHT)[None].astype(np.float32),
     }
 
 
@@ -207,7 +207,7 @@ def layered_stereo_example(
     left, right = some_grey(rng, pair.left, pair.right)
     return {
         'left': left, 'right': right, 'disparity_px': pair.disparity_px[None],
-        'weight': np.where(pair.occluded, HIDDEN_WEIGHT, 1)[None].astype(np.float32),
+        'weight': np.where(pair.occluded, OCCLUDED_WEIGHT, 1)[None].astype(np.float32),
     }
 
 
@@ -235,7 +235,7 @@ def motion_example(rng: np.random.Generator, images: Images) -> Sample:
     return {
         'image0': older, 'image1': newest,
         'flow_px': flow.transpose(2, 0, 1).astype(np.float32),
-        'weight': np.where(seen, 1, HIDDEN_WEIGHT)[None].astype(np.float32),
+        'weight': np.where(seen, 1, OCCLUDED_WEIGHT)[None].astype(np.float32),
     }
 
 
@@ -253,7 +253,7 @@ def layered_motion_example(
     return {
         'image0': older, 'image1': newest,
         'flow_px': np.ascontiguousarray(pair.flow_px.transpose(2, 0, 1)),
-        'weight': np.where(pair.occluded, HIDDEN_WEIGHT, 1)[None].astype(np.float32),
+        'weight': np.where(pair.occluded, OCCLUDED_WEIGHT, 1)[None].astype(np.float32),
     }
 
 

@@ -41,7 +41,7 @@ def drive_clips(drive: KittiDrive) -> list[Clip]:
         follows = frames and int(frame.name) == int(frames[-1].name) + 1
         if frames and (not follows or len(frames) == CLIP_FRAMES):
             clips.append(frames)
-            # The next clip begins with the last two frames of this one: no triplet is lost.
+            # The next clip starts with the last two frames of this one: no triplet is lost.
             frames = frames[-2:] if follows else []
         frames.append(frame)
     return [_clip(found) for found in (*clips, frames) if len(found) >= 3]

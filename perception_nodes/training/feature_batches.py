@@ -19,7 +19,7 @@ from perception_nodes.types import Array, FloatArray
 CELL = 8
 MATCHES = 192
 NEAR_PX = 2.0  # a corner found again
-SAME_PX = 8.0  # two points nearer than this are not told apart
+SAME_PX = 8.0  # two points closer than this count as one
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class FeatureBatches:
 
     def example(self, rng: np.random.Generator) -> dict[str, Array]:
         """One pair of views."""
-        picture = self.images[int(rng.integers(len(self.images)))]
+        image = self.images[int(rng.integers(len(self.images)))]
         if rng.random() < self.shapes:
-            picture = drawn_shapes(rng, picture.shape[:2])
-        homographies = [random_view(rng, picture.shape[:2], self.size) for _ in range(2)]
-        views = [view(picture, homography, self.size) for homography in homographies]
+            image = drawn_shapes(rng, image.shape[:2])
+        homographies = [random_view(rng, image.shape[:2], self.size) for _ in range(2)]
+        views = [view(image, homography, self.size) for homography in homographies]
         one_from_zero = homographies[1] @ np.linalg.inv(homographies[0])
         corners = [strong_corners(image) for image in views]
         kept0 = found_again(corners[0], corners[1], one_from_zero)
@@ -88,13 +88,13 @@ def random_view(
     return there @ tilt @ turn @ stretch @ here
 
 
-def view(picture: Array, homography: FloatArray, size: tuple[int, int]) -> Array:
+def view(image: Array, homography: FloatArray, size: tuple[int, int]) -> Array:
     """Resample an image, smoothed first where it shrinks."""
     shrink = 1 / np.sqrt(abs(np.linalg.det(homography[:2, :2])))
     if shrink > 1.1:
-        picture = cv2.GaussianBlur(picture, (0, 0), 0.45 * np.sqrt(shrink**2 - 1) + 0.2)
+        image = cv2.GaussianBlur(image, (0, 0), 0.45 * np.sqrt(shrink**2 - 1) + 0.2)
     return cv2.warpPerspective(
-        picture, homography, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        image, homography, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
 
 

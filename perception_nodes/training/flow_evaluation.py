@@ -134,7 +134,7 @@ def signed_errors(
     for motion in motions:
         flow, sigma = estimate(network, motion, pixels)
         if sigma is None:
-            raise PerceptionError('the network gives no sigma')
+            raise PerceptionError('the network returns no sigma')
         known = np.isfinite(motion.flow_px).all(-1)
         shape = motion.newest.shape[:2]
         stretch = math.prod(_stretch(shape, sides(shape, pixels, ENLARGED))) ** 0.5

@@ -44,7 +44,7 @@ def train(
     Parameters
     ----------
     resume : go on from the checkpoint in ``out`` (which must exist then).
-    warm_start : a checkpoint of the same network whose averaged weights to begin with, or a
+    warm_start : a checkpoint of the same network whose averaged weights to start from, or a
         released ONNX file of it.
     progress : called with the share of the budget that is spent and what was last logged.
 
@@ -55,7 +55,7 @@ def train(
     Raises
     ------
     PerceptionError
-        If there is no (or a foreign) checkpoint to resume or begin with, or both are wanted, if
+        If there is no (or a foreign) checkpoint to resume or start from, or both are wanted, if
         ``out`` holds one that would be overwritten, or if the loss stops being finite.
     KeyboardInterrupt
         After saving, when interrupted.
@@ -64,7 +64,7 @@ def train(
     if not resume and path.exists():
         raise PerceptionError(f'{path} exists: go on with --resume, or name another --out')
     if resume and warm_start is not None:
-        raise PerceptionError('a training is resumed or begun with other weights, not both')
+        raise PerceptionError('a training either resumes or starts from other weights, not both')
     torch.manual_seed(recipe.seed)
     network = NETWORKS[recipe.network]().to(device, memory_format=torch.channels_last)
     new = not resume and warm_start is None

@@ -52,9 +52,9 @@ class PlaceBatches:
             other = index
         return self.scenes[other].image
 
-    def _view(self, rng: np.random.Generator, picture: Array) -> Array:
-        homography = place_view(rng, picture.shape[:2], self.size)
-        seen = random_appearance(rng, view(picture, homography, self.size))
+    def _view(self, rng: np.random.Generator, image: Array) -> Array:
+        homography = place_view(rng, image.shape[:2], self.size)
+        seen = random_appearance(rng, view(image, homography, self.size))
         if rng.random() < 0.4:  # something stands in the way
             height, width = self.size
             top, left = rng.integers(0, [height * 3 // 4, width * 3 // 4])

@@ -29,9 +29,9 @@ class Task:
 
     Attributes
     ----------
-    evaluate : of the result. glance : a cheaper one on the way; None: the same.
+    evaluate : of the result. quick_evaluate : a cheaper one during training; None: the same.
     prepare : changes a new network before its first step (weights of another task, centres of the
-        data); not called when a checkpoint is resumed or begun with.
+        data); not called when training resumes or warm-starts from a checkpoint.
     """
 
     batches: Batches

@@ -17,7 +17,7 @@ from perception_nodes.pipelines.images import grey
 from perception_nodes.pipelines.perception import StereoFrame
 from perception_nodes.training.augment import random_appearance
 from perception_nodes.training.consensus import kept_consensus
-from perception_nodes.training.dense_batches import HIDDEN_WEIGHT, Sample, second_look
+from perception_nodes.training.dense_batches import OCCLUDED_WEIGHT, Sample, second_look
 from perception_nodes.training.recorded_depth import PAIR_TOLERANCE_NS, in_colour
 from perception_nodes.training.rendered_batches import cut
 from perception_nodes.types import Array, FloatArray, Image, PerceptionError
@@ -81,7 +81,7 @@ def measured_pairs(samples: Iterable[StereoPair]) -> list[LabelledPair]:
     pairs = []
     for pair in samples:
         known = np.isfinite(pair.disparity_px)
-        weight = np.where(pair.visible, np.float32(1), HIDDEN_WEIGHT) * known
+        weight = np.where(pair.visible, np.float32(1), OCCLUDED_WEIGHT) * known
         disparity = np.where(known, pair.disparity_px, 0).astype(np.float16)
         pairs.append(
             LabelledPair(pair.left.data, pair.right.data, disparity, weight.astype(np.float16))
@@ -112,8 +112,8 @@ def pair_example(
     disparity = cut(pair.disparity_px.astype(np.float32), window, size, smooth=False)
     disparity = disparity * np.float32(window[0, 0])
     weight = cut(pair.weight.astype(np.float32), window, size, smooth=False)
-    # Cropping both images alike moves the left edge: what lies beyond it is hidden.
-    weight = np.where(disparity > np.arange(size[1]), HIDDEN_WEIGHT * weight, weight)
+    # Cropping both images alike moves the left edge: what lies beyond it is occluded.
+    weight = np.where(disparity > np.arange(size[1]), OCCLUDED_WEIGHT * weight, weight)
     return {
         'left': left, 'right': right, 'disparity_px': disparity[None],
         'weight': weight[None].astype(np.float32),
@@ -162,7 +162,7 @@ def _rows_off(rng: np.random.Generator, image: Array) -> Array:
 def _covered(
     rng: np.random.Generator, right: Array, disparity_px: FloatArray, weight: FloatArray
 ) -> tuple[Array, FloatArray]:
-    """Lay one or two plain or textured rectangles over the right image; what they hide is hidden.
+    """Cover the right image with one or two plain or textured rectangles: occluded there.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def _covered(
             top, left = int(rng.integers(0, height - rows)), int(rng.integers(0, width - columns))
             patch[:] = right[top : top + patch.shape[0], left : left + patch.shape[1]].copy()
         behind = there[y : y + rows]
-        hidden = (behind >= x) & (behind < x + columns)
+        occluded = (behind >= x) & (behind < x + columns)
         part = weight[0, y : y + rows]
-        part[hidden] = np.minimum(part[hidden], HIDDEN_WEIGHT)
+        part[occluded] = np.minimum(part[occluded], OCCLUDED_WEIGHT)
     return right, weight

@@ -2,7 +2,7 @@
 """Go on training from a released ONNX file.
 
 Export folds every batch norm into the convolution before it. Here the convolution gets the folded
-weights, and the norm behind it the statistics that these give on training data, with the scale and
+weights, and the norm behind it the statistics that these have on training data, with the scale and
 shift that make it an identity: the network computes what the file computes, and can learn again.
 """
 

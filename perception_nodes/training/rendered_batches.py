@@ -19,7 +19,7 @@ from perception_nodes.simulation.random_views import random_views
 from perception_nodes.training.annotation import as_drawn
 from perception_nodes.training.augment import random_appearance
 from perception_nodes.training.dense_batches import (
-    HIDDEN_WEIGHT,
+    OCCLUDED_WEIGHT,
     SKY_M,
     Sample,
     second_look,
@@ -104,13 +104,13 @@ def rendered_stereo_example(
         rng, *(cut(image, window, size, smooth=True) for image in (view.left, view.right))
     )
     disparity = cut(view.disparity_px.astype(np.float32), window, size, smooth=False)
-    hidden = cut(view.occluded.astype(np.uint8), window, size, smooth=False) > 0
+    occluded = cut(view.occluded.astype(np.uint8), window, size, smooth=False) > 0
     disparity = disparity * np.float32(window[0, 0])
-    # Cropping alike moves the left edge: what lies beyond it is hidden too.
-    hidden |= disparity > np.arange(size[1])
+    # Cropping alike moves the left edge: what lies beyond it is occluded too.
+    occluded |= disparity > np.arange(size[1])
     return {
         'left': left, 'right': right, 'disparity_px': disparity[None],
-        'weight': np.where(hidden, HIDDEN_WEIGHT, 1)[None].astype(np.float32),
+        'weight': np.where(occluded, OCCLUDED_WEIGHT, 1)[None].astype(np.float32),
     }
 
 
@@ -125,9 +125,9 @@ def rendered_motion_example(
     )
     flow = cut(view.flow_px.astype(np.float32), window, size, smooth=False)
     flow = flow * np.float32(window[0, 0])
-    hidden = cut(view.flow_occluded.astype(np.uint8), window, size, smooth=False) > 0
+    occluded = cut(view.flow_occluded.astype(np.uint8), window, size, smooth=False) > 0
     known = np.isfinite(flow).all(axis=2)
-    weight = np.where(hidden, HIDDEN_WEIGHT, 1) * known
+    weight = np.where(occluded, OCCLUDED_WEIGHT, 1) * known
     return {
         'image0': older, 'image1': newest,
         'flow_px': np.where(known[..., None], flow, 0).transpose(2, 0, 1).copy(),

@@ -24,7 +24,7 @@ class SegmentationEvaluation:
     Parameters
     ----------
     sets : images by the name of their set, whose metrics begin with it (``val_miou``). Images
-        without any label give only the uncertainties.
+        without any label yield only the uncertainties.
     samples : dropout samples T, of a network that has ``sampled_logits``; 0: one pass without
         dropout, and no epistemic part.
     every : looks at every n-th image only.
@@ -44,7 +44,7 @@ class SegmentationEvaluation:
 
         Returns
         -------
-        Of every set: what SegmentationMetric gives, by the largest probability and the entropy;
+        Of every set: the values of SegmentationMetric, by largest probability and entropy;
         aleatoric, the mean over all pixels of the samples' entropy over log K; of two samples or
         more, epistemic, of the mutual information over log K, and logit_variance, of the variance
         of the logits over the samples (the epistemic part as Kendall & Gal 2017 measure it).
@@ -114,7 +114,7 @@ class _Tally:
 
 
 def sampled_logits(network: nn.Module, scene: Scene, samples: int) -> Tensor:
-    """Logits float T K h w as the network gives them, on the CPU; T = 1 for 0 samples."""
+    """Logits float T K h w as the network returns them, on the CPU; T = 1 for 0 samples."""
     device = next(network.parameters()).device
     image = normalise(scene.image[None]).to(device, memory_format=torch.channels_last)
     size = [32 * max(1, round(side / 32)) for side in scene.labels.shape]

@@ -118,7 +118,7 @@ def signed_errors(
     for pair in pairs:
         disparity, sigma = estimate(network, pair, pixels)
         if sigma is None:
-            raise PerceptionError('the network gives no sigma')
+            raise PerceptionError('the network returns no sigma')
         known = np.isfinite(pair.disparity_px)
         inside = sides(pair.left.shape, pixels)[1] / pair.left.shape[1]
         yield (disparity[known] - pair.disparity_px[known]) * inside, sigma[known] * inside

@@ -24,7 +24,7 @@ class StereoLabels:
 
     Parameters
     ----------
-    folder : of the files: NAME.npz holds the consensus, NAME_MODEL.npz what the network said.
+    folder : of the files: NAME.npz holds the consensus, NAME_MODEL.npz the network's estimate.
     teacher : released name or path of a stereo model; None: consensus alone.
     """
 

@@ -90,8 +90,8 @@ def test_ece_by_hand() -> None:
     bins.update(np.array([0.9, 0.2, 0.7]), np.array([True, False, False]))
     assert bins.compute()['ece'] == pytest.approx((0.2 + 0.6) / 3.0)
     curve = bins.curve()
-    np.testing.assert_allclose(curve.promised, [0.2, 0.8])
-    np.testing.assert_allclose(curve.observed, [0.0, 0.5])
+    np.testing.assert_allclose(curve.nominal, [0.2, 0.8])
+    np.testing.assert_allclose(curve.empirical, [0.0, 0.5])
     np.testing.assert_allclose(curve.weight, [1 / 3, 2 / 3])
 
 
@@ -123,7 +123,7 @@ def test_a_right_sigma_covers_what_a_gaussian_promises() -> None:
     assert result['coverage1'] == pytest.approx(0.6827, abs=0.004)
     assert result['coverage2'] == pytest.approx(0.9545, abs=0.002)
     curve = calibration.curve()
-    np.testing.assert_allclose(curve.observed, curve.promised, atol=0.005)
+    np.testing.assert_allclose(curve.empirical, curve.nominal, atol=0.005)
 
 
 def test_arrays_that_do_not_pair_are_refused() -> None:

@@ -16,7 +16,7 @@ def matched_depth(
     matcher: cv2.StereoMatcher, left: Image, right: Image, rig: StereoRig, *,
     sigma_px: float, filled_sigma_px: float, config: StereoDepthConfig,
 ) -> Depth:
-    """Match a pair, fill the holes along the row and give each kind of pixel its sigma.
+    """Match a pair, fill the holes along the row and assign each kind of pixel its sigma.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ class TwoWayFlowPipeline:
         if before is None:
             return None
         older, newest = grey(before), grey(image)
-        # The package's flow says where a point came from: the negative of newest -> older.
+        # The package's flow points to where a point came from: the negative of newest -> older.
         flow_px = -self.estimate(newest, older)
         gap = there_and_back(flow_px, self.estimate(older, newest))
         sigma_px = np.hypot(self.floor_px, self.gap_share * gap).astype(np.float32)

@@ -64,7 +64,7 @@ def recording_report(
         Section('Metrics', _metric_parts(scores)),
         *sections,
         Section('Uncertainty', _score_plots(scores),
-                'How well each sigma and confidence tells where the errors are.'),
+                'How well each sigma and confidence predicts where the errors are.'),
         Section('Results by themselves', _summary_parts(scores), 'Means over the frames.'),
         Section('Time', _timing_parts(milliseconds or {}), 'Of each call, milliseconds.'),
         Section('Topics', [Table(('topic', 'messages'), sorted(scores.messages.items()))]),
@@ -125,7 +125,7 @@ def _path_plots(scores: Scores) -> list[Plot]:
 
 
 def _place_parts(scores: Scores) -> list[Part]:
-    """Draw which earlier place each image resembles, or say that none does."""
+    """Draw which earlier place each image resembles, or state that none does."""
     rows = [(result.stamp_ns, match) for result in scores.places for match in result.matches]
     if not rows:
         return [Text(f'No place was seen twice in {len(scores.places)} images.')

@@ -16,7 +16,7 @@ from perception_nodes.types import BagError, PerceptionError, PlaceMatch, PlaceM
 
 __all__ = ['Recorded', 'model_infos', 'recorded_results', 'recorded_tasks']
 
-# A result is given up as incomplete when this many newer ones of its task have begun.
+# A result is dropped as incomplete once this many newer ones of its task have started.
 _PATIENCE = 16
 
 
@@ -86,7 +86,7 @@ def _place_match(point: Any) -> PlaceMatch:
 
 
 def model_infos(bag: BagReader) -> dict[str, dict[str, Any]]:
-    """Give what each node said of its model, by task; empty where it said nothing."""
+    """Return the model_info of each node, by task; empty where it published none."""
     infos = {}
     for task in TASKS:
         topic = full_name(task, 'model_info')

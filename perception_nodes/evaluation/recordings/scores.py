@@ -34,11 +34,11 @@ class Scores:
     ----------
     tasks : tasks that left results.
     messages : number of messages by topic.
-    summary : what the results say by themselves, by task.
+    summary : statistics of the results alone, by task.
     scored : what was counted against the ground truth, by task.
     poses : odom_from_base [N, 4, 4] of all frames; pose_stamps_ns : theirs; true_poses : of
         those with ground truth, else NaN.
-    infos : what model_info said, by task.
+    infos : the model_info of each task.
     places : every image's candidate places.
     """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What results say by themselves, for bags without truth: shares, medians, lengths."""
+"""Statistics of results alone, for bags without ground truth: shares, medians, lengths."""
 
 from collections import defaultdict
 from typing import Any

@@ -65,7 +65,7 @@ class ReplaySettings:
     max_frames : stop after so many; 0 = all.
     tolerance_ms : how far the stamps of a pair may be apart, milliseconds.
     pair_capacity : images that wait for their partner on each side.
-    clock_jump_s : stamps that go back by this much or more begin a new pass; a frame that is late
+    clock_jump_s : stamps that go back by this much or more start a new pass; a frame that is late
         by less is dropped, seconds.
     camera_info_max_age_s : a camera_info that has not the stamp of an image may be this much older
         or newer, unless it is latched, seconds; 0 = any age.
@@ -127,7 +127,7 @@ def replay_to_folder(
 ) -> ReplayResult:
     """Replay a bag into a folder: topics, trajectories, metrics, times and a report.
 
-    Nothing in metrics.json depends on the clock: two replays give the same bytes.
+    Nothing in metrics.json depends on the clock: two replays write the same bytes.
 
     Parameters
     ----------
@@ -172,10 +172,10 @@ def replay_to_folder(
 
 
 class _Notes:
-    """What the user should know, each line once, told when it is known."""
+    """Notes for the user, each line once, reported as soon as it is known."""
 
-    def __init__(self, tell: Note) -> None:
-        self._tell = tell
+    def __init__(self, report: Note) -> None:
+        self._report = report
         self._lines: dict[str, None] = {}
 
     def add(self, *lines: str) -> None:
@@ -183,7 +183,7 @@ class _Notes:
         for line in lines:
             if line not in self._lines:
                 self._lines[line] = None
-                self._tell(line)
+                self._report(line)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._lines)

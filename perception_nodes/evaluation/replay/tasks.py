@@ -81,7 +81,7 @@ def make_perception(
     for name in parameters:
         if name.partition('.')[0] not in tasks or '.' not in name:
             raise PerceptionError(
-                f'no parameter {name}: it begins with a task that runs, {", ".join(tasks)}, as in '
+                f'no parameter {name}: it starts with a task that runs, {", ".join(tasks)}, as in '
                 f'{tasks[0]}.NAME'
             )
     configs: dict[str, Any] = {}

@@ -84,14 +84,14 @@ def _swap(first: Path, second: Path) -> None:
 def _check(path: Path, target: Path, overwrite: bool, names: Collection[str]) -> None:
     try:
         if target.exists() and not target.is_dir():
-            raise PerceptionError(f'{path} is a file; give the name of a folder')
+            raise PerceptionError(f'{path} is a file; pass a folder')
         held = {entry.name for entry in target.iterdir()} if target.is_dir() else set()
     except OSError as error:
         raise PerceptionError(f'cannot write {path}: {error.strerror or error}') from None
     if held and not overwrite:
-        raise PerceptionError(f'{path} is not empty; give another name, or --overwrite')
+        raise PerceptionError(f'{path} is not empty; choose another name, or --overwrite')
     if foreign := sorted(held - set(names)):
         raise PerceptionError(
             f'{path} holds {foreign[0]}, which is no result of this command: it is left as it '
-            'is; give another name'
+            'is; choose another name'
         )

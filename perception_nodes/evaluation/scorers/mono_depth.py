@@ -43,7 +43,7 @@ class MonoDepthScorer(Scorer):
     def score(
         self, metric: DepthMetric, truth: GroundTruth, result: Depth
     ) -> float | None:
-        """Add one frame; its pose and the camera's mount tell how much the depth flickers."""
+        """Add one frame; the flicker is computed from its pose and the camera's mount."""
         if truth.odom_from_base is not None and self._base_from_camera is not None:
             pose = truth.odom_from_base @ self._base_from_camera
             k = result.camera.rectified_k

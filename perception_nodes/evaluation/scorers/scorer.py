@@ -42,7 +42,7 @@ class Scorer(ABC):
     truth_topic : topic of a bag without which nothing can be scored; '' = results are scored by
         themselves.
     benchmark : parameters of the task when every pixel and every image is to be answered: what a
-        robot would rather not use is not hidden from a benchmark.
+        robot would rather not use still counts in a benchmark.
     headlines : names of the metrics that matter most, first first.
     frame_label : what ``score`` returns of a frame, with its unit; '' if single frames have none.
     """

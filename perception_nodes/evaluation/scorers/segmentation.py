@@ -40,7 +40,7 @@ _WRONG, _RIGHT = np.array([[235, 64, 52], [28, 36, 46]], np.uint8)
 
 @dataclass(frozen=True)
 class ProbedSegmentation(Segmentation):
-    """A result whose model was asked for the probability [H, W] that it gives to the truth."""
+    """A result with the probability [H, W] that the model assigns to the true class."""
 
     truth_probability: FloatArray | None = None
 
@@ -79,7 +79,7 @@ class SegmentationScorer(Scorer):
     def completed(
         self, pipeline: Any, sample: Sample, result: Segmentation
     ) -> 'ProbedSegmentation | Segmentation':
-        """Add what probability the model gives to the true class; merge classes if need be."""
+        """Add the probability of the true class; merge classes if the data set does."""
         planes, labels = _probabilities(pipeline, sample.image), sample.truth.labels
         if self.merged is not None:
             result, planes = self._merged(pipeline, planes, result, self.merged)
@@ -96,7 +96,7 @@ class SegmentationScorer(Scorer):
         config = getattr(pipeline, 'config', None)
         if planes is None or getattr(config, 'flip', False) or getattr(config, 'temporal', False):
             raise PerceptionError(
-                'this data set merges classes: it wants a model that gives probabilities, without '
+                'this data set merges classes: it needs a model with probabilities, without '
                 'flip and temporal'
             )
         planes = merged_probabilities(planes, result.classes, merged)
@@ -193,7 +193,7 @@ def _plain(name: str) -> str:
 
 
 def _probabilities(pipeline: Any, image: Image) -> FloatArray | None:
-    """Coarse probabilities [K, h, w] of the pipeline's model, if it gives them."""
+    """Coarse probabilities [K, h, w] of the pipeline's model, if it returns them."""
     if not pipeline.runners:
         return None
     runner = pipeline.runners[0]

@@ -33,7 +33,7 @@ NOISE_PAIRS = 2
 COARSE_WEIGHT = AUXILIARY_WEIGHT = 0.4
 LOVASZ_WEIGHT, LOVASZ_ROWS = 1.0, 4
 WEIGHT_POWER, LARGEST_WEIGHT = 0.15, 3.0
-# An image's pixels tell the same thing many times: it counts as so many independent ones.
+# Pixels of an image are correlated: it counts as this many independent ones.
 OBSERVATIONS = 2
 RENDERED_SHARE, RENDERED_VIEWS = 1 / 3, 960
 IDD_SHARE = 1 / 3

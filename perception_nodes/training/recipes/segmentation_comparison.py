@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each part of the released segmentation is worth, and published networks beside it.
+"""Ablations of the released segmentation, and published networks for comparison.
 
 All learn from CamVid train without drive 0001TP (another car's, at dusk) and are evaluated on val
 (which shares a drive with train), on that unseen drive and on images of another kind (7-Scenes,

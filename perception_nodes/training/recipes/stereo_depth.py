@@ -50,7 +50,7 @@ SHARES = {'drive': 0.37, 'bag': 0.06, 'layers': 0.27, 'folded': 0.15, 'rendered'
 MEASURED_SHARES = {'drive': 0.27, 'bag': 0.05, 'layers': 0.18, 'folded': 0.08, 'rendered': 0.1,
                    'kitti': 0.16, 'middlebury': 0.16}  # fmt: skip
 FAR_BEYOND = 0.1
-"""Share of the layered scenes that come nearer than any level: sigma must tell."""
+"""Share of the layered scenes closer than the disparity range: sigma must grow there."""
 DATA = (
     'a KITTI drive (first two thirds) and a KITTI odometry sequence under consensus labels of two '
     'semi-global matchings; layered scenes with textures of CamVid, IDD-Lite and an office; '
