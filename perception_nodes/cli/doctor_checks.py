@@ -33,6 +33,8 @@ MESSAGES = (
 BRIDGES = {
     'tf2_ros': 'no TF: odom -> base_link is not broadcast, camera poses come from parameters',
     'vision_msgs': 'no label_info topic',
+    'message_filters': 'only sync: own; no filters of your own in front of an input',
+    'cv_bridge': 'only codec: own',
 }
 MALLOC = {
     'MALLOC_MMAP_THRESHOLD_': 268435456,

@@ -114,6 +114,14 @@ def decode_image(message: Any, limits: ImageLimits = DEFAULT_IMAGE_LIMITS) -> Im
     return Image(pixels, stamp, frame_id)
 
 
+def is_known(message: Any) -> bool:
+    """Return whether an Image or CompressedImage is of a kind that is read here at all."""
+    return (
+        hasattr(message, 'format') or message.encoding in ENCODINGS
+        or message.encoding in SEMI_PLANAR
+    )
+
+
 def image_size(message: Any) -> tuple[int, int] | None:
     """Give width and height of an Image or CompressedImage, undecoded; None if unknown."""
     if not hasattr(message, 'format'):

@@ -13,6 +13,8 @@ from perception_nodes.types import ConfigError
 
 MAX_SIDE_PX = 1 << 14
 TRANSPORTS = ('raw', 'compressed')
+SYNCS = ('own', 'exact', 'approximate')
+CODECS = ('own', 'cv_bridge')
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,12 @@ class NodeConfig:
     build_size : width and height to build engines for; 0 0 = those of the first image.
     transport : raw (sensor_msgs/Image) or compressed (CompressedImage on <image>/compressed).
     rectify : take raw images (left/image instead of left/image_rect) and rectify them here.
-    sync_tolerance_s : stamps of left and right may differ by this much, seconds.
-    pair_capacity : images that wait for their partner on each side.
+    codec : what decodes sensor_msgs/Image: own, or cv_bridge (has to be installed).
+    sync : what pairs left and right: own, or message_filters' policy exact or approximate (has to
+        be installed).
+    sync_tolerance_s : stamps of left and right may differ by this much, seconds; the slop of
+        approximate, which takes only less; exact asks for equal ones.
+    pair_capacity : images that wait for their partner on each side; queue_size of the policies.
     queue_size : messages kept per input.
     max_megapixels : larger images are refused before they are decoded.
     clock_jump_s : stamps that go back by this much say that the clock went back (a looped bag):
@@ -58,6 +64,8 @@ class NodeConfig:
     build_size: tuple[int, ...] = (0, 0)
     transport: str = 'raw'
     rectify: bool = False
+    codec: str = 'own'
+    sync: str = 'own'
     sync_tolerance_s: float = PAIR_TOLERANCE_NS / 1e9
     pair_capacity: int = PAIR_CAPACITY
     queue_size: int = 5
@@ -71,6 +79,8 @@ class NodeConfig:
             ('backend', self.backend, BACKENDS),
             ('precision', self.precision, PRECISIONS),
             ('transport', self.transport, TRANSPORTS),
+            ('codec', self.codec, CODECS),
+            ('sync', self.sync, SYNCS),
         ):
             if value not in known:
                 raise ConfigError(f'{name} is {value!r}; it is one of {", ".join(known)}')
@@ -78,6 +88,11 @@ class NodeConfig:
         require_range('gpu', self.gpu, 0, 64)
         require_range('memory_limit_mb', self.memory_limit_mb, 0, 1 << 20)
         require_range('sync_tolerance_s', self.sync_tolerance_s, 0.0, 1.0)
+        if self.sync == 'approximate' and not self.sync_tolerance_s:
+            raise ConfigError(
+                'sync approximate pairs stamps that differ by less than sync_tolerance_s, which '
+                'is 0: choose exact or own'
+            )
         require_range('pair_capacity', self.pair_capacity, 1, 1000)
         require_range('max_megapixels', self.max_megapixels, 1e-3, 1e6)
         require_range('queue_size', self.queue_size, 1, 1000)

@@ -132,7 +132,9 @@ def test_a_ros_that_does_not_import_is_not_taken_for_one(
 def test_only_what_would_be_used_is_called_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip('rclpy')
     names = [check.name for check in doctor_checks.ros_checks()]
-    assert names == ['rclpy', 'messages', 'tf2_ros', 'vision_msgs']
+    assert names == [
+        'rclpy', 'messages', 'tf2_ros', 'vision_msgs', 'message_filters', 'cv_bridge',
+    ]
     monkeypatch.setattr(doctor_checks, 'MESSAGES', ('std_msgs', 'no_such_msgs'))
     messages = list(doctor_checks.ros_checks())[1]
     assert messages.status == 'missing' and messages.found == 'no_such_msgs'

@@ -3,20 +3,19 @@
 
 Runs in the executor's callbacks, so it only moves references; decoding is the worker's.
 
-message_filters is not used even where it is installed: its synchroniser holds a lock while it
-calls back, reports nothing when stamps never pair, and knows neither frames that wait for a result
-of another node nor time that jumps back. The pairer is the one that replay uses, so both pair
-alike. Images are decoded by messages.image rather than cv_bridge for the same reason.
+Left and right are paired as the parameter ``sync`` says (pairers). What comes after that, a frame
+that waits for its camera_info or for a result of another node, frames that are late and time that
+jumps back, is the same for all of them; message_filters knows none of it.
 """
 
 import time
 from collections.abc import Callable
 from typing import Any
 
-from perception_nodes.messages.pairing import StampPairer
 from perception_nodes.messages.primitives import stamp_ns
 from perception_nodes.ros.input.auxiliary import AuxiliaryResults
 from perception_nodes.ros.input.calibration import Calibration
+from perception_nodes.ros.input.pairers import Pairer, open_pairer
 from perception_nodes.ros.input.raw_frame import LEFT, Assembly, RawFrame
 from perception_nodes.ros.problems import Problems
 from perception_nodes.ros.statistics import Statistics
@@ -56,9 +55,7 @@ class Assembler:
         self._late_since_s: float | None = None
         self.statistics, self.problems = statistics, problems
         self._emit, self._time_jumped = emit, time_jumped
-        self.pairer: StampPairer[Any] = StampPairer(
-            assembly.tolerance_ns, assembly.capacity, assembly.clock_jump_s
-        )
+        self.pairer: Pairer = open_pairer(assembly)
         self.order = TimeOrder(assembly.clock_jump_s)
         self.auxiliary_results = AuxiliaryResults(assembly.auxiliary)
         self.repeated = 0

@@ -5,10 +5,10 @@ from typing import Any
 
 from perception_nodes.files.image_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
 from perception_nodes.messages.camera import camera_from_info, rectified
-from perception_nodes.messages.image import decode_image
 from perception_nodes.pipelines.perception import Failed, MonoFrame, Results, StereoFrame
 from perception_nodes.pipelines.rectification import Rectifier
 from perception_nodes.pipelines.tasks import TASKS
+from perception_nodes.ros.input.codecs import open_codec
 from perception_nodes.ros.input.raw_frame import RawFrame
 from perception_nodes.types import Camera, Image, PerceptionError, StereoRig
 
@@ -21,10 +21,14 @@ class FrameDecoder:
     rectify : images are raw and are rectified here; else they are rectified already, and what
         camera_info says of the lens is history.
     limits : sizes above which no image is decoded.
+    codec : what decodes, one of ros.config.CODECS.
     """
 
-    def __init__(self, rectify: bool, limits: ImageLimits = DEFAULT_IMAGE_LIMITS) -> None:
+    def __init__(
+        self, rectify: bool, limits: ImageLimits = DEFAULT_IMAGE_LIMITS, codec: str = 'own'
+    ) -> None:
         self._rectify, self._limits = rectify, limits
+        self._decode = open_codec(codec)
         self._left, self._right = Rectifier(), Rectifier()
 
     def __call__(self, raw: RawFrame) -> MonoFrame | StereoFrame:
@@ -44,7 +48,7 @@ class FrameDecoder:
         return StereoFrame(image, right, StereoRig(camera, right_camera))
 
     def _one(self, message: Any, info: Any, rectifier: Rectifier) -> tuple[Image, Camera | None]:
-        image = decode_image(message, self._limits)
+        image = self._decode(message, self._limits)
         if info is None:
             return image, None
         camera = camera_from_info(info)

@@ -28,6 +28,7 @@ class View:
     Attributes
     ----------
     subscriptions : the open inputs.
+    tolerance_s : of the stamps of a pair; None: they have to be equal.
     frames_event : what counts a whole frame.
     """
 
@@ -35,7 +36,7 @@ class View:
     subscriptions: dict[Input, Subscription]
     statistics: Statistics
     assembler: Assembler
-    tolerance_s: float
+    tolerance_s: float | None
     frames_event: str = 'in'
 
 
@@ -141,9 +142,13 @@ def _arriving_but_no_frame(view: View) -> str:
         entry for entry in view.subscriptions if entry.kind == 'image' and _arrives(view, entry)
     ]
     if len(received) == 2 and pairer.nearest_gap_ns is not None and any(pairer.unpaired):
+        allowed = (
+            'sync exact allows none' if view.tolerance_s is None
+            else f'sync_tolerance_s allows {view.tolerance_s * 1e3:.3f} ms'
+        )
         return (
             f'left and right never pair: their stamps differ by {pairer.nearest_gap_ns / 1e6:.3f} '
-            f'ms at least, sync_tolerance_s allows {view.tolerance_s * 1e3:.3f} ms'
+            f'ms at least, {allowed}'
         )
     if len(received) == 2:
         return 'left and right arrive but have not paired yet'

@@ -41,6 +41,7 @@ class Assembly:
     Attributes
     ----------
     stereo : whether a frame is a pair. infos : sides that need a camera_info.
+    sync : what pairs, one of ros.config.SYNCS.
     tolerance_ns : of the stamps of a pair. capacity : images that wait on each side.
     auxiliary : what a frame may wait for, and wait_s how long.
     clock_jump_s : how far stamps go back when the clock did; less is a late frame.
@@ -49,6 +50,7 @@ class Assembly:
 
     stereo: bool = False
     infos: tuple[str, ...] = ()
+    sync: str = 'own'
     tolerance_ns: int = 0
     capacity: int = PAIR_CAPACITY
     auxiliary: tuple[AuxiliaryInput, ...] = ()

@@ -2,6 +2,7 @@
 """The subscriptions of a node: there while it is active, and gone when it is not."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rclpy.node import Node
@@ -17,12 +18,19 @@ from rclpy.subscription import Subscription
 
 from perception_nodes.ros.factory import installed_class
 from perception_nodes.ros.input.assembler import Assembler
+from perception_nodes.ros.input.libraries import MESSAGE_FILTERS, installed_library
 from perception_nodes.ros.input.topics import COMPRESSED, Input
 from perception_nodes.types import PerceptionError
+
+# Takes the name of an input and its message_filters.Subscriber; returns the filter to take from.
+FilterInput = Callable[[str, Any], Any]
 
 
 class Subscriptions:
     """Subscriptions that pass their messages to an assembler.
+
+    Where message_filters is installed each is a ``message_filters.Subscriber``, so that other
+    filters can stand between it and the assembler.
 
     Best effort (SensorData), overridable by the parameters ``qos_overrides.<topic>...``. A
     camera_info that is latched (published once, transient local) reaches nobody who does not ask
@@ -31,6 +39,7 @@ class Subscriptions:
     Parameters
     ----------
     taken : called after each message, in its callback.
+    filter_input : puts filters in front of an input; called where message_filters is installed.
 
     Attributes
     ----------
@@ -39,19 +48,19 @@ class Subscriptions:
 
     def __init__(
         self, node: Node, inputs: tuple[Input, ...], assembler: Assembler, queue_size: int,
-        taken: Callable[[], None],
+        taken: Callable[[], None], filter_input: FilterInput,
     ) -> None:
         self._node, self._inputs, self._assembler = node, inputs, assembler
-        self._queue_size, self._taken = queue_size, taken
+        self._queue_size, self._taken, self._filter_input = queue_size, taken, filter_input
+        self._filters = installed_library(MESSAGE_FILTERS)
         self.by_input: dict[Input, Subscription] = {}
         self._latched: dict[Input, Subscription] = {}
 
     def open(self) -> None:
         """Subscribe to everything."""
         for entry in self._inputs:
-            self.by_input[entry] = self._node.create_subscription(
-                installed_class(entry.type), self._topic(entry), self._callback(entry),
-                _qos(self._queue_size),
+            self.by_input[entry] = self._subscribe(
+                entry, self._topic(entry), _qos(self._queue_size), latched=False,
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
         self.follow_latched()
@@ -67,9 +76,8 @@ class Subscriptions:
                 if info.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
             ]
             if offers:
-                self._latched[entry] = self._node.create_subscription(
-                    installed_class(entry.type), topic, self._callback(entry, latched=True),
-                    _latched_qos(offers),
+                self._latched[entry] = self._subscribe(
+                    entry, topic, _latched_qos(offers), latched=True
                 )
 
     def close(self) -> None:
@@ -78,6 +86,27 @@ class Subscriptions:
             for subscription in subscriptions.values():
                 self._node.destroy_subscription(subscription)
             subscriptions.clear()
+
+    def _subscribe(
+        self, entry: Input, topic: str, qos: QoSProfile, *, latched: bool, **options: Any
+    ) -> Subscription:
+        kind = installed_class(entry.type)
+        arrived, take = partial(self._arrived, entry), self._callback(entry, latched)
+        if self._filters is None:
+            def received(message: Any) -> None:
+                arrived(message)
+                take(message)
+
+            return self._node.create_subscription(kind, topic, received, qos, **options)
+        source = self._filters.Subscriber(self._node, kind, topic, qos_profile=qos, **options)
+        # Counted before any filter: one that lets nothing through is no camera that is silent.
+        source.registerCallback(arrived)
+        self._filter_input(entry.name, source).registerCallback(take)
+        subscription: Subscription = source.sub
+        return subscription
+
+    def _arrived(self, entry: Input, message: Any) -> None:
+        self._assembler.statistics.count(entry.event)
 
     def _topic(self, entry: Input) -> str:
         """Name to subscribe to; the compressed topic lies below the remapped one."""
@@ -89,11 +118,10 @@ class Subscriptions:
         own = self.by_input.get(entry)
         return own is not None and _is_latched(own)
 
-    def _callback(self, entry: Input, latched: bool = False) -> Callable[[Any], None]:
+    def _callback(self, entry: Input, latched: bool) -> Callable[[Any], None]:
         take = self._assembler
 
         def received(message: Any) -> None:
-            take.statistics.count(entry.event)
             try:
                 if entry.kind == 'image':
                     take.image(entry.side, message)

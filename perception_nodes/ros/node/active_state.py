@@ -51,8 +51,8 @@ class ActiveState:
         )
         assembly = Assembly(
             stereo=needs_pair(inputs), infos=needed_infos(inputs),
-            tolerance_ns=round(config.sync_tolerance_s * 1e9), capacity=config.pair_capacity,
-            auxiliary=auxiliary,
+            sync=config.sync, tolerance_ns=round(config.sync_tolerance_s * 1e9),
+            capacity=config.pair_capacity, auxiliary=auxiliary,
             wait_s=config.auxiliary_wait_s, clock_jump_s=config.clock_jump_s,
             info_max_age_s=config.camera_info_max_age_s,
         )
@@ -60,11 +60,12 @@ class ActiveState:
             assembly, host.statistics, host.problems, self._emit, self._time_jumped
         )
         self._subscriptions = Subscriptions(
-            node, inputs, self.assembler, config.queue_size, self._start_ticking
+            node, inputs, self.assembler, config.queue_size, self._start_ticking,
+            host.filter_input,
         )
         self._view = View(
             node, self._subscriptions.by_input, host.statistics, self.assembler,
-            config.sync_tolerance_s,
+            None if config.sync == 'exact' else config.sync_tolerance_s,
         )
         self._timer = node.create_timer(TICK_S, self._tick, clock=host.steady_clock)
         self._timer.cancel()  # it runs while a frame waits

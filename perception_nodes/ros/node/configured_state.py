@@ -8,7 +8,10 @@ from perception_nodes.files.image_limits import ImageLimits
 from perception_nodes.pipelines.perception import MonoFrame, StereoFrame
 from perception_nodes.pipelines.publish import ResultPublisher
 from perception_nodes.pipelines.tasks import TASKS
+from perception_nodes.ros.config import NodeConfig
+from perception_nodes.ros.input.codecs import open_codec
 from perception_nodes.ros.input.frames import FrameDecoder
+from perception_nodes.ros.input.libraries import MESSAGE_FILTERS, load_library
 from perception_nodes.ros.input.raw_frame import RawFrame
 from perception_nodes.ros.input.topics import needs_pair
 from perception_nodes.ros.node.active_state import ActiveState
@@ -30,7 +33,8 @@ class ConfiguredState:
     Raises
     ------
     PerceptionError
-        If a model cannot be loaded or a map cannot be read; nothing is left behind.
+        If a library that a parameter names is not installed, a model cannot be loaded or a map
+        cannot be read; nothing is left behind.
 
     Attributes
     ----------
@@ -40,6 +44,7 @@ class ConfiguredState:
     def __init__(self, host: Host, settings: Settings) -> None:
         self._host = host
         self.settings = settings
+        _check_libraries(settings.node)
         self.loaded = load(settings.models, settings.pipelines, settings.node)
         self._interfaces: list[TaskInterface] = []
         self._serving: tuple[tuple[str, str], ...] | None = None
@@ -103,7 +108,7 @@ class ConfiguredState:
     def _decoder(self) -> FrameDecoder:
         settings = self.settings.node
         return FrameDecoder(
-            settings.rectify, ImageLimits(megapixels=settings.max_megapixels)
+            settings.rectify, ImageLimits(megapixels=settings.max_megapixels), settings.codec
         )
 
     def _build(self, frame: StereoFrame | MonoFrame) -> None:
@@ -140,3 +145,10 @@ class ConfiguredState:
         self.loaded.perception.reset(keep_pose=not simulated)
         for interface in self._interfaces:
             interface.time_jumped(keep_pose=not simulated)
+
+
+def _check_libraries(config: NodeConfig) -> None:
+    """PerceptionError now, rather than when the first image comes."""
+    if config.sync != 'own':
+        load_library(MESSAGE_FILTERS, f'sync: {config.sync}')
+    open_codec(config.codec)

@@ -12,6 +12,7 @@ active                    subscriptions and the worker
 
 import traceback
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -72,7 +73,8 @@ class PerceptionLifecycleNode(LifecycleNode):
         self.tasks = choose(self)
         self.tasks.declare(self)
         self.host = Host(
-            self, self.tasks, self.problems, self.on_worker, self._failed, self.finish
+            self, self.tasks, self.problems, self.on_worker, self._failed, self.finish,
+            self.filter_input,
         )
         self.statistics = self.host.statistics
         self.add_on_set_parameters_callback(self._check_parameters)
@@ -128,6 +130,19 @@ class PerceptionLifecycleNode(LifecycleNode):
         """Free everything and leave ROS."""
         self._close_all()
         super().destroy_node()
+
+    def filter_input(self, name: str, source: Any) -> Any:
+        """Put filters of one's own in front of an input; for subclasses, with message_filters.
+
+        Parameters
+        ----------
+        name : of the input, 'left/image_rect'. source : its message_filters.Subscriber.
+
+        Returns
+        -------
+        The filter whose messages the node takes: the source, or one that is connected to it.
+        """
+        return source
 
     def publish_diagnostics(self) -> None:
         """Publish the state now; called once a second."""

@@ -33,8 +33,17 @@ def test_every_parameter_of_the_backend_reaches_the_model(monkeypatch, tmp_path)
     })]
 
 
-@pytest.mark.parametrize(('name', 'value'), [('gpu', -1), ('memory_limit_mb', -5)])
-def test_a_device_that_cannot_be_is_one_line(name, value):
+@pytest.mark.parametrize(('name', 'value'), [
+    ('gpu', -1), ('memory_limit_mb', -5), ('sync', 'newest'), ('codec', 'opencv'),
+])
+def test_a_value_that_cannot_be_is_one_line(name, value):
     """Told by the parameter's name."""
     with pytest.raises(PerceptionError, match=name):
         NodeConfig(**{name: value})
+
+
+def test_policy_that_could_never_pair_is_refused():
+    """message_filters pairs strictly below its slop."""
+    assert NodeConfig(sync='exact', sync_tolerance_s=0.0).sync == 'exact'
+    with pytest.raises(PerceptionError, match='sync_tolerance_s, which is 0: choose exact or own'):
+        NodeConfig(sync='approximate', sync_tolerance_s=0.0)
