@@ -14,9 +14,9 @@ from perception_nodes.networks.matching import (
     warp,
 )
 
-NETWORK_PIXELS = 640 * 288
+NETWORK_PIXELS = 640 * 350
 """Area that images are brought to: chosen by the curve in docs/flow.md."""
-ENLARGED = 1.0
+ENLARGED = 1.5
 """Most that small images are enlarged by."""
 
 

@@ -62,9 +62,11 @@ def build_graph(network: nn.Module, calibration: Mapping[str, Any]) -> nn.Module
     return FlowGraph(network, calibration['sigma_scale'], calibration['sigma_power'])
 
 
+NOTES = {'began_with': 'the release before; its last level is new'}
+
 OPTICAL_FLOW = Release(
     name='optical_flow', task='optical_flow', graph=build_graph, calibrate=calibrate,
-    summary='motion in the image since the one before, with its one-sigma',
+    summary='motion in the image since the one before, with its one-sigma', notes=NOTES,
     network_pixels=NETWORK_PIXELS, licence='CC-BY-NC-4.0', non_commercial=True,
     evaluated_on=(
         ('middlebury_flow', 'middlebury_flow', None), ('kitti_flow', 'flying_chairs', None),

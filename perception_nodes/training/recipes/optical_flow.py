@@ -109,7 +109,7 @@ def build_flow(root: Path, seed: int) -> Task:
 
 
 OPTICAL_FLOW = Recipe(
-    'optical_flow', 'pyramid_flow', build_flow, minutes=32.0, learning_rate=1.2e-3,
+    'optical_flow', 'pyramid_flow', build_flow, minutes=25.0, learning_rate=1.2e-3,
     weight_decay=1e-3, evaluate_minutes=8.0, ema_decay=0.999,
     data=DATA, data_licence=LICENCE,
 )
