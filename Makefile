@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test fuzz lint clean help
+.PHONY: demo test fuzz lint docs clean help
 .DELETE_ON_ERROR:
 
 help:  ## what can be made

@@ -10,6 +10,7 @@ import click
 
 from perception_nodes import __version__, signals
 from perception_nodes.errors import PerceptionError
+from perception_nodes.libraries import missing_library
 
 __all__ = ['COMMANDS', 'interrupted', 'one_line', 'perception', 'run']
 
@@ -86,6 +87,8 @@ def run(arguments: Sequence[str]) -> int:
             return interrupted()
         if os.environ.get('PERCEPTION_TRACEBACK'):
             raise
+        if isinstance(error, ImportError) and (missing := missing_library(error)):
+            error = PerceptionError(missing)
         click.echo(f'perception: {one_line(error)}', err=True)
         return USER_MISTAKE if isinstance(error, _MISTAKES) else OUR_FAULT
 

@@ -2,11 +2,11 @@
 """``perception doctor``: what is installed, what is missing, and what that costs."""
 
 import dataclasses
+import json
 
 import click
 
 from perception_nodes.cli.doctor_checks import BROKEN, MISSING, OK, all_checks
-from perception_nodes.files.documents import to_json
 
 MARK = {OK: 'ok     ', MISSING: 'missing', BROKEN: 'BROKEN '}
 
@@ -25,7 +25,7 @@ def command(as_json: bool) -> None:
     healthy = all(check.status != BROKEN for check in checks)
     if as_json:
         findings = [dataclasses.asdict(check) for check in checks]
-        click.echo(to_json({'healthy': healthy, 'checks': findings}, indent=1))
+        click.echo(json.dumps({'healthy': healthy, 'checks': findings}, indent=1))
     else:
         group, width = '', max(len(check.name) for check in checks)
         for check in checks:

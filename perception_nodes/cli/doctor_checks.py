@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``perception doctor`` looks at: what is there, and what its absence costs."""
+"""What ``perception doctor`` looks at: what is there, and what its absence costs.
+
+A check imports what it looks at, so that the doctor works where a library is missing.
+"""
 
 import importlib
 import importlib.metadata
@@ -8,24 +11,20 @@ import os
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from perception_nodes.inference import models
-from perception_nodes.inference.model_card import check_model
-from perception_nodes.inference.tensorrt.engine_cache import engine_folder
-from perception_nodes.inference.tensorrt.gpu import Gpu, probe
-from perception_nodes.pipelines.tasks import TASKS
+from perception_nodes.errors import PerceptionError
+from perception_nodes.libraries import REQUIRED, missing_library, package_of
 from perception_nodes.ros import image_delivery
-from perception_nodes.types import PerceptionError
+from perception_nodes.ros.image_delivery import ENOUGH_BYTES, MALLOC, PROFILE_VARIABLES
+
+if TYPE_CHECKING:
+    from perception_nodes.inference.tensorrt.gpu import Gpu
 
 OK, MISSING, BROKEN = 'ok', 'missing', 'broken'
-REQUIRED = (
-    'numpy', 'scipy', 'cv2', 'onnxruntime', 'rosbags', 'lz4', 'simplejpeg', 'msgspec', 'yaml',
-    'click', 'jinja2', 'matplotlib',
-)
-PACKAGE_OF = {'cv2': 'opencv-python-headless', 'yaml': 'pyyaml'}
 MESSAGES = (
     'std_msgs', 'sensor_msgs', 'geometry_msgs', 'nav_msgs', 'stereo_msgs', 'diagnostic_msgs',
     'std_srvs', 'lifecycle_msgs', 'rosgraph_msgs',
@@ -36,13 +35,6 @@ BRIDGES = {
     'message_filters': 'only sync: own; no filters of your own in front of an input',
     'cv_bridge': 'only codec: own',
 }
-MALLOC = {
-    'MALLOC_MMAP_THRESHOLD_': 268435456,
-    'MALLOC_TRIM_THRESHOLD_': 1073741824,
-    'MALLOC_TOP_PAD_': 67108864,
-}
-SEGMENT_BYTES = 16 << 20
-PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 DISTRO_OF_RCLPY = {'3': 'Humble', '7': 'Jazzy', '9': 'Kilted'}
 
 
@@ -67,9 +59,16 @@ class Check:
 
 def all_checks() -> list[Check]:
     """Look at everything, in the order in which it is shown."""
-    return [
-        *python_checks(), *ros_checks(), *middleware_checks(), *backend_checks(), *model_checks(),
-    ]
+    found: list[Check] = []
+    for group, look in GROUPS.items():
+        try:
+            for check in look():
+                found.append(check)  # those before a failure stay
+        except ImportError as error:
+            if not (reason := missing_library(error)):
+                raise
+            found.append(Check(group, group, BROKEN, 'cannot be looked at', reason))
+    return found
 
 
 def python_checks() -> Iterator[Check]:
@@ -79,8 +78,8 @@ def python_checks() -> Iterator[Check]:
     yield Check('python', 'python', BROKEN if old else OK, version,
                 'use 3.10 or newer' if old else '')
     for module in REQUIRED:
-        package = PACKAGE_OF.get(module, module)
-        if importlib.util.find_spec(module) is None:
+        package = package_of(module)
+        if not _is_there(module):
             yield Check('python', module, BROKEN, 'not installed', f'pip install {package}')
         else:
             yield Check('python', module, OK, _version(package) or 'found')
@@ -133,7 +132,7 @@ def middleware_checks() -> Iterator[Check]:
     if not middleware or 'fastrtps' in middleware:
         yield profile_check()
         yield shared_memory_check()
-    wrong = [name for name, value in MALLOC.items() if os.environ.get(name) != str(value)]
+    wrong = [name for name, value in MALLOC.items() if os.environ.get(name) != value]
     yield Check(
         'middleware', 'malloc', MISSING if wrong else OK,
         f'{len(MALLOC) - len(wrong)} of {len(MALLOC)} settings',
@@ -159,9 +158,9 @@ def profile_check() -> Check:
     texts = [(element.text or '').strip() for element in root.iter()
              if element.tag.endswith('segment_size')]
     sizes = [int(text) for text in texts if re.fullmatch('[0-9]{1,15}', text)]
-    if max(sizes, default=0) < SEGMENT_BYTES:
+    if max(sizes, default=0) < ENOUGH_BYTES:
         return Check('middleware', 'fastdds profile', MISSING,
-                     f'{path} has no segment_size of {SEGMENT_BYTES} bytes or more', cost)
+                     f'{path} has no segment_size of {ENOUGH_BYTES} bytes or more', cost)
     return Check('middleware', 'fastdds profile', OK, f'{path}, segment {max(sizes) >> 20} MB')
 
 
@@ -186,6 +185,9 @@ def shipped(name: str) -> Path:
 
 def backend_checks() -> Iterator[Check]:
     """GPU and everything that runs models."""
+    from perception_nodes.inference.tensorrt.engine_cache import engine_folder
+    from perception_nodes.inference.tensorrt.gpu import probe
+
     gpu, reason = probe()
     if gpu is None:
         yield Check('backend', 'gpu', MISSING, reason, 'models run on the CPU')
@@ -208,7 +210,7 @@ def backend_checks() -> Iterator[Check]:
     yield Check('backend', 'engines', OK, f'{engines} in {folder}')
 
 
-def bindings_check(gpu: Gpu | None) -> Check:
+def bindings_check(gpu: 'Gpu | None') -> Check:
     """Whether the CUDA bindings are there and not newer than the driver."""
     check = _optional('cuda.bindings', 'cuda-python', 'engines are built but cannot run here')
     major = _version('cuda-bindings').split('.')[0]
@@ -223,6 +225,10 @@ def bindings_check(gpu: Gpu | None) -> Check:
 
 def model_checks() -> Iterator[Check]:
     """Every model: is its file the one that its card describes?"""
+    from perception_nodes.inference import models
+    from perception_nodes.inference.model_card import check_model
+    from perception_nodes.pipelines.tasks import TASKS
+
     found = models.list_models()
     if not found:
         yield Check('models', 'models', BROKEN, 'none found',
@@ -242,13 +248,16 @@ def model_checks() -> Iterator[Check]:
 
 
 def _optional(module: str, package: str, cost: str) -> Check:
-    try:
-        there = importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # its parent package is not there
-        there = False
-    if there:
+    if _is_there(module):
         return Check('backend', module, OK, _version(package) or 'found')
     return Check('backend', module, MISSING, 'not installed', f'{cost}: pip install {package}')
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # its parent package is not there
+        return False
 
 
 def _version(package: str) -> str:
@@ -256,3 +265,9 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return ''
+
+
+GROUPS: dict[str, Callable[[], Iterable[Check]]] = {
+    'python': python_checks, 'ros': ros_checks, 'middleware': middleware_checks,
+    'backend': backend_checks, 'models': model_checks,
+}

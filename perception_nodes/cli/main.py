@@ -5,6 +5,7 @@ import io
 import sys
 
 from perception_nodes import signals
+from perception_nodes.libraries import missing_library
 
 __all__ = ['main']
 
@@ -12,7 +13,13 @@ __all__ = ['main']
 def main() -> None:
     """Run the command line; status as ``commands.run``, or 128 + signal."""
     signals.exit_at_once('perception')
-    from perception_nodes.cli import commands
+    try:
+        from perception_nodes.cli import commands
+    except ImportError as error:  # click itself
+        if not (missing := missing_library(error)):
+            raise
+        print(f'perception: {missing}', file=sys.stderr)
+        sys.exit(2)
 
     for stream in (sys.stdout, sys.stderr):  # a file name may hold what the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):

@@ -9,7 +9,6 @@ from click.testing import CliRunner
 
 from perception_nodes.cli import doctor, doctor_checks, models
 from perception_nodes.cli.doctor_checks import (
-    MALLOC,
     bindings_check,
     middleware_checks,
     profile_check,
@@ -17,6 +16,7 @@ from perception_nodes.cli.doctor_checks import (
 )
 from perception_nodes.inference.model_card import ModelCard, write_card
 from perception_nodes.inference.tensorrt.gpu import Gpu
+from perception_nodes.ros.image_delivery import MALLOC
 from perception_nodes.types import PerceptionError
 
 PROFILE = '<profiles xmlns="x"><transport><segment_size>{}</segment_size></transport></profiles>'
