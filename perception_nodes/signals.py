@@ -42,7 +42,7 @@ def received() -> int:
 
 
 def exit_at_once(program: str) -> None:
-    """While nothing is written yet: say so in one line and end with status 128 + signal."""
+    """While nothing is written yet: print one line and exit with status 128 + signal."""
     def end(number: int, _: FrameType | None) -> None:
         os.write(2, f'{program}: {TOLD[number]}\n'.encode())
         os._exit(128 + number)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a stamp is the next one, late, or says that the clock itself went back.
+"""Whether a stamp is the next one, late, or a time jump.
 
 Drivers and transports swap neighbouring messages now and then; that is no reason to forget the
 past. A clock that goes back for good (a looped bag, a simulator that starts again) is, and it goes

@@ -291,7 +291,7 @@ class Odometry:
     pose_covariance : float64 [6, 6] of (x y z, rotation about X Y Z), as geometry_msgs orders it.
     twist : float64 [6] linear m/s and angular rad/s in the child frame.
     twist_covariance : float64 [6, 6].
-    tracking : False while lost; reason says why.
+    tracking : False while lost; ``reason`` states why.
     inliers, matches : feature counts behind the estimate.
     """
 

@@ -23,7 +23,7 @@ class CameraStream:
     ) -> None:
         self.topics = topics
         self._limits = limits
-        # A single one holds for the whole recording, whatever its publisher said.
+        # A single one applies to the whole recording, whatever its QoS.
         self._latched = infos is not None and (infos.latched or infos.count == 1)
         self._infos = CameraInfos(info_max_age_s)
         self._own_stamps = False

@@ -16,9 +16,9 @@ class CameraTopics:
     ----------
     image : topic of Image or CompressedImage.
     info : topic of its CameraInfo; '' if the bag has none.
-    camera : what the first CameraInfo says; None without one, or of an uncalibrated camera.
+    camera : from the first CameraInfo; None without one, or of an uncalibrated camera.
     problem : why there is no ``camera`` although there is a CameraInfo.
-    no_pair : why this camera is no half of a pair, where its name says that it is one.
+    no_pair : why this camera is not part of a pair although its name suggests it.
     beside : image topics of the other cameras of the bag, where it was not chosen by name.
     """
 

@@ -62,8 +62,8 @@ def find_cameras(
     cameras = list_cameras(bag)
     if not cameras:
         held = shown(list(bag.topics())) or 'nothing'
-        told = '; '.join(('', *bag.notes))
-        raise PerceptionError(f'{bag.path} has no camera topic; it holds {held}{told}')
+        notes = '; '.join(('', *bag.notes))
+        raise PerceptionError(f'{bag.path} has no camera topic; it holds {held}{notes}')
     pairs, reason = stereo_pairs(cameras)
     if len(pairs) > 1:
         names = '; '.join(f'{pair.left.image} + {pair.right.image}' for pair in pairs)
@@ -126,7 +126,7 @@ def _named(bag: BagReader, topic: str) -> CameraTopics:
 def _with_info(bag: BagReader, topic: str) -> CameraTopics:
     """Find the CameraInfo of an image topic and read its first message.
 
-    Of several that may be meant the first one that says the image's size.
+    Of several candidates the first one with the image's size.
     """
     topics = bag.topics()
     base = base_topic(topic)

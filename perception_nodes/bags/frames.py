@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The frames of a bag, as the pipelines take them: decoded, rectified, left with its right.
 
-What cannot be used is left out, counted and told; only a bag without any frame is an error.
+What cannot be used is skipped, counted and reported; only a bag without any frame is an error.
 """
 
 from array import array
@@ -37,7 +37,7 @@ class BagFrames:
     topics : what ``cameras.find_cameras`` found.
     tolerance_ns : how far the stamps of a pair may be apart.
     capacity : images that wait for their partner on each side.
-    clock_jump_s : a stamp that goes back by this much or more begins a new pass (a looped bag);
+    clock_jump_s : a stamp that goes back by this much or more starts a new pass (a looped bag);
         a frame that is late by less is dropped.
     info_max_age_s : a camera_info that has not the stamp of an image may be this much older or
         newer, unless it is latched; 0 = any age.
@@ -46,7 +46,7 @@ class BagFrames:
     Attributes
     ----------
     stamps : of the frames so far, nanoseconds.
-    pairer : it tells how many images had no partner. order : it tells what was not in order.
+    pairer : counts images without a partner. order : counts frames out of order.
     """
 
     def __init__(
@@ -174,8 +174,8 @@ class BagFrames:
                 f'no stamps of {names} belong together{apart}; raise --tolerance-ms or '
                 'synchronise the cameras'
             )
-        told = '; '.join(self.bag.notes) or 'nothing of them could be read'
-        raise BagError(f'{self.bag.path}: no frame of {names}: {told}')
+        notes = '; '.join(self.bag.notes) or 'nothing of them could be read'
+        raise BagError(f'{self.bag.path}: no frame of {names}: {notes}')
 
 
 def _frame(parts: list[tuple[Image, Camera | None]]) -> StereoFrame | MonoFrame:

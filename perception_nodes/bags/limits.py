@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much memory and disk a recording may ask for, and unpacking that keeps to it.
 
-A recording says how large its parts are when they are unpacked. 131 KB of zstd can say, and hold,
+A recording declares the unpacked size of its parts. 131 KB of zstd can declare, and hold,
 4 GiB: what is declared is checked before memory is taken, and unpacking stops at the limit.
 """
 
@@ -85,7 +85,7 @@ def _unzstd(data: bytes | memoryview, limit_bytes: int) -> bytes:
     while rest and size <= limit_bytes:
         frame = zstd.ZstdDecompressor()
         try:
-            # One byte more than allowed tells the two cases apart.
+            # One byte more than allowed distinguishes the two cases.
             part = frame.decompress(rest, max_length=limit_bytes + 1 - size)
         except zstd.ZstdError as error:
             raise ValueError(f'damaged zstd data: {error}') from None

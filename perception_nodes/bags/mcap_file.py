@@ -55,17 +55,17 @@ class McapFile:
             self._file.close()
             raise
         self.channels = self._describe()
-        self._tell(*self._contents.damage)
+        self._report(*self._contents.damage)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
     def messages(self, channels: Collection[int]) -> Iterator[Record]:
-        """Give the messages of some channels, oldest first.
+        """Yield the messages of some channels, oldest first.
 
-        A chunk that is damaged is left out; that, and every difference between what the file
-        says it holds and what was given, is told in ``problems`` at the end.
+        A damaged chunk is skipped. That, and every difference between what the file declares and
+        what was read, is reported in ``problems`` at the end.
 
         Raises
         ------
@@ -79,13 +79,13 @@ class McapFile:
         ):
             given[record.channel] += 1
             yield record
-        self._tell(*self._contents.damage)
+        self._report(*self._contents.damage)
         for channel in sorted(wanted):
             expected = self.channels[channel].count
             if given[channel] != expected:
-                self._tell(
-                    f'it says that it holds {plural(expected, "message")} of '
-                    f'{self.channels[channel].topic}, and {given[channel]} could be read'
+                self._report(
+                    f'it declares {plural(expected, "message")} of '
+                    f'{self.channels[channel].topic}, but {given[channel]} could be read'
                 )
 
     def _loose(self, wanted: set[int]) -> Iterator[Record]:
@@ -106,7 +106,7 @@ class McapFile:
         return np.frombuffer(self._contents.loose, np.uint64).reshape(-1, 4)
 
     def _chunked(self, wanted: set[int]) -> Iterator[Record]:
-        """Merge the chunks: what was recorded before the next one begins is given out."""
+        """Merge the chunks: yield what was recorded before the next one starts."""
         waiting: list[tuple[int, int, int, int, bytes]] = []
         held_bytes = 0
         chunks = sorted(
@@ -122,9 +122,9 @@ class McapFile:
                 if channel not in wanted:
                     continue
                 if recorded_ns < start_ns:
-                    self._tell(
-                        f'the chunk at byte {chunk.offset} holds messages from before the time at '
-                        'which it says that it begins: they come out of order'
+                    self._report(
+                        f'the chunk at byte {chunk.offset} holds messages from before its '
+                        'declared start: they come out of order'
                     )
                 heapq.heappush(waiting, (recorded_ns, number, place, channel, bytes(view)))
                 held_bytes += len(view) + _OVERHEAD_BYTES
@@ -138,11 +138,11 @@ class McapFile:
             yield Record(channel, recorded_ns, data)
 
     def _unpack(self, chunk: Chunk) -> Iterator[tuple[int, int, memoryview]]:
-        """Give a chunk's messages as they lie in it: channel, time of recording, data."""
+        """Yield a chunk's messages in file order: channel, time of recording, data."""
         limit = self._limits.chunk_bytes
         if max(chunk.unpacked_size, chunk.size) > limit:
             raise BagError(
-                f'{self.path}: a chunk says that it unpacks to '
+                f'{self.path}: a chunk declares an unpacked size of '
                 f'{chunk.unpacked_size / 1e6:,.0f} MB; at most {limit / 1e6:,.0f} MB are read'
             )
         self._file.seek(chunk.offset)
@@ -155,15 +155,15 @@ class McapFile:
                 raise ValueError('its checksum differs')
             yield from chunk_messages(data, self._contents)
         except (ValueError, BagError) as error:
-            self._tell(
+            self._report(
                 f'the chunk at byte {chunk.offset} is damaged, its messages are left out: {error}'
             )
 
     def _count(self) -> dict[int, int]:
         """Messages by channel: by the statistics, the chunks' indexes, or by reading them all."""
         contents = self._contents
-        if contents.said is None:
-            # Nothing says whether a message index is missing: the chunks are read instead.
+        if contents.declared is None:
+            # Whether a message index is missing is unknown: the chunks are read instead.
             for chunk in contents.chunks:
                 chunk.counts = None
         ids, numbers = np.unique(self._loose_places()[:, 1], return_counts=True)
@@ -171,22 +171,22 @@ class McapFile:
         for chunk in contents.chunks:
             found.update(chunk.counts or {})
         unindexed = [chunk for chunk in contents.chunks if chunk.counts is None]
-        named = found.keys() | (contents.said or {}).keys()
-        if unindexed and contents.said is None:
+        named = found.keys() | (contents.declared or {}).keys()
+        if unindexed and contents.declared is None:
             for chunk in unindexed:
                 found.update(channel for channel, _, _ in self._unpack(chunk))
         elif not named <= contents.channels.keys():
             # Channels are described in the chunks as well as at the end.
             for chunk in contents.chunks:
                 deque(self._unpack(chunk), maxlen=0)
-        said = contents.said
-        if said is None:
+        declared = contents.declared
+        if declared is None:
             return dict(found)
-        if not unindexed and any(found[key] != said.get(key, 0) for key in named):
+        if not unindexed and any(found[key] != declared.get(key, 0) for key in named):
             # Which of the two is damaged is not known: every chunk is read.
             for chunk in contents.chunks:
                 chunk.counts = None
-        return {key: max(said.get(key, 0), found[key]) for key in named}
+        return {key: max(declared.get(key, 0), found[key]) for key in named}
 
     def _describe(self) -> dict[int, Channel]:
         contents = self._contents
@@ -197,11 +197,11 @@ class McapFile:
         }
         for key in sorted(self._counts.keys() - channels.keys()):
             if self._counts[key]:
-                self._tell(
+                self._report(
                     f'{plural(self._counts[key], "message")} of channel {key} cannot be read: '
                     'the record that names the topic is lost'
                 )
         return channels
 
-    def _tell(self, *lines: str) -> None:
+    def _report(self, *lines: str) -> None:
         self.problems.update(dict.fromkeys(f'{self.path}: {line}' for line in lines))

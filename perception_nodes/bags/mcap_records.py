@@ -56,8 +56,8 @@ class Contents:
         channel.
     loose : of each message that lies in no chunk its time of recording, channel, and offset and
         size of its data; four numbers a message, for there may be millions.
-    said : messages by channel, as the statistics say; None without statistics.
-    indexed : where the index at the end says that chunks begin.
+    declared : messages by channel, from the statistics; None without statistics.
+    indexed : where chunks start, by the index at the end.
     damage : one line for each thing that is wrong.
     """
 
@@ -65,12 +65,12 @@ class Contents:
     channels: dict[int, tuple[str, str, int, str]] = field(default_factory=dict)
     chunks: list[Chunk] = field(default_factory=list)
     loose: 'array[int]' = field(default_factory=lambda: array('Q'))
-    said: dict[int, int] | None = None
+    declared: dict[int, int] | None = None
     indexed: list[int] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
 
     def describe(self, code: int, body: bytes) -> None:
-        """Take what a schema, channel, statistics or chunk index record says.
+        """Store a schema, channel, statistics or chunk index record.
 
         Raises
         ------
@@ -88,16 +88,16 @@ class Contents:
             self.indexed.append(int(struct.unpack_from('<Q', body, 16)[0]))
         elif code == _STATISTICS:
             (size,) = struct.unpack_from('<I', body, 42)
-            self.said = dict(struct.iter_unpack('<HQ', body[46:46 + size]))
+            self.declared = dict(struct.iter_unpack('<HQ', body[46:46 + size]))
 
     def _describe(self, known: dict[int, Any], what: str, key: int, value: Any) -> None:
-        """Keep a description; they are repeated, and all of them must say the same."""
+        """Keep a description; descriptions are repeated, and must agree."""
         if known.setdefault(key, value) != value:
             self.damage.append(f'{what} {key} is described in two ways: {known[key]} and {value}')
 
 
 def read_contents(file: BinaryIO, size: int) -> Contents:
-    """Walk over a file of ``size`` bytes that begins with MAGIC."""
+    """Scan a file of ``size`` bytes that starts with MAGIC."""
     contents = Contents()
     end = _read_summary(file, size, contents)
     position, broken = len(MAGIC), None
@@ -161,7 +161,7 @@ def chunk_messages(data: bytes, contents: Contents) -> Iterator[tuple[int, int, 
 def _read_record(
     file: BinaryIO, position: int, end: int, contents: Contents
 ) -> tuple[int, int]:
-    """Read what is needed of one record; give its code and where the next one begins."""
+    """Read what is needed of one record; return its code and where the next one starts."""
     file.seek(position)
     code, length = _HEAD.unpack(file.read(_HEAD.size))
     body = position + _HEAD.size
@@ -198,7 +198,7 @@ def _chunk(file: BinaryIO, body: int, length: int) -> Chunk:
 
 
 def _read_summary(file: BinaryIO, size: int, contents: Contents) -> int:
-    """Read the index at the end, if there is one; give where the data ends."""
+    """Read the index at the end, if there is one; return where the data ends."""
     if size < len(MAGIC) + _FOOTER_BYTES:
         return size
     file.seek(size - _FOOTER_BYTES)
@@ -210,7 +210,7 @@ def _read_summary(file: BinaryIO, size: int, contents: Contents) -> int:
         return size
     length = size - _FOOTER_BYTES - start
     if not len(MAGIC) <= start or not 0 <= length <= _MOST_TEXT_BYTES:
-        contents.damage.append('the index at its end is not where the file says')
+        contents.damage.append('the index at its end is not at the declared place')
         return size
     file.seek(start)
     summary = file.read(length)

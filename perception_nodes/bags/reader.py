@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading a rosbag2, whoever wrote it: topics, and messages in the order they were recorded.
 
-What nobody asks for does no harm, and what is damaged is left out: counted, and told in ``notes``.
+Topics that are not requested do no harm; damaged data is skipped and reported in ``notes``.
 """
 
 import heapq
@@ -26,7 +26,7 @@ SERIALIZATION = 'cdr'
 
 @dataclass(frozen=True)
 class TopicSummary:
-    """What a bag says of one topic: full type name, number of messages, and whether it is latched.
+    """A topic of a bag: full type name, number of messages, and whether it is latched.
     """
 
     type: str
@@ -87,7 +87,7 @@ class BagReader:
             ]
             self._notes.update(dict.fromkeys(layout.notes))
             self._topics = self._find_topics()
-            self._compare(layout.said)
+            self._compare(layout.declared)
         except BaseException:
             self._stack.close()
             raise
@@ -221,21 +221,21 @@ class BagReader:
             for topic, kinds in sorted(types.items()) if len(kinds) == 1 and topic not in foreign
         }
 
-    def _compare(self, said: dict[str, tuple[str, int]]) -> None:
-        """Compare what metadata.yaml says with what the files hold."""
+    def _compare(self, declared: dict[str, tuple[str, int]]) -> None:
+        """Compare metadata.yaml with what the files hold."""
         held: Counter[str] = Counter()
         for channel in (c for file in self._files for c in file.channels.values()):
             held[channel.topic] += channel.count
         fewer = [
-            f'{topic} {held[topic]} of {number}' for topic, (_, number) in sorted(said.items())
+            f'{topic} {held[topic]} of {number}' for topic, (_, number) in sorted(declared.items())
             if held[topic] < number
         ]
         if fewer:
             self.note(
-                f'{self.path}: the files hold fewer messages than metadata.yaml says: '
+                f'{self.path}: the files hold fewer messages than metadata.yaml declares: '
                 f'{shown(fewer, 4)}'
             )
-        for topic, (kind, _) in said.items():
+        for topic, (kind, _) in declared.items():
             if topic in self._topics and self._topics[topic].type != full_type(kind):
                 self.note(
                     f'{self.path}: {topic} is {self._topics[topic].type} by its file and '

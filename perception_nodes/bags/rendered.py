@@ -5,7 +5,7 @@ Topics: ``/stereo/{left,right}/image_rect`` rgb8 with ``camera_info``, ``/tf_sta
 both optical frames), and on the left image's stamps ``/ground_truth/odometry`` (odom to
 base_link), ``depth`` (32FC1 m, NaN = sky), ``disparity`` (32FC1 px, 0 = sky), ``labels`` (mono8,
 CamVid's classes, 255 = none), ``flow`` (32FC2 px, as types.Flow; not on the
-first image) and ``occlusion`` (mono8: 1 = hidden in the right image, 2 = in the image before).
+first image) and ``occlusion`` (mono8: 1 = occluded in the right image, 2 = in the previous image).
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from perception_nodes.types import FloatArray, Odometry, StereoRig
 
 __all__ = ['write_rendered_bag']
 
-HIDDEN_RIGHT, HIDDEN_BEFORE = 1, 2
+OCCLUDED_RIGHT, OCCLUDED_BEFORE = 1, 2
 
 
 def write_rendered_bag(
@@ -82,11 +82,11 @@ def _messages(
         '/ground_truth/disparity': truth(sample.disparity_px, '32FC1'),
         '/ground_truth/labels': truth(sample.labels, 'mono8'),
     }
-    hidden = sample.occluded * np.uint8(HIDDEN_RIGHT)
+    occluded = sample.occluded * np.uint8(OCCLUDED_RIGHT)
     if sample.flow_px is not None and sample.flow_occluded is not None:
         messages['/ground_truth/flow'] = truth(sample.flow_px, '32FC2')
-        hidden |= sample.flow_occluded * np.uint8(HIDDEN_BEFORE)
-    messages['/ground_truth/occlusion'] = truth(hidden, 'mono8')
+        occluded |= sample.flow_occluded * np.uint8(OCCLUDED_BEFORE)
+    messages['/ground_truth/occlusion'] = truth(occluded, 'mono8')
     return messages
 
 

@@ -39,7 +39,7 @@ class Replayed:
     messages : number of messages by full topic name; 0 for a topic that stayed silent.
     digests : SHA-256 of all messages' bytes by full topic name: two replays can be compared.
     milliseconds : time of every call by task, and of the whole frame under 'frame'.
-    infos : what ``model_info`` said, by task.
+    infos : the content of ``model_info``, by task.
     failures : frames on which a task failed and why it first did, by task.
     """
 
@@ -97,7 +97,7 @@ def replay(
     publisher = ResultPublisher(perception, BagFactory(), bag)
     jumps = 0
     for frame in islice(iter(frames), max_frames):
-        if frames.order.jumps > jumps:  # a new pass begins at the origin
+        if frames.order.jumps > jumps:  # a new pass starts at the origin
             jumps = frames.order.jumps
             timed.reset()
         start_ns = time.perf_counter_ns()

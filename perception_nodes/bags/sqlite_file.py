@@ -58,7 +58,7 @@ class SqliteFile:
     def messages(self, channels: Collection[int]) -> Iterator[Record]:
         """Give the messages of some channels, oldest first.
 
-        A message that cannot be read is left out and told in ``problems``.
+        A message that cannot be read is skipped and reported in ``problems``.
 
         Raises
         ------
@@ -193,5 +193,5 @@ class SqliteFile:
 
 
 def _reason(error: sqlite3.Error) -> str:
-    """What SQLite says, in one line: it quotes whole schemas."""
+    """SQLite's error in one line: it quotes whole schemas."""
     return ' '.join(str(error).split())[:120]

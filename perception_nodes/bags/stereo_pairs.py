@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which two cameras of a recording are a stereo pair, and why two that are named so are none.
 
-By name where names say left and right and P[3] of their camera_info does not contradict, else by
+By name if it has left or right and P[3] of their camera_info does not contradict, else by
 P[3] alone.
 """
 
@@ -13,7 +13,7 @@ _LEFT_RIGHT = (('left', 'right'), ('infra1', 'infra2'), ('cam0', 'cam1'), ('imag
 
 
 def stereo_pairs(cameras: list[CameraTopics]) -> tuple[list[StereoTopics], str]:
-    """All pairs: by name where names say left and right, else by P[3]; and why one is none."""
+    """All pairs: by name if names contain left and right, else by P[3]; and why one is none."""
     named: list[StereoTopics] = []
     reasons: list[str] = []
     contradicted: set[str] = set()

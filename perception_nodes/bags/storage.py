@@ -37,16 +37,16 @@ _SUSPICIOUS_BYTES, _SUSPICIOUS_RATIO = 1 << 30, 200
 
 @dataclass(frozen=True)
 class Layout:
-    """The files of a recording in order, and what metadata.yaml says that they hold.
+    """The files of a recording in order, and what metadata.yaml declares of them.
 
     Attributes
     ----------
-    said : type and number of messages by topic; empty without metadata.yaml.
+    declared : type and number of messages by topic; empty without metadata.yaml.
     notes : what is strange about it, for the user.
     """
 
     files: tuple[Path, ...]
-    said: dict[str, tuple[str, int]] = field(default_factory=dict)
+    declared: dict[str, tuple[str, int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -152,20 +152,20 @@ def _layout_of_metadata(folder: Path, present: tuple[Path, ...]) -> Layout:
     if missing:
         raise BagError(
             f'{folder} is incomplete: {len(missing)} of its {len(files)} files are missing '
-            f'({shown(missing, 3)}); copy them here, or give one of the files that are there'
+            f'({shown(missing, 3)}); copy them here, or pass one of the files that are there'
         )
     if not files:
         if present:
             raise ValueError('it names no files')
         raise BagError(f'{metadata} names no files: the recording is empty')
-    said: dict[str, tuple[str, int]] = {}
+    declared: dict[str, tuple[str, int]] = {}
     for entry in information.get('topics_with_message_count') or ():
         name, kind = entry['topic_metadata']['name'], entry['topic_metadata']['type']
         number = entry['message_count']
         # Not made to fit: the text of nested aliases has no end.
         if not (isinstance(name, str) and isinstance(kind, str) and isinstance(number, int)):
             raise TypeError('a topic without name, type or message_count')
-        said[name] = kind, number + said.get(name, ('', 0))[1]
+        declared[name] = kind, number + declared.get(name, ('', 0))[1]
     left_out = [file.name for file in present if file not in files]
     # A file compressed as a whole often lies beside what it was made of.
     left_out = [name for name in left_out if not any(
@@ -176,7 +176,7 @@ def _layout_of_metadata(folder: Path, present: tuple[Path, ...]) -> Layout:
         f'{folder}: {len(left_out)} files that metadata.yaml does not name are left out '
         f'({shown(left_out, 3)}); `ros2 bag reindex` adds them',
     ) if left_out else ()
-    return Layout(files, said, notes)
+    return Layout(files, declared, notes)
 
 
 def _compressed_or_plain(file: Path) -> Path:

@@ -16,7 +16,7 @@ class Channel:
 
     Attributes
     ----------
-    count : messages that the file says it holds of it.
+    count : number of its messages that the file declares.
     serialization : 'cdr' for ROS 2.
     latched : its publisher kept the last message for whoever came later (transient local).
     """

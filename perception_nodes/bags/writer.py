@@ -49,7 +49,7 @@ class BagWriter:
         if compression not in COMPRESSIONS:
             raise PerceptionError(f'compression is zstd or none, not {compression!r}')
         if self.path.exists() and not is_empty_folder(self.path):
-            raise PerceptionError(f'{self.path} exists already; give a new name')
+            raise PerceptionError(f'{self.path} exists already; choose a new name')
         self._store = typestore()
         self._connections: dict[str, Connection] = {}
         self._stack = ExitStack()
@@ -116,7 +116,7 @@ class BagWriter:
             raise PerceptionError(cannot_write(self.path, error)) from None
 
     def close(self) -> None:
-        """Finish the bag and give it its name."""
+        """Finish the bag and rename it to its final name."""
         try:
             self._writer.close()
             if self.path.exists():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """NumPy archives (.npz) that come from outside: sizes are checked before memory is taken.
 
-``numpy.load`` believes what an archive says of itself, and raises whatever zipfile, zlib and its
+``numpy.load`` trusts the headers of an archive, and raises whatever zipfile, zlib and its
 own header parser raise. Here every entry is looked at first, and there is one kind of error.
 """
 
@@ -71,7 +71,7 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
     with archive.open(entry) as packed:
         content = packed.read(entry.file_size + 1)
     if len(content) != entry.file_size:
-        raise PerceptionError(f'its entry {entry.filename} is not as long as it says')
+        raise PerceptionError(f'its entry {entry.filename} is shorter than declared')
     file = io.BytesIO(content)
     version: Any = np.lib.format.read_magic(file)
     read_header = {(1, 0): np.lib.format.read_array_header_1_0,
@@ -83,6 +83,6 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
     if dtype.hasobject or dtype.itemsize == 0:
         raise PerceptionError(f'its entry {entry.filename} holds no numbers')
     if math.prod(shape) * dtype.itemsize != len(content) - start:
-        raise PerceptionError(f'its entry {entry.filename} is not as long as its shape says')
+        raise PerceptionError(f'its entry {entry.filename} is not as long as its shape requires')
     flat = np.frombuffer(content, dtype, offset=start)
     return np.array(flat.reshape(shape, order='F' if by_columns else 'C'))

@@ -195,7 +195,7 @@ def _replaceable(path: Path, target: Path, kind: FileKind | None) -> int | None:
             if not kind.recognises(file.read(HEAD_BYTES)):
                 raise PerceptionError(
                     f'{path} is there and is not a {kind.name}: it is left as it is; '
-                    'remove it or give another name'
+                    'remove it or choose another name'
                 )
     return stat.S_IMODE(status.st_mode)
 

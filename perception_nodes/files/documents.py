@@ -27,7 +27,7 @@ def decode_json(content: bytes | str, kind: type[T]) -> T:
     Raises
     ------
     PerceptionError
-        If it is no JSON (NaN and Infinity are none) or does not fit; the line says where.
+        If it is no JSON (NaN and Infinity are none) or does not fit; the line states where.
     """
     try:
         return msgspec.json.decode(content, type=kind)

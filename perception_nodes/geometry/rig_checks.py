@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a calibration can say that is possible but not likely, told before anybody trusts it.
+"""Calibrations that are possible but unlikely: warned of before results are trusted.
 
 What is impossible is refused where it is made (``types.Camera``, ``types.StereoRig``).
 """

@@ -14,7 +14,7 @@ from perception_nodes.types import Array, FloatArray
 
 __all__ = ['contradicted']
 
-SMALLEST_PX = 64  # of a side: less is not worth a check
+SMALLEST_PX = 64  # of a side: smaller ones are not checked
 _RADIUS = 4  # of the window that is correlated, pixels of the halved images
 _ALIKE = 0.4  # correlation below which two textured windows do not show the same
 _CONTRAST = 3.0  # grey levels: less is a flat window, which agrees with everything

@@ -86,7 +86,7 @@ def open_runner(
 def engine_model(path: Path, precision: str) -> tuple[Path, str]:
     """File that an engine is made from, and the precision that it then has.
 
-    An int8 file gives an int8 engine whatever is asked for; int8 of an fp32 NAME.onnx is
+    An int8 file yields an int8 engine whatever is requested; int8 of an fp32 NAME.onnx is
     NAME_int8.onnx beside it.
     """
     if check_model(path).precision == 'int8':

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of the backends and precisions; what they are is told in ``backend_choice``."""
+"""Names of the backends and precisions; ``backend_choice`` describes them."""
 
 __all__ = ['BACKENDS', 'PRECISIONS']
 

@@ -15,7 +15,7 @@ def check_inputs(card: ModelCard, inputs: Mapping[str, Array]) -> dict[str, Arra
     Raises
     ------
     PerceptionError
-        One line that says which input is wrong and what it should be.
+        One line that states which input is wrong and what it should be.
     """
     wanted = [spec.name for spec in card.inputs]
     if set(inputs) != set(wanted):
@@ -52,5 +52,5 @@ def check_outputs(card: ModelCard, outputs: Sequence[str] | None) -> list[str]:
         return known
     unknown = [name for name in outputs if name not in known]
     if unknown:
-        raise PerceptionError(f'model {card.name!r} gives {known}, not {unknown}')
+        raise PerceptionError(f'model {card.name!r} has the outputs {known}, not {unknown}')
     return list(outputs)

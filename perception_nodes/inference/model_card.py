@@ -6,7 +6,7 @@ file, whose hash it names. The file itself holds its card, too, so that no inter
 NAME.json is the copy that people read and may add to. If it names another hash (an export was
 killed between the two, or only the .onnx was copied), the card inside is taken.
 
-The graph takes what the camera gives and returns final maps of the camera's size; the arrays of
+The graph takes the camera's image and returns final maps of the camera's size; the arrays of
 each task are these (``H W`` any size, ``T`` dropout samples, ``N`` keypoints; images are uint8
 RGB, mono is repeated):
 
@@ -206,8 +206,8 @@ def read_card(path: str | Path) -> ModelCard:
     try:
         return card_from_json(read_file(path, 'model card', MOST_CARD_BYTES))
     except PerceptionError as error:
-        told = str(error)
-        raise ModelError(told if str(path) in told else f'model card {path}: {told}') from None
+        text = str(error)
+        raise ModelError(text if str(path) in text else f'model card {path}: {text}') from None
 
 
 def card_from_json(content: bytes | str) -> ModelCard:
@@ -310,15 +310,15 @@ def _card_of(path: Path, content: bytes, digest: str) -> ModelCard:
         beside = read_card(card_path(path))
         if beside.sha256 == digest:
             return beside
-        told = (
+        text = (
             f'model file {path} is not the one its card describes (sha256 {digest[:12]}..., card '
             f'{beside.sha256[:12] or "empty"}...): cut short or changed; fetch or export it again'
         )
     except PerceptionError as error:
-        told = str(error)
+        text = str(error)
     if inside:
         return dataclasses.replace(card_from_json(inside), sha256=digest)
-    raise ModelError(told)
+    raise ModelError(text)
 
 
 def _unknown(content: object, kind: type) -> list[str]:

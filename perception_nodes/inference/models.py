@@ -45,7 +45,7 @@ def model_path(name: str | Path) -> Path:
             return path
     known = ', '.join(sorted(list_models())) or 'none'
     raise PerceptionError(
-        f'no model {text!r} (there are: {known}); give a path to an .onnx file '
+        f'no model {text!r} (there are: {known}); pass a path to an .onnx file '
         f'or set {VARIABLE} to the folder that holds it'
     )
 

@@ -41,7 +41,7 @@ _INSIDE: dict[str, dict[int, str]] = {
 _METADATA, _KEY, _VALUE = 14, 1, 2
 _NODE_INPUT, _NODE_OUTPUT, _NODE_TYPE, _INTS = 1, 2, 4, 8
 _DIMS, _INT64_DATA, _TENSOR_NAME, _RAW_DATA, _EXTERNAL, _LOCATION = 1, 7, 8, 9, 13, 14
-# Operators whose output is as large as a constant says: which of their inputs it is.
+# Operators whose output size is set by a constant: which of their inputs it is.
 _SHAPED_BY = {b'ConstantOfShape': 0, b'Expand': 1, b'Tile': 1, b'Resize': 3, b'OneHot': 1}
 
 
@@ -57,7 +57,7 @@ def check_graph(content: bytes) -> None:
     Raises
     ------
     PerceptionError
-        If it is no ONNX file or holds something of the list above; one line says what.
+        If it is no ONNX file or holds something of the list above; one line states which.
     """
     look = _Look()
     try:
@@ -111,7 +111,7 @@ class _Look:
     Attributes
     ----------
     graphs : how many there are. shapes : small int64 constants by name; latest: the last one.
-    shaped : operator and name of the constant that gives its output's size.
+    shaped : operator and name of the constant that sets its output's size.
     """
 
     graphs: int = 0
@@ -177,7 +177,7 @@ class _Look:
                 raw = bytes(value[:8 * SHAPE_VALUES + 1])
         count = math.prod(dims)
         if any(size < 0 for size in dims) or count > 8 * held:
-            raise PerceptionError(f'a constant of it says shape {dims} but holds {held} bytes')
+            raise PerceptionError(f'a constant of it declares shape {dims} but holds {held} bytes')
         if raw and len(raw) == 8 * count:
             values = [int.from_bytes(raw[i:i + 8], 'little', signed=True)
                       for i in range(0, len(raw), 8)]

@@ -21,7 +21,7 @@ MAX_DEFAULT_THREADS = 4
 
 
 def default_threads() -> int:
-    """Threads of one runner when nobody says: half of the cores, from 1 to 4.
+    """Default threads of one runner: half of the cores, from 1 to 4.
 
     Several nodes share a machine; with one runner a core each, a second thread makes both slower.
     """
@@ -52,7 +52,7 @@ class OnnxRunner:
         gpu: int = 0, memory_limit_mb: int = 0,
     ) -> None:
         if threads < 0:
-            raise PerceptionError(f'threads is {threads}: give 0 (default) or more')
+            raise PerceptionError(f'threads is {threads}: choose 0 (default) or more')
         if device not in PROVIDERS:
             raise PerceptionError(f'device {device!r} is not one of {list(PROVIDERS)}')
         if PROVIDERS[device][0] not in ort.get_available_providers():
@@ -125,10 +125,10 @@ def _check_names(card: ModelCard, session: ort.InferenceSession) -> None:
         ('inputs', card.inputs, session.get_inputs()),
         ('outputs', card.outputs, session.get_outputs()),
     ):
-        told, there = {spec.name for spec in specs}, {value.name for value in graph}
-        if told != there:
+        declared, there = {spec.name for spec in specs}, {value.name for value in graph}
+        if declared != there:
             raise PerceptionError(
-                f'the card of {card.name!r} says {kind} {sorted(told)}, its graph has '
+                f'the card of {card.name!r} lists {kind} {sorted(declared)}, its graph has '
                 f'{sorted(there)}: export the model again'
             )
 

@@ -63,7 +63,7 @@ class Runner(Protocol):
         Raises
         ------
         PerceptionError
-            If a name, dtype or shape is not what the card says.
+            If a name, dtype or shape differs from the card's.
         """
         ...
 
@@ -87,6 +87,6 @@ def for_task(runner: Runner, task: str) -> Runner:
     if runner.card.task != task:
         raise ModelError(
             f'model {runner.card.name!r} is for {runner.card.task}, not for {task}: '
-            'give a model of that task'
+            'choose a model of that task'
         )
     return runner

@@ -5,7 +5,7 @@
 
     waiting -> looking -> loading -> ready          the cache holds a good engine
                       \\-> building -> loading       it does not: another process builds it
-    any of them -> failed                           the fallback serves on, and says so
+    any of them -> failed                           the fallback takes over, and reports it
 """
 
 import dataclasses

@@ -111,7 +111,7 @@ def test_a_damaged_chunk_costs_its_own_messages(
     found, notes = _read(tmp_path / 'a.mcap', made.file(b''.join(chunks)))
     assert len(found) == 8
     assert 'is damaged, its messages are left out: its checksum differs' in notes[0]
-    assert 'holds 4 messages of /stereo/left/camera_info, and 2 could be read' in notes[1]
+    assert 'declares 4 messages of /stereo/left/camera_info, but 2 could be read' in notes[1]
 
 
 def test_records_that_break_off_are_told(mcap_bytes: Any, stereo: Any, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_statistic_that_promises_more(mcap_bytes: Any, stereo: Any, tmp_path: 
     made.messages.append(made.messages[0])
     found, notes = _read(tmp_path / 'a.mcap', made.file(chunk))
     assert len(found) == 8
-    assert 'holds 3 messages of /stereo/left/camera_info, and 2 could be read' in notes[0]
+    assert 'declares 3 messages of /stereo/left/camera_info, but 2 could be read' in notes[0]
 
 
 def test_a_chunk_that_claims_too_much_is_refused_at_once(
@@ -139,7 +139,7 @@ def test_a_chunk_that_claims_too_much_is_refused_at_once(
     made = mcap_bytes(stereo(1))
     path = tmp_path / 'a.mcap'
     path.write_bytes(made.file(made.chunk(size=4 << 30), summary=False))
-    with pytest.raises(BagError, match='says that it unpacks to 4,295 MB; at most 537 MB'):
+    with pytest.raises(BagError, match='declares an unpacked size of 4,295 MB; at most 537 MB'):
         open_bag(path)
 
 

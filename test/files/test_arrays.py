@@ -42,7 +42,7 @@ def test_what_it_says_of_itself_is_not_believed(tmp_path: Path) -> None:
     )
     with zipfile.ZipFile(tmp_path / 'shape.npz', 'w') as file:
         file.writestr('a.npy', header.getvalue() + bytes(8))
-    with pytest.raises(PerceptionError, match='as its shape says'):
+    with pytest.raises(PerceptionError, match='as its shape requires'):
         read_arrays(tmp_path / 'shape.npz', 'a')
 
 

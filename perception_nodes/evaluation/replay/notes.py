@@ -55,7 +55,7 @@ def unused_truth(
 
 
 def _stamp_ns(data: bytes) -> int:
-    """Stamp of a message that begins with a header, from its CDR bytes."""
+    """Stamp of a message that starts with a header, from its CDR bytes."""
     if len(data) < 12:
         return 0
     order = '<' if data[1] & _LITTLE_ENDIAN else '>'

@@ -97,13 +97,13 @@ def match_both_ways(left: Array, right: Array) -> tuple[FloatArray, FloatArray, 
 
 
 def search_range(width: int, max_disparity_px: int = 0) -> int:
-    """Disparities to try, a multiple of 16: as told, or for 0 about 15 % of the width."""
+    """Disparities to try, a multiple of 16: as configured, or for 0 about 15 % of the width."""
     wanted = max_disparity_px or SEARCHED * width
     return 16 * max(1, int(np.ceil(wanted / 16)))
 
 
 def padded_compute(matcher: Any, left: Array, right: Array) -> FloatArray:
-    """Match with room at the left, where OpenCV gives nothing up to the largest disparity.
+    """Match with padding at the left, where OpenCV returns nothing up to the largest disparity.
 
     Parameters
     ----------

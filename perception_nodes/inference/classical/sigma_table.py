@@ -4,7 +4,7 @@
 The rows are classes of the gap there and back (left-right, forward-backward), the columns classes
 of how much the answer changes around the pixel: matches that do not come home and pixels at edges
 are the ones that err. Each cell holds the geometric mean of the 68.3 % quantile of the errors and
-half their 95.4 % quantile, so that one and two sigma are both near what they promise although the
+half their 95.4 % quantile, so that one and two sigma have nearly nominal coverage although the
 errors have long tails (``export.classical_sigma`` fits it).
 """
 
@@ -24,7 +24,7 @@ class SigmaTable:
 
     Attributes
     ----------
-    gap_edges, spread_edges : where a next class begins, ascending; the first begins at 0.
+    gap_edges, spread_edges : where each next class starts, ascending; the first starts at 0.
     sigma : a row for each class of the gap and one for pixels without a gap, a column for each
         class of the spread.
     """

@@ -49,7 +49,7 @@ class BackgroundBuild:
         -------
         the error, or '' if the engine is in the cache.
         """
-        # what it says on stderr is kept apart and read at the same time: a full pipe would stop it
+        # its stderr is kept apart and read at the same time: a full pipe would stop it
         complaints: list[str] = []
         reader = threading.Thread(
             target=complaints.extend, args=(self.process.stderr,), daemon=True
@@ -64,7 +64,7 @@ class BackgroundBuild:
         if self._stopped and not self._finished:
             self.error = self.error or 'building was stopped'
         elif not self._finished and not self.error:
-            last = complaints[-1].strip() if complaints else 'it said nothing'
+            last = complaints[-1].strip() if complaints else 'it printed nothing'
             self.error = f'the building process ended with status {status}: {last[:200]}'
         return self.error
 

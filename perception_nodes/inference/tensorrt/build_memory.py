@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What TensorRT says of GPU memory while it builds.
+"""GPU memory of a build, from TensorRT's log.
 
-Its API tells an engine's memory only on a GPU that has loaded it. The log of a build tells it
+Its API reports an engine's memory only on a GPU that has loaded it. The log of a build has it
 anywhere, even where an engine is built for a GPU that is not there. Log lines are no interface:
 what a version words otherwise is None, and nothing depends on it.
 """

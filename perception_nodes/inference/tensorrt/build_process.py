@@ -2,7 +2,7 @@
 """The process that builds an engine for a node; its arguments are REQUEST and NICENESS.
 
 REQUEST is an EngineRequest as JSON, NICENESS 0..19. It ends with the process that started it,
-stops building when asked to end, and tells its progress as one BuildReport a line, as JSON.
+stops building when asked to end, and reports its progress as one BuildReport per line, as JSON.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ REFUSED = 2
 class BuildReport:
     """One line: ``phase`` and ``fraction`` on the way; ``path`` and ``reason`` or ``error`` last.
 
-    ``reason`` says why it had to be built, '' if a good engine was there.
+    ``reason``: why it had to be built, '' if a valid engine was there.
     """
 
     phase: str = ''
@@ -71,5 +71,5 @@ def main() -> int:
 def _tell(report: BuildReport) -> None:
     try:
         print(to_json(report), flush=True)
-    except BrokenPipeError:  # nobody listens any more; the engine is worth finishing all the same
+    except BrokenPipeError:  # nobody listens any more; the engine is finished all the same
         sys.stdout = open(os.devnull, 'w')  # noqa: SIM115, PTH123

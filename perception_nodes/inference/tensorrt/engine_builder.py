@@ -72,7 +72,7 @@ class EngineRequest:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The part of the key that says how it was built."""
+        """The build options as a part of the key."""
         flags = ('version_compatible', 'hardware_compatible', 'stripped')
         chosen = [name for name in flags if getattr(self, name)]
         return (f'level{self.level}', *([f'workspace{self.workspace_mb}']
@@ -199,7 +199,7 @@ def build(plan: EnginePlan, progress: Progress, timing_cache: bytes) -> Built:
     if engine is None:
         raise PerceptionError(
             f'{plan.library.flavour} could not build {plan.card.name!r}: '
-            + ('; '.join(messages[-3:]) or 'it gives no reason')
+            + ('; '.join(messages[-3:]) or 'no reason reported')
         )
     timings = bytes(config.get_timing_cache().serialize()) if tuned else b''
     return Built(bytes(engine), timings, gpu_memory(notes))

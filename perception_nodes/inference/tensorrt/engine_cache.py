@@ -33,12 +33,12 @@ ENGINE = FileKind('TensorRT engine', lambda head: head.startswith(MAGIC))
 
 
 class StaleEngineError(Exception):
-    """An engine file that must not be loaded; says why."""
+    """An engine file that must not be loaded, and the reason."""
 
 
 @dataclass(frozen=True)
 class EngineHeader:
-    """What a file says of itself.
+    """The header of an engine file.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class EngineFile:
 
     Attributes
     ----------
-    path : where it is. header : see EngineHeader. plan_at : where the plan begins, bytes.
+    path : where it is. header : see EngineHeader. plan_at : where the plan starts, bytes.
     """
 
     path: Path
@@ -103,8 +103,8 @@ class EngineCache:
         if not path.is_file():
             raise StaleEngineError(self._why_missing(key))
         file = read_header(path)
-        if told := key.difference(file.key):
-            raise StaleEngineError(f'{path.name} is for {told}')
+        if difference := key.difference(file.key):
+            raise StaleEngineError(f'{path.name} is for {difference}')
         try:
             plan = read_file(path, 'engine')[file.plan_at:]
         except PerceptionError as error:
@@ -186,7 +186,7 @@ class EngineCache:
 
 
 def is_engine(path: Path) -> bool:
-    """Whether a file begins as engines of this package do, damaged or not."""
+    """Whether a file starts like an engine of this package, damaged or not."""
     try:
         if not path.is_file():
             return False

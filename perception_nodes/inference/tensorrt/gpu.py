@@ -38,7 +38,7 @@ def probe_gpu(index: int = 0) -> Gpu | None:
 
 
 def probe(index: int = 0) -> tuple[Gpu | None, str]:
-    """Find a GPU and say why there is none (empty if there is one)."""
+    """Find a GPU, and the reason if there is none (empty if there is one)."""
     try:
         cuda = ctypes.CDLL('libcuda.so.1')
     except OSError:

@@ -31,7 +31,7 @@ class TensorrtLibrary:
     Attributes
     ----------
     flavour : one of FLAVOURS.
-    version : as the library tells it, '10.3.0'.
+    version : as the library reports it, '10.3.0'.
     module : the imported Python module.
     """
 
@@ -57,7 +57,7 @@ def load_tensorrt(gpu: Gpu | None, flavour: str = 'auto') -> TensorrtLibrary:
     Raises
     ------
     PerceptionError
-        If none fits; the line says what is installed and what is missing.
+        If none fits; the line lists what is installed and what is missing.
     """
     if flavour not in ('auto', *FLAVOURS):
         raise PerceptionError(f'TensorRT flavour {flavour!r} is not auto, {" or ".join(FLAVOURS)}')
@@ -85,7 +85,7 @@ def load_tensorrt(gpu: Gpu | None, flavour: str = 'auto') -> TensorrtLibrary:
 def make_logger(
     library: TensorrtLibrary, messages: list[str], notes: list[str] | None = None
 ) -> Any:
-    """Logger that collects warnings and errors, and into notes what is told beside them."""
+    """Logger that collects warnings and errors, and into notes the other messages."""
     trt = library.module
 
     class Collector(trt.ILogger):  # type: ignore[misc, name-defined]

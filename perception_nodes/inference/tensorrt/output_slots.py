@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where an engine's outputs come to lie on the host, without a copy or an allocation a frame.
 
-Page-locked arrays are handed out and come back by themselves: each hand-out has an object of its
+Page-locked arrays are lent and come back by themselves: each loan has an object of its
 own at the bottom of the array and of all views of it, and when that is gone nobody holds the
 memory. If all slots are held, the result is an ordinary copy: callers may keep as many as they
 like, and what they hold never changes.
@@ -26,7 +26,7 @@ class OutputSlots:
 
     Parameters
     ----------
-    buffer : of the output; its own host memory is never handed out.
+    buffer : of the output; its own host memory is never lent.
 
     Raises
     ------
@@ -88,4 +88,4 @@ class _Slot:
             self._api.cudaFreeHost(self.address)
         else:
             late = weakref.finalize(holder, self._api.cudaFreeHost, self.address)
-            late.atexit = False  # the process gives it back anyway, and CUDA may be gone first
+            late.atexit = False  # the process frees it anyway, and CUDA may be gone first

@@ -163,7 +163,7 @@ class TensorrtRunner:
         self._context.set_tensor_address(name, self._buffers[name].device)
 
     def _check_tensors(self) -> None:
-        """Refuse an engine that some other model was made into, whatever its file says."""
+        """Refuse an engine built from another model, whatever its header."""
         names = {self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)}
         wanted = {spec.name for spec in (*self.card.inputs, *self.card.outputs)}
         shapes = dict(self._key.shapes)

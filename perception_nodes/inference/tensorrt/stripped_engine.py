@@ -25,8 +25,8 @@ def put_weights_in(plan: EnginePlan, engine: Any, logger: Any) -> None:
     missing = [str(name) for name in refitter.get_missing_weights()]
     if not taken or missing or not refitter.refit_cuda_engine():
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)]
-        told = '; '.join([*errors, *(f'no weights {name!r}' for name in missing[:3])])
+        reasons = '; '.join([*errors, *(f'no weights {name!r}' for name in missing[:3])])
         raise StaleEngineError(
             f'{plan.key.file_name} does not take the weights of {plan.card.name!r}: '
-            + (told or 'the library gives no reason')
+            + (reasons or 'the library reports no reason')
         )

@@ -140,7 +140,7 @@ def test_model_of_another_task_is_refused(bench, diagnosis):
     bench.until(lambda: bool(node.failure))
     level, message, _ = diagnosis(node)
     assert level == ERROR and node.stage == 'unconfigured'
-    assert 'is for segmentation, not for mono_depth: give a model of that task' in message
+    assert 'is for segmentation, not for mono_depth: choose a model of that task' in message
 
 
 def hanging_node():
