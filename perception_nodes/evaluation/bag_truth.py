@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 import numpy as np
 
 from perception_nodes.bags.reader import BagReader
-from perception_nodes.bags.rendered import HIDDEN_BEFORE, HIDDEN_RIGHT
+from perception_nodes.bags.rendered import OCCLUDED_BEFORE, OCCLUDED_RIGHT
 from perception_nodes.evaluation.bag_topics import (
     DEPTH,
     DISPARITY,
@@ -79,7 +79,7 @@ class BagTruth:
         if disparity is None:
             return None
         inside = disparity <= np.arange(disparity.shape[1])
-        return self._where_visible(disparity, inside, stamp_ns, HIDDEN_RIGHT)
+        return self._where_visible(disparity, inside, stamp_ns, OCCLUDED_RIGHT)
 
     def _visible_flow(self, stamp_ns: int) -> FloatArray | None:
         """Return the true flow, NaN where the image before does not show the point (flow_noc)."""
@@ -89,7 +89,7 @@ class BagTruth:
         height, width = flow.shape[:2]
         x, y = np.arange(width) - flow[..., 0], np.arange(height)[:, None] - flow[..., 1]
         inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
-        return self._where_visible(flow, inside, stamp_ns, HIDDEN_BEFORE)
+        return self._where_visible(flow, inside, stamp_ns, OCCLUDED_BEFORE)
 
     def _where_visible(
         self, values: Array, inside: Array, stamp_ns: int, how: int
