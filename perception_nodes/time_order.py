@@ -68,7 +68,7 @@ class TimeOrder:
         return Arrival.JUMPED
 
     def forget(self) -> None:
-        """Take whatever comes next as the first; the counts stay."""
+        """Treat the next stamp as the first; the counts stay."""
         self.newest_ns = None
 
     def complaints(self) -> tuple[str, ...]:

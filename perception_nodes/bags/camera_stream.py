@@ -34,7 +34,7 @@ class CameraStream:
         self._infos.add(message.message, latched=self._latched)
 
     def waits_for_info(self, image: BagMessage) -> bool:
-        """Tell whether the camera_info of an image is not there and may still come."""
+        """Return whether the camera_info of an image is not there and may still come."""
         if not self.topics.info:
             return False
         try:

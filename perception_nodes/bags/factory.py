@@ -23,7 +23,7 @@ _VISION_TYPES = {
 
 @lru_cache(maxsize=1)
 def typestore() -> Typestore:
-    """Give the message types of ROS 2 Humble and those of vision_msgs that we write."""
+    """Return the message types of ROS 2 Humble and those of vision_msgs that we write."""
     store = get_typestore(Stores.ROS2_HUMBLE)
     for name, definition in _VISION_TYPES.items():
         store.register(get_types_from_msg(definition, name))
@@ -37,7 +37,7 @@ class BagFactory:
         self._types = (store or typestore()).types
 
     def has(self, type_name: str) -> bool:
-        """Tell whether the type is known."""
+        """Return whether the type is known."""
         return type_name in self._types
 
     def make(self, type_name: str, **fields: Any) -> Any:
@@ -47,15 +47,15 @@ class BagFactory:
         return self._types[type_name](**fields)
 
     def bytes_field(self, data: Array) -> Any:
-        """Give the array's memory as uint8 [N]; no copy if it is contiguous."""
+        """Return the array's memory as uint8 [N]; no copy if it is contiguous."""
         return np.ascontiguousarray(data).reshape(-1).view(np.uint8)
 
     def floats_field(self, values: FloatArray | Sequence[float]) -> Any:
-        """Give float64 [N]."""
+        """Return float64 [N]."""
         return np.asarray(values, np.float64).reshape(-1)
 
     def octet(self, value: int) -> Any:
-        """Give the number itself."""
+        """Return the number itself."""
         return int(value)
 
     def time(self, stamp_ns: int) -> Any:

@@ -99,7 +99,7 @@ class BagFrames:
         return tuple(found)
 
     def _grouped(self) -> Iterator[_Images]:
-        """Give the images of one moment; nothing where a camera_info came."""
+        """Return the images of one moment; nothing where a camera_info came."""
         infos = {stream.topics.info: stream for stream in self._streams if stream.topics.info}
         names = [*infos, *(stream.topics.image for stream in self._streams)]
         for message in self.bag.messages(names):
@@ -126,7 +126,7 @@ class BagFrames:
         )
 
     def _usable(self, images: _Images) -> Iterator[StereoFrame | MonoFrame]:
-        """Give the frame of some images; none if it is late, or an image is at fault."""
+        """Return the frame of some images; none if it is late, or an image is at fault."""
         stamp = stamp_ns(images[0].message.header.stamp)
         arrival = self.order.take(stamp)
         if arrival is Arrival.REPEATED:

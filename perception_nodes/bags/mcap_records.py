@@ -141,7 +141,7 @@ def read_records(data: bytes) -> Iterator[tuple[int, memoryview]]:
 
 
 def chunk_messages(data: bytes, contents: Contents) -> Iterator[tuple[int, int, memoryview]]:
-    """Give the messages of an unpacked chunk: channel, time of recording, data.
+    """Return the messages of an unpacked chunk: channel, time of recording, data.
 
     Its schemas and channels are described to ``contents`` on the way; errors as read_records.
     """
@@ -241,7 +241,7 @@ def _u16(body: bytes, place: int) -> int:
 
 
 def _string(body: bytes, place: int) -> tuple[str, int]:
-    """Give a text and where it ends."""
+    """Return a text and where it ends."""
     (size,) = struct.unpack_from('<I', body, place)
     end = place + 4 + size
     if end > len(body):

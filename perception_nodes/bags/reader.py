@@ -133,7 +133,7 @@ class BagReader:
         return dict(self._topics)
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[BagMessage]:
-        """Give messages in the order of their recording, over all files.
+        """Return messages in the order of their recording, over all files.
 
         A damaged message is left out, see ``notes``.
 
@@ -163,13 +163,13 @@ class BagReader:
             yield BagMessage(raw.topic, raw.type, raw.recorded_ns, message)
 
     def raw_messages(self, topics: Collection[str] | None = None) -> Iterator[RawMessage]:
-        """Give messages as :meth:`messages` does, but as the CDR bytes that were recorded."""
+        """Return messages as :meth:`messages` does, but as the CDR bytes that were recorded."""
         wanted = self._topics.keys() if topics is None else self._topics.keys() & set(topics)
         streams = [self._raw(file, wanted) for file in self._files]
         return heapq.merge(*streams, key=lambda raw: raw.recorded_ns)
 
     def first(self, topic: str) -> BagMessage | None:
-        """Give the first message of a topic that is whole; None if there is none."""
+        """Return the first message of a topic that is whole; None if there is none."""
         return next(self.messages([topic]), None)
 
     def leave_out(self, message: BagMessage | RawMessage, reason: str) -> None:
@@ -249,6 +249,6 @@ def open_bag(path: str | Path) -> BagReader:
 
 
 def full_type(name: str) -> str:
-    """Give a type name its middle part: 'sensor_msgs/Image' was written until 2019."""
+    """Return a type name its middle part: 'sensor_msgs/Image' was written until 2019."""
     package, _, rest = name.partition('/')
     return name if not rest or '/' in rest else f'{package}/msg/{rest}'

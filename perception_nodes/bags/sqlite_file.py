@@ -56,7 +56,7 @@ class SqliteFile:
             self._made.unlink(missing_ok=True)
 
     def messages(self, channels: Collection[int]) -> Iterator[Record]:
-        """Give the messages of some channels, oldest first.
+        """Return the messages of some channels, oldest first.
 
         A message that cannot be read is skipped and reported in ``problems``.
 
@@ -122,7 +122,7 @@ class SqliteFile:
         return database
 
     def _data(self, row: int, channel: int) -> bytes | None:
-        """Give a message's bytes; None if the database is damaged there."""
+        """Return a message's bytes; None if the database is damaged there."""
         try:
             found = self._database.execute(
                 'SELECT length(data), CASE WHEN length(data) <= ? THEN data END '

@@ -50,14 +50,14 @@ class StorageFile(Protocol):
     problems: dict[str, None]
 
     def messages(self, channels: Collection[int]) -> Iterator[Record]:
-        """Give the messages of some channels in the order of their recording."""
+        """Return the messages of some channels in the order of their recording."""
 
     def close(self) -> None:
         """Close the file."""
 
 
 def says_latched(offered_qos_profiles: str) -> bool:
-    """Tell whether the QoS profiles that rosbag2 wrote down are of a latched topic.
+    """Return whether the QoS profiles that rosbag2 wrote down are of a latched topic.
 
     Until Iron they held the number of the policy, since then its name.
     """

@@ -135,7 +135,7 @@ class BagWriter:
 
 
 def is_empty_folder(path: Path) -> bool:
-    """Tell whether this is a folder without entries."""
+    """Return whether this is a folder without entries."""
     return path.is_dir() and next(path.iterdir(), None) is None
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``perception bench``: speed and agreement of backends, and classical methods beside them."""
+"""``perception bench``: speed and agreement of backends, and classical baselines."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -33,12 +33,12 @@ NETWORK_BASELINES = {'segmentation': ('segnet',)}
 @click.command('bench', short_help='Measure latency, throughput, memory and accuracy.')
 @click.argument('tasks', nargs=-1, required=True)
 @click.option('--backends', default='onnxruntime', show_default=True,
-              help='Separated by commas: backend or backend:precision, as openvino or '
+              help='Comma-separated: backend or backend:precision, such as openvino or '
               'tensorrt:fp16.')
 @click.option('--baselines', '--peers', 'baselines', is_flag=True,
-              help='Classical methods in the same run (and SegNet).')
+              help='Also measure classical methods (and SegNet).')
 @click.option('--model', 'models', multiple=True,
-              help='Also measure the pipeline with this model, as sgbm or dis (one task).')
+              help='Also measure the pipeline with this model, such as sgbm (one task).')
 @click.option('--size', type=ImageSize(), default='640x480', show_default=True,
               help="Camera's image size, pixels.")
 @click.option('--threads', type=THREADS, default=1, show_default=True,
@@ -47,10 +47,10 @@ NETWORK_BASELINES = {'segmentation': ('segnet',)}
               help='Measured calls of each, after three to warm up.')
 @click.option('--input', 'source', type=click.Path(path_type=Path),
               help='Bag or folder of images to run on [rendered layers].')
-@click.option('--dataset', help="Also score each backend's answers on this data set (one task).")
+@click.option('--dataset', help='Also evaluate each backend on this data set (one task).')
 @click.option('--root', type=click.Path(path_type=Path), help='Folder of the data set, or a bag.')
 @click.option('--data', type=click.Path(path_type=Path),
-              help="Folder of all data sets: also score each task's backends on its usual one.")
+              help='Folder of all data sets: also evaluate each task on its default one.')
 @click.option('--split', help='train, val or test, where the data set has splits.')
 @click.option('--json', 'json_path', type=click.Path(dir_okay=False, path_type=Path),
               help='Write the table here.')
@@ -61,12 +61,12 @@ def command(
 ) -> None:
     """Measure TASKS (or 'all'): latency, throughput, memory, difference from fp32 ONNX Runtime.
 
-    Every line is measured in a process of its own; they take turns, five rounds.
+    Every case runs in its own process; the cases alternate for five rounds.
     """
     if (dataset is None) != (root is None) or (dataset and (len(tasks) > 1 or data)):
-        raise ConfigError('give --dataset and --root together, for one task; or --data')
+        raise ConfigError('pass --dataset and --root together, for one task; or --data')
     if models and len(wanted_tasks(tasks)) > 1:
-        raise ConfigError('give --model for one task')
+        raise ConfigError('pass --model for one task only')
     require_writable(json_path)
     frames = take_frames(source, size)
     table: list[dict[str, Any]] = []
@@ -84,9 +84,9 @@ def command(
             if dataset is not None and root is not None:
                 data_set = DataSet(dataset, root, split)
             if data is not None and data_set is None:
-                click.echo('  not scored: name its data with --dataset and --root')
+                click.echo('  not evaluated: pass --dataset and --root')
             elif data_set is not None and not data_set.root.exists():
-                click.echo(f'  not scored: {data_set.root} is missing')
+                click.echo(f'  not evaluated: {data_set.root} is missing')
             elif data_set is not None:
                 score_all(task, cases, rows, data_set, threads)
             table += rows
@@ -160,7 +160,7 @@ def baseline_cases(
 def measure_all(
     task: str, cases: Sequence[SpeedCase], frames: Sequence[InputFrame], calls: int
 ) -> list[dict[str, Any]]:
-    """Measure side by side and print a line each; a case that cannot run says why."""
+    """Measure side by side and print a line each; a case that cannot run states the reason."""
     height, width = frames[0].left.shape[:2]
     click.echo(f'{task}, images {width}x{height}')
     with Progress() as bar:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a backend costs in the task's own metric: the second half of ``perception bench``."""
+"""The change of the task's metric with the backend: the second half of ``perception bench``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from perception_nodes.evaluation.scorers import SCORERS
 from perception_nodes.evaluation.speed import SpeedCase
 from perception_nodes.pipelines.visual_odometry.config import VisualOdometryConfig
 
-# Odometry follows corners without a network unless told: here its network is what is scored.
+# Odometry tracks corners without a network by default: here its network is evaluated.
 CONFIGS = {'visual_odometry': VisualOdometryConfig(front_end='learned')}
 
 
@@ -42,7 +42,7 @@ def score_all(
     task: str, cases: Sequence[SpeedCase], rows: Sequence[dict[str, Any]], data_set: DataSet,
     threads: int,
 ) -> None:
-    """Score every model case on a data set; its metrics go into its row."""
+    """Evaluate every model case on a data set; its metrics go into its row."""
     name = SCORERS[task].headlines[0]
     click.echo(f'  {name} on {data_set.dataset}, and its change from fp32 ONNX Runtime')
     first: float | None = None

@@ -27,7 +27,7 @@ BAR_STEPS = 1000
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says of every model."""
+    """Options that apply to every model."""
 
     precision: str
     size: tuple[int, int]
@@ -38,9 +38,9 @@ class Options:
 @click.command('build-engine', short_help='Build TensorRT engines ahead of time.')
 @click.argument('name')
 @click.option('--precision', type=click.Choice(PRECISIONS), default='fp16', show_default=True,
-              help='fp16 is made from the fp32 model; int8 wants NAME_int8.onnx (see export).')
+              help='fp16 is made from the fp32 model; int8 needs NAME_int8.onnx (see export).')
 @click.option('--gpu', 'target', default='current', show_default=True,
-              help='GPU to build for: current, or a compute capability as sm89 (RTX library).')
+              help='GPU to build for: current, or a compute capability, as sm89 (RTX library).')
 @click.option('--device', type=count(most=64), default=0, show_default=True,
               help='Number of the GPU to build on, if there are several.')
 @click.option('--size', type=ImageSize(), default='640x480', show_default=True,
@@ -48,19 +48,19 @@ class Options:
 @click.option('--samples', type=count(1, 1024), default=1, show_default=True,
               help='Rows of dropout masks (Monte-Carlo samples).')
 @click.option('--out', type=click.Path(file_okay=False, path_type=Path),
-              help='Folder of engines [the one that nodes look in].')
+              help='Folder of engines [default: the one of the nodes].')
 @click.option('--library', type=click.Choice(('auto', *FLAVOURS)), default='auto',
               show_default=True, help='TensorRT to build with.')
 @click.option('--workspace-mb', type=count(most=1 << 20), default=0, show_default=True,
-              help='Most scratch memory of a layer on the GPU, MB; 0 = no limit.')
+              help='Maximum scratch memory per layer on the GPU, MB; 0 = no limit.')
 @click.option('--level', type=click.IntRange(0, 5), default=3, show_default=True,
-              help='How long to search for fast kernels.')
+              help='Effort of the kernel search.')
 @click.option('--version-compatible', is_flag=True,
-              help='An engine that newer versions of the library load as well (library tensorrt).')
+              help='Engine that later versions of the library can load (library tensorrt).')
 @click.option('--hardware-compatible', is_flag=True,
-              help='An engine for every GPU from Ampere on, a little slower.')
+              help='Engine for every GPU from Ampere on; slightly slower.')
 @click.option('--strip', 'stripped', is_flag=True,
-              help='Leave the weights out; loading puts them in from the ONNX file (needs a GPU).')
+              help='Leave the weights out; they are loaded from the ONNX file (needs a GPU).')
 @click.option('--json', 'json_path', type=click.Path(dir_okay=False, path_type=Path),
               help='Write what was built here.')
 def command(
@@ -68,9 +68,9 @@ def command(
     out: Path | None, library: str, workspace_mb: int, level: int, version_compatible: bool,
     hardware_compatible: bool, stripped: bool, json_path: Path | None,
 ) -> None:
-    """Build the engine of model NAME (or of 'all'), unless a good one is there.
+    """Build the engine of model NAME (or of 'all'), unless a valid one exists.
 
-    Ctrl-C cancels; nothing half-built is left.
+    Ctrl-C cancels; no partial files remain.
     """
     require_writable(json_path)
     options = Options(precision, size, samples, {
@@ -101,7 +101,7 @@ def build_one(path: Path, options: Options) -> dict[str, Any]:
     source, precision = engine_model(path, options.precision)
     shapes = shapes_for_size(check_model(source), *options.size, options.samples)
     request = EngineRequest(str(source), shapes, precision, **options.request)
-    plan_engine(request)  # what cannot be done is said before a process starts
+    plan_engine(request)  # impossible requests fail before a process starts
     build = BackgroundBuild(request, niceness=0)
     label = f'{path.stem} {precision}'
     try:
@@ -121,7 +121,7 @@ def build_one(path: Path, options: Options) -> dict[str, Any]:
 
 
 def cost_of(facts: Mapping[str, Any]) -> str:
-    """Say what a build took, and what the engine will take on the GPU."""
+    """Describe the cost of a build, and the engine's memory on the GPU."""
     def megabytes(name: str) -> str:
         known = facts.get(name)
         return 'unknown to this library' if known is None else f'{known:.0f} MB'

@@ -16,7 +16,7 @@ __all__ = ['COMMANDS', 'interrupted', 'one_line', 'perception', 'run']
 
 DONE, USER_MISTAKE, OUR_FAULT = 0, 2, 70
 COMMANDS = {
-    'demo': 'Run all nodes live on a rendered drive.',
+    'demo': 'Run all nodes live on a rendered sequence.',
     'replay': 'Run the pipelines on every frame of a bag.',
     'evaluate': 'Evaluate a task on a data set.',
     'bench': 'Measure latency, throughput, memory and accuracy.',
@@ -25,7 +25,7 @@ COMMANDS = {
     'build-engine': 'Build TensorRT engines ahead of time.',
     'engines': 'Show or clean the engines that were built.',
     'models': 'List the models and show their cards.',
-    'doctor': 'Say what is installed, what is missing, and what that costs.',
+    'doctor': 'List what is installed, what is missing, and which features need it.',
 }
 
 
@@ -53,9 +53,9 @@ class _Lazy(click.Group):
 @click.group(cls=_Lazy, context_settings={'help_option_names': ['-h', '--help']})
 @click.version_option(__version__, prog_name='perception')
 def perception() -> None:
-    """Learned perception for ROS 2: masks, depth, flow, odometry and places, each with its sigma.
+    """Learned perception for ROS 2: segmentation, depth, flow, odometry, places; with uncertainty.
 
-    Lengths are metres, angles radians, times seconds, image measures pixels unless a name says
+    Units are metres, radians, seconds and (in images) pixels unless a name states
     otherwise.
     """
 
@@ -66,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
     Returns
     -------
     0 done, 2 a mistake in what was given, 70 a fault of this package, 128 + signal; ``doctor``
-    has a status of its own. Each but the first is told in one line on stderr.
+    has a status of its own. Each but the first prints one line on stderr.
     """
     earlier = signals.total()
     try:
@@ -75,7 +75,7 @@ def run(arguments: Sequence[str]) -> int:
         return DONE
     except click.exceptions.Exit as error:
         return error.exit_code
-    except BrokenPipeError:  # whoever read it has seen enough
+    except BrokenPipeError:  # the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except SystemExit as error:
@@ -94,14 +94,14 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def interrupted() -> int:
-    """Say that a signal ended it; the status."""
+    """Report the signal that ended the command; return the status."""
     number = signals.received() or signals.INTERRUPT
     click.echo(f'perception: {signals.TOLD[number]}', err=True)
     return 128 + number
 
 
 def one_line(error: Exception) -> str:
-    """Say what went wrong in one line; of an OSError its file and reason."""
+    """Describe an error in one line; of an OSError its file and reason."""
     if isinstance(error, click.ClickException):
         return ' '.join(error.format_message().split())
     if isinstance(error, OSError) and error.strerror:

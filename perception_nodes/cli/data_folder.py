@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The option ``--data``: the folder of all data sets, of which nobody knows where yours is."""
+"""The option ``--data``: the folder of all data sets."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ VARIABLE = 'PERCEPTION_DATA'
 
 
 def data_option(use: str) -> Callable[[Any], Any]:
-    """Give the option; the command gets ``data``, a path or None.
+    """Return the option; the command gets ``data``, a path or None.
 
     Parameters
     ----------

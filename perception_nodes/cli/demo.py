@@ -20,35 +20,35 @@ if TYPE_CHECKING:
 
 __all__ = ['command']
 
-@click.command('demo', short_help='Run all nodes live on a rendered drive.')
+@click.command('demo', short_help='Run all nodes live on a rendered sequence.')
 @click.option(
     '--out', default='demo', show_default=True, type=click.Path(path_type=Path),
     help='Folder to write: drive/ and outputs/ (rosbag2), logs/, metrics.json, report.html.',
 )
 @click.option(
     '--bag', type=click.Path(exists=True, path_type=Path),
-    help='Play this stereo rosbag2 instead of rendering a drive.',
+    help='Play this stereo rosbag2 instead of rendering a sequence.',
 )
 @click.option(
     '--frames', type=count(2, 10_000), default=40, show_default=True,
-    help='Stereo pairs of the rendered drive, at 10 Hz.',
+    help='Stereo pairs of the rendered sequence, at 10 Hz.',
 )
 @click.option('--seed', type=SEED, default=11, show_default=True, help='Which street is rendered.')
 @click.option(
     '--rate', type=FiniteFloat(0, 1e3, min_open=True), default=0.25, show_default=True,
-    help='Speed of playing; 1 is the speed of the recording. Nodes that are slower than the '
-    'camera leave frames out.',
+    help='Playback rate; 1 is the rate of the recording. Nodes that are slower than the '
+    'camera skip frames.',
 )
 @click.option('--overwrite', is_flag=True, help='Replace the folder if it holds something.')
 @click.option('--show/--no-show', default=True, help='Open the report in the browser.')
 def command(
     out: Path, bag: Path | None, frames: int, seed: int, rate: float, overwrite: bool, show: bool
 ) -> None:
-    """Show that everything works here: all nodes, live, on a drive whose truth is known.
+    """Run all nodes live on a sequence with ground truth, and evaluate them.
 
-    Renders a short stereo drive, writes it as a rosbag2, starts all nodes as ROS 2 processes,
-    plays the bag to them, records what they publish, scores it and writes a report with images
-    of every output. About a minute on two cores.
+    Renders a short stereo sequence as a rosbag2, starts all nodes as ROS 2 processes, plays the
+    bag to them, records and evaluates their results, and writes a report with images of every
+    output. About a minute on two cores.
     """
     from perception_nodes.cli.demo_drive import rendered_drive, require_ros
     from perception_nodes.evaluation.replay.whole_folder import whole_folder
@@ -58,7 +58,7 @@ def command(
         if bag is None:
             with Progress() as progress:
                 bag = rendered_drive(
-                    folder / 'drive', frames, seed, partial(progress, '1/4 rendering a drive')
+                    folder / 'drive', frames, seed, partial(progress, '1/4 rendering a sequence')
                 )
         else:
             click.echo(f'1/4 taking {bag}', err=True)
@@ -73,7 +73,7 @@ def command(
 
 
 def _live(bag: Path, folder: Path, rate: float) -> StereoTopics:
-    """Start the nodes, play the bag to them and record what they say; the cameras of the bag."""
+    """Start the nodes, play the bag and record their topics; return the bag's cameras."""
     from perception_nodes.cli.demo_drive import live_nodes, play_and_record
 
     click.echo('2/4 starting all nodes', err=True)
@@ -106,8 +106,8 @@ def _report(bag: Path, folder: Path, cameras: StereoTopics) -> list[str]:
     with open_bag(bag) as reader:
         total = reader.topics()[cameras.left.image].count
     write_report(folder / 'report.html', recording_report(
-        'All nodes on a drive', scores, frames, images_at(bag, stamps),
-        subtitle='Live over ROS 2; scored against the truth that the bag holds.',
+        'All nodes on a sequence', scores, frames, images_at(bag, stamps),
+        subtitle='Live over ROS 2; evaluated against the ground truth in the bag.',
         truths=truth_at(bag, stamps, scores.tasks), notes=_left_out(scores.summary, total),
     ))
     protocol = {'name': 'node', 'predictions': 'topics'}

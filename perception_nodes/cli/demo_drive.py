@@ -46,7 +46,7 @@ def require_ros() -> None:
 
 
 def rendered_drive(path: Path, frames: int, seed: int, progress: Progress) -> Path:
-    """Render a drive into a rosbag2 with its ground truth."""
+    """Render a sequence into a rosbag2 with its ground truth."""
     from perception_nodes.bags.rendered import write_rendered_bag
 
     write_rendered_bag(path, seed, frames, progress=progress)
@@ -83,7 +83,7 @@ def live_nodes(bag: Path, logs: Path) -> Iterator[StereoTopics]:
 
 
 def _first_complaint(logs: Path) -> str:
-    """What the first node that logged an error said; '' if none did."""
+    """The first error that a node logged; '' if none did."""
     for log in sorted(logs.glob('*.log')):
         for line in log.read_text(errors='replace').splitlines():
             if '[ERROR]' in line or 'Error:' in line:
@@ -120,7 +120,7 @@ def _shown() -> list[Task]:
 
 
 def _mount(reader: Any, cameras: StereoTopics) -> list[float] | None:
-    """Where the left camera sits, x y z qx qy qz qw in base_link; None if the bag does not say."""
+    """Pose of the left camera, x y z qx qy qz qw in base_link; None if not in the bag."""
     frame = reader.first(cameras.left.image).message.header.frame_id
     base_from_camera = base_from_frame(reader, frame)
     if base_from_camera is None:

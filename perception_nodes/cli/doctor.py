@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``perception doctor``: what is installed, what is missing, and what that costs."""
+"""``perception doctor``: what is installed, what is missing, and which features need it."""
 
 import dataclasses
 import json
@@ -12,13 +12,13 @@ MARK = {OK: 'ok     ', MISSING: 'missing', BROKEN: 'BROKEN '}
 
 
 @click.command(
-    'doctor', short_help='Say what is installed, what is missing, and what that costs.'
+    'doctor', short_help='List what is installed, what is missing, and which features need it.'
 )
 @click.option('--json', 'as_json', is_flag=True, help='Print the findings as JSON.')
 def command(as_json: bool) -> None:
-    """Look at Python, ROS, middleware, GPU, backends and models.
+    """Check Python, ROS, middleware, GPU, backends and models.
 
-    Status 0: replay and evaluation work (what is missing costs only what its line says).
+    Status 0: replay and evaluation work (each line names what is affected).
     Status 1: something that everything needs is broken.
     """
     checks = all_checks()

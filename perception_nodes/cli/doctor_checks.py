@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``perception doctor`` looks at: what is there, and what its absence costs.
+"""What ``perception doctor`` looks at: what is installed, and what its absence affects.
 
 A check imports what it looks at, so that the doctor works where a library is missing.
 """
@@ -115,7 +115,7 @@ def ros_checks() -> Iterator[Check]:
 
 
 def _fails_to_import(module: str) -> str:
-    """Say why a module cannot be used; '' if it can. A ROS for another Python is found, too."""
+    """Return why a module cannot be used; '' if it can. A ROS for another Python is found, too."""
     if importlib.util.find_spec(module) is None:
         return 'not found'
     try:

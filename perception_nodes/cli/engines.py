@@ -22,19 +22,19 @@ from perception_nodes.inference.tensorrt.library import load_tensorrt
 from perception_nodes.types import PerceptionError
 
 FOLDER = click.option('--dir', 'folder', type=click.Path(file_okay=False, path_type=Path),
-                      help='Folder of engines [the one that nodes look in].')
+                      help='Folder of engines [default: the one of the nodes].')
 
 
-@click.group('engines', short_help='Show or clean the engines that were built.')
+@click.group('engines', short_help='List the built engines, or remove stale ones.')
 def command() -> None:
-    """Show or clean the engines that were built."""
+    """List the built engines, or remove stale ones."""
 
 
 @command.command('list')
 @FOLDER
 @click.option('--json', 'as_json', is_flag=True, help='Print as JSON.')
 def list_engines(folder: Path | None, as_json: bool) -> None:
-    """Every engine: what it is for, and why it would not be loaded."""
+    """List every engine: its target, and why it would not be loaded."""
     entries = list(evaluated(EngineCache(folder)))
     if as_json:
         click.echo(to_json([
@@ -57,12 +57,12 @@ def list_engines(folder: Path | None, as_json: bool) -> None:
         )
 
 
-@command.command('prune', short_help='Remove engines that nothing here would load.')
+@command.command('prune', short_help='Remove engines that cannot be loaded here.')
 @FOLDER
-@click.option('--all', 'everything', is_flag=True, help='Remove the good ones as well.')
-@click.option('--dry-run', is_flag=True, help='Only say what would be removed.')
+@click.option('--all', 'everything', is_flag=True, help='Remove valid ones as well.')
+@click.option('--dry-run', is_flag=True, help='Only list what would be removed.')
 def prune(folder: Path | None, everything: bool, dry_run: bool) -> None:
-    """Remove engines that nothing here would load: damaged, of another model file or library."""
+    """Remove engines that cannot be loaded here: damaged, of another model file or library."""
     cache = EngineCache(folder)
     freed = 0
     for path, _, reason in evaluated(cache):

@@ -37,7 +37,7 @@ class _Command(click.Command):
 @click.option('--dataset', required=True, help='Layout of the data, see below.')
 @click.option(
     '--root', 'roots', required=True, multiple=True, type=click.Path(path_type=Path),
-    help='Folder of the data, or a bag; several times: sequences, each evaluated, and the mean.',
+    help='Folder of the data, or a bag. Repeat it for several sequences and their mean.',
 )
 @click.option(
     '--json', 'json_path', type=click.Path(dir_okay=False, path_type=Path),
@@ -53,20 +53,20 @@ class _Command(click.Command):
 @click.option('--model', help="Released name or path of an ONNX file.  [default: the task's own]")
 @click.option(
     '--backend', type=click.Choice(BACKENDS), default='auto', show_default=True,
-    help='What runs the model.',
+    help='Backend of the model.',
 )
 @click.option(
     '--precision', type=click.Choice(PRECISIONS), default='fp16', show_default=True,
-    help='Of TensorRT; ONNX Runtime and OpenVINO use fp32.',
+    help='For TensorRT; ONNX Runtime and OpenVINO use fp32.',
 )
 @click.option('--threads', type=THREADS, default=0, show_default=True,
-              help='Of the CPU backends; 0 = as many as there are cores.')
+              help='For the CPU backends; 0 = number of cores.')
 @parameter_option('the task (those of its node, see config/)')
 @click.option('--baselines', '--peers', 'baselines', is_flag=True,
-              help='Score the classical methods on the same frames, too.')
+              help='Also evaluate the classical methods on the same frames.')
 @click.option(
     '--protocol', type=click.Choice(('benchmark', 'node')), default='benchmark', show_default=True,
-    help="benchmark: the task alone, every pixel and frame answered. node: the node's parameters, "
+    help="benchmark: the task alone, on every pixel and frame. node: the node's parameters, "
     'fed by the other tasks as in perception_node and replay.',
 )
 @click.option(
@@ -87,8 +87,8 @@ def command(
 ) -> None:
     """Evaluate TASK on a data set: run every frame, score it, write the numbers.
 
-    Fractions are 0..1; names of metrics say other units (px, m, percent), docs/metrics.md defines
-    them. Times are those of the pipeline's call in milliseconds, reading of files not included.
+    Fractions are 0..1; other units are part of a metric's name (px, m, percent). docs/metrics.md
+    defines the metrics. Times are those of the pipeline call, without reading files.
     """
     from perception_nodes.evaluation.evaluate import baselines_of, evaluate
     from perception_nodes.evaluation.evaluation_report import evaluation_report
@@ -100,7 +100,7 @@ def command(
     if task != 'visual_odometry' and (trajectories or align_first or align != 'se3'):
         raise ConfigError(f'{task} has no trajectory to align or to write')
     if report_path is not None and len(roots) > 1:
-        raise ConfigError('--report shows one sequence: give one --root')
+        raise ConfigError('--report shows one sequence: pass one --root')
     names = sequence_names(roots)
     require_writable(json_path, report_path, trajectories and trajectories / 'any')
     evaluations: dict[str, Evaluation] = {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results as JSON: whether they could be written is found out before the work."""
+"""Results as JSON; whether the file can be written is checked before the work."""
 
 import os
 from pathlib import Path
@@ -23,6 +23,6 @@ def require_writable(*paths: Path | None) -> None:
 
 
 def write_json(path: Path | None, value: object) -> None:
-    """Write a file that was asked for, all or nothing; what is not finite becomes null."""
+    """Write a requested file atomically; values that are not finite become null."""
     if path is not None:
         write_atomically(path, (to_json(value, indent=2) + '\n').encode())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``perception models``: what is here, whether it is whole, and what it reached."""
+"""``perception models``: which models are here, whether they are intact, and their results."""
 
 import dataclasses
 from pathlib import Path
@@ -20,7 +20,7 @@ from perception_nodes.types import PerceptionError
 def command(names: tuple[str, ...], as_json: bool) -> None:
     """List the models, or show the cards of NAMES (released names or .onnx files).
 
-    The file of each is checked against its card; status 2 if one does not fit.
+    Each file is checked against its card; status 2 if one does not match.
     """
     classical = {
         name: make().card for name, make in CLASSICAL.items() if name in names or not names

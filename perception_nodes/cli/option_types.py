@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the values of options must be, so that nothing behind them meets a size that cannot be."""
+"""Types of option values: bounded, so that impossible sizes are rejected at once."""
 
 import math
 import re
@@ -16,7 +16,7 @@ SEED = click.IntRange(0, 2**31 - 1)
 
 
 def count(least: int = 0, most: int = MOST_COUNT) -> click.IntRange:
-    """Give the type of a number of frames, calls, samples, megabytes."""
+    """Return the type of a number of frames, calls, samples, megabytes."""
     return click.IntRange(least, most)
 
 

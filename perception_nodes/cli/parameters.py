@@ -12,7 +12,7 @@ __all__ = ['parameter_option']
 
 
 def parameter_option(whose: str) -> Callable[[Any], Any]:
-    """Give the option; the command gets ``parameters``, a dict of name to text.
+    """Return the option; the command gets ``parameters``, a dict of name to text.
 
     Parameters
     ----------

@@ -11,9 +11,9 @@ __all__ = ['Progress']
 
 
 class Progress:
-    """Called with (stage, done, total); a stage's bar begins with its first call.
+    """Called with (stage, done, total); a stage's bar starts with its first call.
 
-    Bars are closed at the end of the block, whatever happens.
+    Bars are closed at the end of the block, on errors too.
     """
 
     def __init__(self) -> None:

@@ -40,14 +40,14 @@ def _models_by_task(
 @click.option('--overwrite', is_flag=True, help='Replace the folder if it holds something.')
 @click.option(
     '--tasks', default='',
-    help='Comma-separated: ' + ', '.join(TASKS) + '.  [default: all that the cameras allow]',
+    help='Comma-separated list: ' + ', '.join(TASKS) + '.  [default: all that the cameras allow]',
 )
 @click.option('--left-topic', default='', help='Left images.  [default: found by its pair]')
 @click.option('--right-topic', default='', help='Right images; name both or neither.')
 @click.option('--image-topic', default='', help='Images of one camera: tasks of one camera only.')
 @click.option(
     '--tolerance-ms', type=FiniteFloat(0.0, 1e6), default=5.0, show_default=True,
-    help='How far the stamps of a left and a right image may be apart, milliseconds.',
+    help='Maximum difference between the stamps of a left and a right image, milliseconds.',
 )
 @click.option(
     '--pair-capacity', type=click.IntRange(1, 100_000), default=30, show_default=True,
@@ -55,52 +55,53 @@ def _models_by_task(
 )
 @click.option(
     '--clock-jump-s', type=FiniteFloat(1e-3, 1e5), default=1.0, show_default=True,
-    help='Stamps that go back by this much begin a new pass; less is a late frame and dropped, '
-    'seconds.',
+    help='Stamps that jump back by this much start a new pass; less is a late frame, which '
+    'is dropped, seconds.',
 )
 @click.option(
     '--camera-info-max-age-s', type=FiniteFloat(0.0, 1e9), default=10.0, show_default=True,
-    help='A camera_info that has not the stamp of an image may be this much older or newer, '
+    help='Maximum age difference between an image and a camera_info with another stamp, '
     'unless it is latched, seconds; 0 = any age.',
 )
 @click.option(
     '--max-megapixels', type=FiniteFloat(1e-3, 1e6), default=200.0,
-    show_default=True, help='Larger compressed images are refused.',
+    show_default=True, help='Larger compressed images are rejected.',
 )
 @click.option(
     '--max-chunk-mb', type=click.IntRange(1, 1_000_000), default=512, show_default=True,
-    help='Recordings whose chunks unpack to more are refused.',
+    help='Recordings with larger unpacked chunks are rejected.',
 )
-@click.option('--max-frames', type=count(), default=0, help='0 = all.')
+@click.option('--max-frames', type=count(), default=0, help='Number of frames; 0 = all.')
 @click.option(
     '--models', type=click.Path(exists=True, file_okay=False, path_type=Path),
     help='Folder of the models.  [default: the installed ones]',
 )
 @click.option(
     '--model', 'chosen', multiple=True, metavar='TASK=MODEL', callback=_models_by_task,
-    help="Another model than a task's own: a name, a file, or a classical method, as in "
+    help="Model to use instead of the task's own: a name, a file, or a classical method, as in "
     'stereo_depth=sgbm.',
 )
 @click.option(
     '--backend', type=click.Choice(BACKENDS), default='auto', show_default=True,
-    help='What runs the models.',
+    help='Backend of the models.',
 )
 @click.option(
     '--precision', type=click.Choice(PRECISIONS), default='fp16', show_default=True,
-    help='Of TensorRT; ONNX Runtime and OpenVINO use fp32.',
+    help='For TensorRT; ONNX Runtime and OpenVINO use fp32.',
 )
 @click.option(
     '--threads', type=THREADS, default=0, show_default=True,
-    help='Of the CPU backends; 0 = as many as there are cores.',
+    help='For the CPU backends; 0 = number of cores.',
 )
 @parameter_option('perception_node (segmentation.flip, see config/segmentation_node.yaml)')
 @click.option(
     '--on-demand', is_flag=True,
-    help='Also write what nodes make only for a listener: overlay, points, flow colours, path.',
+    help='Also write topics that nodes compute only for a subscriber: overlay, points, '
+    'flow colours, path.',
 )
 @click.option(
     '--compression', type=click.Choice(('zstd', 'none')), default='zstd', show_default=True,
-    help='Of the chunks of outputs/.',
+    help='Chunk compression of outputs/.',
 )
 @click.option(
     '--sample-frames', '--pictures', 'sample_frames', type=click.IntRange(0, 50), default=3,
@@ -116,8 +117,8 @@ def command(
 ) -> None:
     """Run the pipelines on every frame of BAG and write their topics, scores and a report.
 
-    BAG is a rosbag2 folder (MCAP or sqlite3) or one of its files. No frame is dropped for want of
-    time; one that is late or damaged is, and told. A second run writes the same metrics.json.
+    BAG is a rosbag2 folder (MCAP or sqlite3) or one of its files. No frame is dropped for lack of
+    time; late or damaged frames are, and reported. A second run writes the same metrics.json.
     """
     from perception_nodes.bags.limits import BagLimits
     from perception_nodes.evaluation.replay import ReplaySettings, replay_to_folder

@@ -22,16 +22,16 @@ BAR_STEPS = 1000
 @click.option('--out', type=click.Path(path_type=Path), help='Folder of the run [runs/RECIPE].')
 @click.option('--minutes', type=FiniteFloat(0, 1e6, min_open=True),
               help="Wall-clock budget [the recipe's].")
-@click.option('--resume', is_flag=True, help='Go on from the checkpoint in the folder.')
+@click.option('--resume', is_flag=True, help='Continue from the checkpoint in the folder.')
 @click.option('--warm-start', type=click.Path(path_type=Path),
-              help='Checkpoint or released NAME.onnx to begin with.')
+              help='Checkpoint or released NAME.onnx to start from.')
 @click.option('--threads', type=THREADS, default=0, help='CPU threads, 0: all.')
 @click.option('--device', default='cpu', show_default=True, help='cpu or cuda.')
 def command(
     recipe: str, data: Path | None, out: Path | None, minutes: float | None, resume: bool,
     warm_start: Path | None, threads: int, device: str,
 ) -> None:
-    """Train RECIPE; the checkpoint and log.jsonl land in the folder of the run."""
+    """Train RECIPE; checkpoint and log.jsonl are written to the run's folder."""
     import cv2
     import torch
 

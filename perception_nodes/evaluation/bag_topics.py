@@ -59,7 +59,7 @@ class TruthImages:
         self._newest_ns = -1
 
     def find(self, topic: str, stamp: int) -> Array | None:
-        """Give the truth of one topic for one stamp; None if there is none."""
+        """Return the truth of one topic for one stamp; None if there is none."""
         if topic not in self.topics:
             return None
         while self._newest_ns <= stamp and (message := next(self._stream, None)) is not None:
@@ -74,7 +74,7 @@ class TruthImages:
             return None
 
     def stamp_before(self, stamp: int) -> int | None:
-        """Give the newest stamp with truth before this one; None if it is long ago."""
+        """Return the newest stamp with truth before this one; None if it is long ago."""
         return max((known for known in self._kept if known < stamp), default=None)
 
     def _keep(self, message: BagMessage) -> None:
@@ -113,7 +113,7 @@ class TruePath:
         return [self._poses[stamp] for stamp in self.stamps_ns]
 
     def at(self, stamp: int) -> FloatArray | None:
-        """Give odom_from_base [4, 4] at a time, between two poses along the geodesic.
+        """Return odom_from_base [4, 4] at a time, between two poses along the geodesic.
 
         None outside of the path, and where two poses are further than a quarter second apart.
         """

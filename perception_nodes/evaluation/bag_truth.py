@@ -116,7 +116,7 @@ class BagTruth:
 
 
 def places_revisited(path: TruePath) -> bool:
-    """Tell whether the vehicle ever comes back to where it was more than NEIGHBOURS s before."""
+    """Return whether the vehicle ever comes back to where it was more than NEIGHBOURS s before."""
     stamps = np.array(path.stamps_ns)
     poses = path.poses
     positions = np.array([pose[:3, 3] for pose in poses])

@@ -32,7 +32,7 @@ class PlaceTruth:
     unclear: frozenset[int] = frozenset()
 
     def counts(self, stamp_ns: int) -> bool:
-        """Tell whether a candidate is right or wrong at all."""
+        """Return whether a candidate is right or wrong at all."""
         return stamp_ns < self.ignored_from and stamp_ns not in self.unclear
 
 

@@ -16,7 +16,7 @@ KEPT = (
 
 
 def comparison_results(steps: Mapping[str, int | None], runs: Path) -> dict[str, dict[str, float]]:
-    """Give the last evaluation of each recipe that was trained to its end: recipe -> metrics.
+    """Return the last evaluation of each recipe that was trained to its end: recipe -> metrics.
 
     Parameters
     ----------

@@ -184,13 +184,13 @@ class _Reader(quantization.CalibrationDataReader):
         self._inputs: Iterator[Inputs] = iter(inputs)
 
     def get_next(self) -> dict[str, Array] | None:
-        """Give the next set, None at the end."""
+        """Return the next set, None at the end."""
         following = next(self._inputs, None)
         return None if following is None else dict(following)
 
 
 def _name_nodes(proto: ModelProto) -> None:
-    """Give every node a name of its own: the quantiser chooses nodes by name."""
+    """Return every node a name of its own: the quantiser chooses nodes by name."""
     seen: set[str] = set()
     for index, node in enumerate(proto.graph.node):
         if not node.name or node.name in seen:

@@ -35,7 +35,7 @@ _MOST_PADDING = 4
 
 
 def coded_size(data: bytes) -> tuple[int, int]:
-    """Give width and height as the header of a JPEG or PNG declares them.
+    """Return width and height as the header of a JPEG or PNG declares them.
 
     Raises
     ------

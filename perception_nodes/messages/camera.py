@@ -12,12 +12,12 @@ from perception_nodes.types import Camera, PerceptionError
 
 
 def is_calibrated(message: Any) -> bool:
-    """Tell whether a sensor_msgs/CameraInfo is of a calibrated camera: K[0] is not 0."""
+    """Return whether a sensor_msgs/CameraInfo is of a calibrated camera: K[0] is not 0."""
     return bool(message.k[0] != 0.0)
 
 
 def camera_from_info(message: Any) -> Camera:
-    """Give the calibration of the image that the message comes with.
+    """Return the calibration of the image that the message comes with.
 
     Binning and a region of interest are worked in: the camera is that of the published image.
     A driver that leaves P or R at zero has not rectified: P becomes K, R the identity.
@@ -60,7 +60,7 @@ def info_from_camera(camera: Camera, factory: MessageFactory, stamp: int) -> Any
 
 
 def rectified(camera: Camera) -> Camera:
-    """Give the camera of the rectified image: no distortion, K as in P."""
+    """Return the camera of the rectified image: no distortion, K as in P."""
     return replace(camera, k=camera.rectified_k, r=np.eye(3), d=(), distortion_model='plumb_bob')
 
 

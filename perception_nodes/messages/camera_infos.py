@@ -3,7 +3,7 @@
 
 The one of the image's own stamp (image_transport sends both with one stamp); else the newest of
 the same frame and size, if it is not much older or newer than the image. A calibration of another
-camera, of another resolution or of long ago (a zoom) would give wrong metres in silence: it is
+camera, of another resolution or of long ago (a zoom) would silently yield wrong metres: it is
 refused, with the reason.
 """
 
@@ -77,7 +77,7 @@ class CameraInfos:
         self._entries.append(_Entry(message, stamp_ns(message.header.stamp), latched))
 
     def find(self, image: Any) -> Match:
-        """Give the camera_info of an image message.
+        """Return the camera_info of an image message.
 
         Raises
         ------
@@ -124,7 +124,7 @@ def published_size(info: Any) -> tuple[int, int]:
 
 
 def _foreign(image: Any, info: Any) -> str:
-    """Say why a CameraInfo is of another camera than the image; '' if it may be its own."""
+    """Return why a CameraInfo is of another camera than the image; '' if it may be its own."""
     ours, theirs = str(image.header.frame_id), str(info.header.frame_id)
     if ours and theirs and ours != theirs:  # many drivers leave one of them empty
         return f'image is of frame {ours[:80]!r} but its camera_info is of {theirs[:80]!r}'

@@ -88,7 +88,7 @@ def disparity_message(result: Depth, factory: MessageFactory) -> Any:
 
 
 def depth_from_messages(messages: Mapping[str, Any]) -> Depth:
-    """Give back the result that topics of one stamp carry.
+    """Return the result that topics of one stamp carry.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ class MessageFactory(Protocol):
     """
 
     def has(self, type_name: str) -> bool:
-        """Tell whether this type ('sensor_msgs/msg/Image') can be made here."""
+        """Return whether this type ('sensor_msgs/msg/Image') can be made here."""
         ...
 
     def make(self, type_name: str, **fields: Any) -> Any:

@@ -54,7 +54,7 @@ def flow_messages(
 
 
 def flow_from_messages(messages: Mapping[str, Any]) -> Flow:
-    """Give back the result that topics of one stamp carry.
+    """Return the result that topics of one stamp carry.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from perception_nodes.types import Array, Image, PerceptionError
 
 
 def decode_array(message: Any, limits: ImageLimits = DEFAULT_IMAGE_LIMITS) -> Array:
-    """Give the pixels of a sensor_msgs/Image as they are stored, without colour conversion.
+    """Return the pixels of a sensor_msgs/Image as they are stored, without colour conversion.
 
     Semi-planar YUV (nv12) has no such array; ``decode_image`` reads it.
 
@@ -60,7 +60,7 @@ def decode_array(message: Any, limits: ImageLimits = DEFAULT_IMAGE_LIMITS) -> Ar
 def decode_map(
     message: Any, name: str, encodings: tuple[str, ...], shape: tuple[int, ...] | None = None
 ) -> Array:
-    """Give the pixels of an image that holds a result and not a view of the world.
+    """Return the pixels of an image that holds a result and not a view of the world.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def decode_map(
 
 
 def decode_image(message: Any, limits: ImageLimits = DEFAULT_IMAGE_LIMITS) -> Image:
-    """Give a sensor_msgs/Image or CompressedImage as an image.
+    """Return a sensor_msgs/Image or CompressedImage as an image.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def is_known(message: Any) -> bool:
 
 
 def image_size(message: Any) -> tuple[int, int] | None:
-    """Give width and height of an Image or CompressedImage, undecoded; None if unknown."""
+    """Return width and height of an Image or CompressedImage, undecoded; None if unknown."""
     if not hasattr(message, 'format'):
         return int(message.width), int(message.height)
     try:
@@ -193,7 +193,7 @@ def _little_endian(pixels: Array) -> Array:
 def _eight_bits(pixels: Array, encoding: str) -> Array:
     """Bring any stored pixel to uint8."""
     if encoding == '8UC2':
-        raise PerceptionError('8UC2 does not say what its two channels are')
+        raise PerceptionError('8UC2 does not define its two channels')
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype == np.uint16:
@@ -240,7 +240,7 @@ def _decompress(message: Any, limits: ImageLimits) -> Array:
         if any(size % 2 for size in pixels.shape):
             raise PerceptionError(f'{encoding} image has odd size {pixels.shape[::-1]}')
         return _to_rgb(pixels, encoding)
-    # image_transport stores BGR and says so; 'compressed rgb8' has the channels the other way.
+    # image_transport stores BGR and declares it; 'compressed rgb8' has the channels the other way.
     colours = pixels[..., :3]
     return np.ascontiguousarray(
         colours[..., ::-1] if is_rgb == ('compressed rgb' in layout) else colours

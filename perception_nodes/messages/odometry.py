@@ -22,7 +22,7 @@ from perception_nodes.types import FloatArray, Odometry
 
 OK, WARN = 0, 1
 LOST_VARIANCE = 9999.0  # m^2, rad^2; rtabmap_ros calls it BAD_COVARIANCE
-# Odometry further from a stamp than this says nothing of it.
+# Odometry further from a stamp than this is not used for it.
 MAX_GAP_NS = 200_000_000
 
 TOPICS = (
@@ -95,7 +95,7 @@ def status_message(result: Odometry, factory: MessageFactory) -> Any:
 
 
 def odometry_from_messages(messages: Mapping[str, Any]) -> Odometry:
-    """Give back the result that topics of one stamp carry.
+    """Return the result that topics of one stamp carry.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def odometry_from_messages(messages: Mapping[str, Any]) -> Odometry:
     values = {entry.key: entry.value for entry in getattr(messages.get('status'), 'values', ())}
     lost = float(message.pose.covariance[0]) >= LOST_VARIANCE
     tracking = values.get('tracking', str(not lost).lower()) == 'true'
-    reason = 'the message gives it no certainty'
+    reason = 'the message has no valid covariance'
     if 'status' in messages:
         reason = messages['status'].message.partition('lost: ')[2]
     linear, angular = message.twist.twist.linear, message.twist.twist.angular

@@ -11,7 +11,7 @@ from perception_nodes.types import PerceptionError
 Item = TypeVar('Item')
 LEFT, RIGHT = 0, 1
 
-# What live nodes, replay and evaluation pair by unless told otherwise. 5 ms are well below
+# Defaults of live nodes, replay and evaluation. 5 ms are well below
 # half the interval of a 60 Hz camera; 30 images are a second of most cameras.
 PAIR_TOLERANCE_NS = 5_000_000
 PAIR_CAPACITY = 30
@@ -31,15 +31,15 @@ class StampPairer(Generic[Item]):
     tolerance_ns : largest difference of a pair's stamps; 0 = equal stamps. Half the frame
         interval or more would pair neighbours.
     capacity : items that wait on each side; the oldest are given up.
-    clock_jump_s : a stream that goes back by this much begins anew; items that come late by less
-        are still paired, and whoever takes the pairs decides what a late one is worth.
+    clock_jump_s : a stream that jumps back by this much restarts; items that come late by less
+        are still paired, and the caller decides what to do with a late pair.
 
     Attributes
     ----------
     paired : pairs given out.
     unpaired : items given up, (left, right).
     nearest_gap_ns : smallest difference ever seen between a new item and those waiting on the
-        other side when nothing matched; None if there was none. What diagnostics tell the user.
+        other side when nothing matched; None if there was none. Shown in diagnostics.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class StampPairer(Generic[Item]):
         self._order = (TimeOrder(clock_jump_s), TimeOrder(clock_jump_s))
 
     def left(self, stamp_ns: int, item: Item) -> tuple[Item, Item] | None:
-        """Add a left item; give (left, right) if its partner was waiting."""
+        """Add a left item; return (left, right) if its partner was waiting."""
         return self._add(LEFT, stamp_ns, item)
 
     def right(self, stamp_ns: int, item: Item) -> tuple[Item, Item] | None:
-        """Add a right item; give (left, right) if its partner was waiting."""
+        """Add a right item; return (left, right) if its partner was waiting."""
         return self._add(RIGHT, stamp_ns, item)
 
     def clear(self) -> None:

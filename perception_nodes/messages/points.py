@@ -48,7 +48,7 @@ def cloud_message(
 
 
 def decode_cloud(message: Any) -> Array:
-    """Give a PointCloud2 as a structured array [H, W] with the message's field names.
+    """Return a PointCloud2 as a structured array [H, W] with the message's field names.
 
     Raises
     ------

@@ -13,7 +13,7 @@ NS_PER_S = 1_000_000_000
 
 
 def stamp_ns(time: Any) -> int:
-    """Give builtin_interfaces/Time as integer nanoseconds.
+    """Return builtin_interfaces/Time as integer nanoseconds.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def twist_with_covariance(
 
 
 def transform_of_pose(message: Any) -> FloatArray:
-    """Give a geometry_msgs/Pose as a transform [4, 4].
+    """Return a geometry_msgs/Pose as a transform [4, 4].
 
     Raises
     ------
@@ -86,7 +86,7 @@ def transform_of_pose(message: Any) -> FloatArray:
 
 
 def transform_of_transform(message: Any) -> FloatArray:
-    """Give a geometry_msgs/Transform as a transform [4, 4]; errors as transform_of_pose."""
+    """Return a geometry_msgs/Transform as a transform [4, 4]; errors as transform_of_pose."""
     return _transform(message.translation, message.rotation)
 
 

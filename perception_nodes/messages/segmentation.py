@@ -80,7 +80,7 @@ def label_info_messages(
 
 
 def segmentation_from_messages(messages: Mapping[str, Any]) -> Segmentation:
-    """Give back the result that topics of one stamp carry.
+    """Return the result that topics of one stamp carry.
 
     Parameters
     ----------

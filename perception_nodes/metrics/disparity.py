@@ -16,7 +16,7 @@ _METRIC_NAMES = ('abs_rel', 'rmse_m', 'delta1')
 
 
 def kitti_outlier(error_px: FloatArray, magnitude_px: FloatArray) -> np.ndarray:
-    """Tell KITTI 2015's outliers: more than 3 px AND more than 5 % of the truth; NaN is one.
+    """KITTI 2015's outliers: more than 3 px AND more than 5 % of the truth; NaN is one.
 
     M. Menze and A. Geiger, "Object scene flow for autonomous vehicles", CVPR 2015.
     """

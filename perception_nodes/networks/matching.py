@@ -52,7 +52,7 @@ def window_statistics(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def thirds(image: Tensor, axis: int, step: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Give the image at three places, a step apart along an axis that shrinks by two steps."""
+    """Return the image at three places, a step apart along an axis that shrinks by two steps."""
     size = image.shape[axis] - 2 * step
     low, middle, high = (image.narrow(axis, i * step, size) for i in range(3))
     return low, middle, high

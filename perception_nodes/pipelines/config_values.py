@@ -42,7 +42,7 @@ def from_values(config: type[T], values: Mapping[str, Any], prefix: str = '') ->
 
 
 def to_parameter(value: Any) -> Any:
-    """Give a field's value as a parameter's."""
+    """Return a field's value as a parameter's."""
     if value is None:
         return ''
     if not isinstance(value, tuple):
@@ -54,7 +54,7 @@ def to_parameter(value: Any) -> Any:
 
 
 def from_parameter(name: str, value: Any, default: Any) -> Any:
-    """Give a parameter's value as its field wants it, by the type of the default.
+    """Return a parameter's value as its field wants it, by the type of the default.
 
     Raises
     ------

@@ -8,7 +8,7 @@ from perception_nodes.types import Array, Camera, Image, PerceptionError
 
 
 def rgb_batch(image: Image) -> Array:
-    """Give the array that a released model takes.
+    """Return the array that a released model takes.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def rgb_batch(image: Image) -> Array:
 
 
 def grey(image: Image) -> Array:
-    """Give the image without its colour.
+    """Return the image without its colour.
 
     Parameters
     ----------

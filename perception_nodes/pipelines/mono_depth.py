@@ -33,7 +33,7 @@ class MonoDepthConfig:
 class MonoDepthPipeline:
     """Rectified image in, Depth of its size out; no state.
 
-    The model is told the focal length, so that a wide and a narrow camera that see the same
+    The focal length is an input, so that a wide and a narrow camera that see the same
     image get different metres.
     """
 
@@ -43,7 +43,7 @@ class MonoDepthPipeline:
         self.config = config or MonoDepthConfig()
 
     def reset(self) -> None:
-        """Forget nothing: every image stands for itself."""
+        """Do nothing: images are independent."""
 
     def __call__(self, image: Image, camera: Camera) -> Depth:
         """Estimate the depth of one image.

@@ -47,12 +47,12 @@ class Previous:
         self.order = TimeOrder()
 
     def forget(self) -> None:
-        """Take whatever comes next as the first image."""
+        """Treat the next image as the first."""
         self.image = None
         self.order.forget()
 
     def swap(self, image: Image) -> Image | None:
-        """Keep this image and give the one before.
+        """Keep this image and return the previous one.
 
         Returns
         -------

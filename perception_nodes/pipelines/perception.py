@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from perception_nodes.inference.runner import Runner
     from perception_nodes.pipelines.pipeline import MountedPipeline, Pipeline
 
-# By task; a task that was not run, has nothing to say of the frame, or failed is missing.
+# By task; a task that was not run, has no result for the frame, or failed is missing.
 Results = Mapping[str, Any]
 # Called with the name of a task and what it raised.
 Failed = Callable[[str, Exception], None]
@@ -57,7 +57,7 @@ Frame = MonoFrame | StereoFrame
 class Perception:
     """The pipelines of any tasks, run on the same frames.
 
-    A result goes where it helps, as the tasks' records say (``takes``): flow into the temporal
+    Results are passed on as declared by the tasks' records (``takes``): flow into the temporal
     smoothing of segmentation, depth and mask into visual odometry, and so on.
 
     Attributes

@@ -38,7 +38,7 @@ class Pipeline(Protocol):
         ...
 
     def __call__(self, *inputs: Any, **auxiliary: Any) -> Any:
-        """Answer a frame; None if there is nothing to say of it.
+        """Process a frame; None if it has no result.
 
         A result has ``stamp_ns``, that of its image.
 
@@ -51,10 +51,10 @@ class Pipeline(Protocol):
 
 
 class MountedPipeline(Pipeline, Protocol):
-    """A pipeline that knows where the camera sits: its config has ``base_from_camera``."""
+    """A pipeline that uses the camera's mount: its config has ``base_from_camera``."""
 
     def reset(self, *, keep_pose: bool = False) -> None:
-        """Forget the past; with keep_pose go on from where the vehicle is believed to be."""
+        """Forget the past; with keep_pose continue from the last pose."""
         ...
 
     def mount(self, base_from_camera: FloatArray) -> None:

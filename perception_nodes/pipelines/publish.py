@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How results go out: the same messages from a node's publishers and into a replayed bag."""
+"""Publishing of results: the same messages from a node's publishers and into a replayed bag."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol

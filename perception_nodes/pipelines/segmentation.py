@@ -60,7 +60,7 @@ def dropout_masks(card: ModelCard, samples: int, seed: int) -> FloatArray:
     ----------
     card : whose input ``dropout_masks`` [T, C] gives C, and whose calibration gives
         ``dropout_probability``.
-    samples : T; 0 gives one row of ones, which is no dropout.
+    samples : T; 0 returns one row of ones: no dropout.
 
     Returns
     -------
@@ -69,12 +69,12 @@ def dropout_masks(card: ModelCard, samples: int, seed: int) -> FloatArray:
     Raises
     ------
     PerceptionError
-        If samples are wanted of a model whose card does not say its dropout probability.
+        If samples are wanted of a model whose card lacks its dropout probability.
     """
     channels = card.input('dropout_masks').shape[-1]
     if channels < 1:
         raise PerceptionError(
-            f'the card of {card.name!r} does not say how many channels dropout_masks has'
+            f'the card of {card.name!r} does not state the number of channels of dropout_masks'
         )
     if samples == 0:
         return np.ones((1, channels), np.float32)

@@ -103,31 +103,31 @@ class StereoDepthPipeline:
         self.nearest_m: float | None = None
 
     def reset(self) -> None:
-        """Forget nothing: every pair stands for itself."""
+        """Do nothing: pairs are independent."""
 
     def max_disparity_px(self, width: int, height: int) -> float | None:
-        """Largest disparity that the model can find in images of a size; None: it does not say."""
+        """Largest disparity that the model can find in images of a size; None: unknown."""
         card = self.runner.card
-        told = card.calibration.get('max_disparity_px')
+        disparity_px = card.calibration.get('max_disparity_px')
         fraction = card.calibration.get('max_disparity_fraction')
         if isinstance(fraction, int | float):
             return float(fraction) * width
-        if not isinstance(told, int | float):
+        if not isinstance(disparity_px, int | float):
             return None
         scale = 1.0
         if card.network_pixels:
             scale = max(float(np.sqrt(width * height / card.network_pixels)), 1.0)
-        return float(told) * scale
+        return float(disparity_px) * scale
 
     def nearest_depth_m(self, rig: StereoRig) -> float | None:
-        """Depth of the nearest surface that model and rig can see; None: it is not told."""
+        """Depth of the nearest surface that model and rig can see; None: unknown."""
         reach = self.max_disparity_px(rig.left.width, rig.left.height)
         return None if reach is None else rig.focal_px * rig.baseline_m / reach
 
     def __call__(self, left: Image, right: Image, rig: StereoRig) -> Depth:
         """Match one pair.
 
-        Where the two images contradict what the model says, and beyond the model's range, its
+        Where the two images contradict the model, and beyond the model's range, its
         sigma is not believed: the range itself is taken, with which depth is NaN unless
         ``max_relative_sigma`` lets all through.
 

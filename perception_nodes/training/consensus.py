@@ -36,12 +36,12 @@ class Consensus:
 
 
 def label_folder() -> Path:
-    """Give the folder that labels are kept in: of the variable, else runs/consensus."""
+    """Return the folder that labels are kept in: of the variable, else runs/consensus."""
     return Path(os.environ.get(FOLDER, 'runs/consensus'))
 
 
 def kept_consensus(left: Array, right: Array, cached: Path) -> Consensus:
-    """Give a pair's labels from a file, which is made first if it is missing: a second a pair."""
+    """Return a pair's labels from a file, made first if missing: a second a pair."""
     if not cached.is_file():
         made = consensus(left, right)
         write_arrays(cached, {

@@ -54,7 +54,7 @@ def turned(pair: FlowPair) -> MeasuredMotion:
 
 
 def drive_motions(root: Path, split: str = 'held_out') -> list[MeasuredMotion]:
-    """Give steps of the drive whose flow follows from a scan and the poses."""
+    """Return steps of the drive whose flow follows from a scan and the poses."""
     drive = KittiDrive(root / 'kitti_drive_0926', split)
     found = []
     for number in drive.with_depth():

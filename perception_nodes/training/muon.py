@@ -54,7 +54,7 @@ class Muon(torch.optim.Optimizer):
 def orthogonal_step(
     gradient: Tensor, state: dict[str, Tensor], options: Mapping[str, Any]
 ) -> Tensor:
-    """Give what to subtract from a weight per learning rate; moves the momentum in state."""
+    """Return what to subtract from a weight per learning rate; moves the momentum in state."""
     if not state:
         state['momentum'] = torch.zeros_like(gradient)
     momentum = state['momentum'].mul_(options['momentum']).add_(gradient)
@@ -64,7 +64,7 @@ def orthogonal_step(
 
 
 def adam_step(gradient: Tensor, state: dict[str, Tensor], options: Mapping[str, Any]) -> Tensor:
-    """Give the same for a parameter of one dimension; moves the moments in state."""
+    """Return the same for a parameter of one dimension; moves the moments in state."""
     first, second = options['betas']
     if not state:
         state['step'] = torch.zeros(())

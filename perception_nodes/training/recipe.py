@@ -19,7 +19,7 @@ class Batches(Protocol):
     """Endless training data."""
 
     def batch(self, step: int) -> Batch:
-        """Give the batch of a step: a function of the seed and the step alone, so it resumes."""
+        """Return the batch of a step: a function of the seed and the step alone, so it resumes."""
         ...
 
 

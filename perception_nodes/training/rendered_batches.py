@@ -49,7 +49,7 @@ class RenderedViews:
 
 
 def rendered_views(count: int = VIEWS) -> RenderedViews:
-    """Give views of random streets; those that are missing are rendered first.
+    """Return views of random streets; those that are missing are rendered first.
 
     They lie in the folder that the variable PERCEPTION_RENDERED names, else in runs/rendered. A
     view costs half a second of one core; as many are at work as OpenCV may use.

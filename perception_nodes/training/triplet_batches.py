@@ -20,7 +20,7 @@ FLIP = np.diag([-1.0, 1.0, 1.0, 1.0])
 
 
 def kept_clips(count: int) -> list[Clip]:
-    """Give the first clips of random streets; those that are missing are rendered (4 s each).
+    """Return the first clips of random streets; those that are missing are rendered (4 s each).
 
     They lie in the folder ``clips`` beside the rendered views.
     """

@@ -37,7 +37,7 @@ class WorkerBatches:
         self._drawn: dict[int, Future[Sample]] = {}
 
     def batch(self, step: int) -> dict[str, Tensor]:
-        """Give the batch of a step, and have those that follow drawn."""
+        """Return the batch of a step, and have those that follow drawn."""
         self._drawn = {key: value for key, value in self._drawn.items() if key >= step}
         for number in range(step, step + AHEAD):
             if number not in self._drawn:

@@ -63,7 +63,7 @@ def test_all_tasks_are_scored_on_their_usual_data(shared: Path, tmp_path: Path) 
     path = tmp_path / 'table.json'
     text = run('optical_flow', 'segmentation', '--backends', 'openvino', '--size', '96x64',
                '--calls', '2', '--data', str(tmp_path), '--json', str(path))
-    assert f'not scored: {tmp_path / "camvid"} is missing' in text
+    assert f'not evaluated: {tmp_path / "camvid"} is missing' in text
     rows = json.loads(path.read_text())['rows']
     ours, openvino = (row for row in rows
                       if row['task'] == 'optical_flow' and row.get('kind', 'model') == 'model')

@@ -37,7 +37,7 @@ def recorded_tasks(bag: BagReader) -> tuple[str, ...]:
 
 
 def recorded_results(bag: BagReader) -> Iterator[Recorded]:
-    """Give the results of all tasks, put together from the topics of one stamp.
+    """Return the results of all tasks, put together from the topics of one stamp.
 
     The order is that of the last message that each result waited for.
     """

@@ -46,7 +46,7 @@ class SampledFrames:
                 del self._kept[kept]
 
     def frames(self) -> list[tuple[int, dict[str, Any]]]:
-        """Give (stamp, results by task) of the wanted number of frames, in order of time.
+        """Return (stamp, results by task) of the wanted number of frames, in order of time.
 
         Frames that hold the most tasks go first, then the next fullest, down to half as full;
         among equals the most evenly spread.
@@ -75,7 +75,7 @@ def images_at(
     bag_path: str | Path, stamps: list[int],
     topics: StereoTopics | CameraTopics | None = None,
 ) -> dict[int, Image]:
-    """Give the (left) images of some stamps, as they were recorded.
+    """Return the (left) images of some stamps, as they were recorded.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def images_at(
 def truth_at(
     bag_path: str | Path, stamps: list[int], tasks: Collection[str]
 ) -> dict[int, GroundTruth]:
-    """Give the ground truth of some stamps, without that of places (it needs all images)."""
+    """Return the ground truth of some stamps, without that of places (it needs all images)."""
     wanted = set(tasks) - {'place_recognition'}
     with BagReader(bag_path) as bag:
         truth = BagTruth(bag)

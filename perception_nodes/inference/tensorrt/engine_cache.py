@@ -209,7 +209,7 @@ class TimingCache:
         self._path = folder / f'{flavour}-{version}.timings'
 
     def read(self) -> bytes:
-        """Give what was measured, b'' if nothing."""
+        """Return what was measured, b'' if nothing."""
         try:
             content = read_file(self._path, 'timing cache')
         except PerceptionError:

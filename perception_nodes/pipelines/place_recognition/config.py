@@ -70,7 +70,7 @@ class PlaceRecognitionConfig:
             if not -1 <= getattr(self, name) <= 1:
                 raise PerceptionError(f'{name} is a cosine, -1..1, not {getattr(self, name)}')
         if self.min_inliers < 8:
-            raise PerceptionError('min_inliers below 8 cannot tell a place from chance')
+            raise PerceptionError('min_inliers below 8 cannot distinguish a place from chance')
         if self.probability is not None and not np.isfinite(self.probability).all():
             raise PerceptionError('probability holds three finite numbers')
 

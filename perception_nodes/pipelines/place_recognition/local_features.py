@@ -31,7 +31,7 @@ class Keypoints:
 
 
 class LocalFeatures(Protocol):
-    """Finds keypoints; ``name`` says which kind, because kinds cannot be compared."""
+    """Finds keypoints; ``name`` is their kind: different kinds cannot be compared."""
 
     name: str
     min_similarity: float

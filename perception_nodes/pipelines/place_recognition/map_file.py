@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A map as one .npz file: arrays without pickles and a JSON header that says what made it."""
+"""A map as one .npz file: arrays without pickles and a JSON header that names its models."""
 
 import io
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Makers:
 
 @dataclass(frozen=True)
 class MapHeader:
-    """What a map says of itself: its layout, its makers, and how many places it holds."""
+    """Header of a map: its layout, its models, and its number of places."""
 
     schema: int
     descriptor: str
@@ -76,7 +76,7 @@ def write_map(place_map: PlaceMap, makers: Makers, path: Path) -> None:
 
 
 def read_map(path: Path, makers: Makers) -> PlaceMap:
-    """Read and check a map; a new session begins in it.
+    """Read and check a map; a new session starts in it.
 
     Raises
     ------

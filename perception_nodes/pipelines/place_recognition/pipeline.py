@@ -32,7 +32,7 @@ from perception_nodes.types import (
 )
 
 DEFAULT_PROBABILITY = (-9.0, 6.0, 1.6)
-SURE = 0.9  # a match as probable as this says where odom lies in the map
+SURE = 0.9  # a match this probable locates odom in the map
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class PlaceRecognitionPipeline:
         self._last_added: Place | None = None
 
     def mount(self, base_from_camera: FloatArray) -> None:
-        """Say where the camera sits, [4, 4], other than config says; the map stays."""
+        """Set the camera's mount, [4, 4], instead of the config's; the map stays."""
         rows = tuple(tuple(float(entry) for entry in row) for row in base_from_camera)
         self.config = replace(self.config, base_from_camera=rows)
         self._base_from_camera = self.config.base_from_camera_matrix
@@ -132,12 +132,12 @@ class PlaceRecognitionPipeline:
         Parameters
         ----------
         camera : of this rectified image. depth : of it, any size; makes poses metric.
-        odom_from_base : [4, 4] where odometry says it is.
+        odom_from_base : [4, 4] pose by odometry.
 
         Raises
         ------
         PerceptionError
-            If image and camera differ in size, or the model gives no finite descriptor.
+            If image and camera differ in size, or the model returns no finite descriptor.
         """
         require_size(image, camera, 'the image')
         if self._order.take(image.stamp_ns) is Arrival.JUMPED:

@@ -62,7 +62,7 @@ class PlaceMap:
         return bool(np.isfinite(self.map_from_session[-1]).all())
 
     def begin_session(self) -> None:
-        """Odometry starts anew somewhere; an empty map begins anew with it."""
+        """Odometry restarts somewhere; an empty map restarts with it."""
         if not self.places:
             self.map_from_session = [np.eye(4)]
         else:

@@ -2,7 +2,7 @@
 """Whether the matches of two images agree on one relative pose, which, and how sure.
 
 With depth in either image: perspective-n-point and its refinement, metres. Without: the essential
-matrix (Nister 2004) gives the rotation; the translation is then unknown but small, which the
+matrix (Nister 2004) yields the rotation; the translation is then unknown but small, which the
 covariance says.
 """
 
@@ -49,7 +49,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What geometry says of two images.
+    """Result of the geometric check of two images.
 
     Attributes
     ----------

@@ -90,7 +90,7 @@ class Implementation:
     history: Callable[[Any, MessageFactory], History] | None = None
 
     def result_at(self, recorded: Sequence[Mapping[str, Any]], stamp_ns: int) -> Any:
-        """Give back the result at a stamp.
+        """Return the result at a stamp.
 
         Parameters
         ----------
@@ -121,7 +121,7 @@ class Task:
     name : key of TASKS; its node is ``<name>_node``.
     summary : one line for people.
     load : imports and returns what runs it.
-    model : released model that it uses unless told otherwise; '' = it needs none.
+    model : released model that it uses by default; '' = it needs none.
     cameras : images of a frame that it takes: 1, 2 (a stereo pair), or 0. Without a camera it is
         called with the frame's stamp and what it takes, if any of that is there (a fused output);
         if it takes nothing, no frame calls it (a map server: its services do).

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sliding-window bundle adjustment: keyframes, landmarks and one disparity offset together.
 
-Stereo residuals of all keyframes are minimised over their poses and landmarks; what they tell of
+Stereo residuals of all keyframes are minimised over their poses and landmarks; their estimate of
 the disparity's common offset goes to ``rig_offset``. Landmarks are eliminated by the Schur
 complement, steps are damped (Levenberg and Marquardt), residuals bounded by a Cauchy loss (Triggs
 et al., "Bundle adjustment, a modern synthesis", 2000). The oldest pose is held; its covariance is
@@ -105,14 +105,14 @@ def _normal_equations(window: Window, sightings: _Sightings) -> _System:
     by_pose, by_landmark, residual = _linearise(window, sightings)
     owner, columns = sightings.owner, by_pose.shape[-1]
     chi2 = (residual**2).sum(axis=-1)
-    # A landmark takes three of its residuals for itself: what is left tells the variance.
+    # A landmark takes three of its residuals for itself: the rest determines the variance.
     count = 3 * len(owner)
     freedom = max(count - 3 * len(sightings.rows) - columns, 1) / count
-    worth = window.weights[sightings.rows[owner]]
-    variance = robust_variance(chi2, worth) / freedom
+    weights = window.weights[sightings.rows[owner]]
+    variance = robust_variance(chi2, weights) / freedom
     scaled = chi2 / variance
-    weight = worth / (1.0 + scaled / CAUCHY_SQUARED)
-    cost = variance * float((worth * np.log1p(scaled / CAUCHY_SQUARED)).sum()) * CAUCHY_SQUARED
+    weight = weights / (1.0 + scaled / CAUCHY_SQUARED)
+    cost = variance * float((weights * np.log1p(scaled / CAUCHY_SQUARED)).sum()) * CAUCHY_SQUARED
     half = np.sqrt(weight)[:, None]
     residual, by_pose = half * residual, half[..., None] * by_pose
     by_landmark = half[..., None] * by_landmark
@@ -128,7 +128,7 @@ def _normal_equations(window: Window, sightings: _Sightings) -> _System:
     reduced = full - eliminated @ cross.transpose(1, 0, 2).reshape(columns, -1).T
     right = full_right - eliminated @ landmark_right.reshape(-1)
 
-    inner = np.where(scaled < CHI2_GATE_3, worth, 0.0)
+    inner = np.where(scaled < CHI2_GATE_3, weights, 0.0)
     factor = float((inner * chi2).sum()) / max(3 * float(inner.sum()) * freedom, 1.0)
     factor = max(factor, VARIANCE_FLOOR)
     return _System(cost, factor, reduced, right, cross, inverse, landmark_right)
@@ -197,14 +197,14 @@ def _move(window: Window, rows: Indices, step: FloatArray, landmark_step: FloatA
 
 
 def _spread_covariances(window: Window, rows: Indices, system: _System) -> None:
-    """Give keyframes and landmarks their covariance, scaled by the residuals' variance."""
+    """Return keyframes and landmarks their covariance, scaled by the residuals' variance."""
     factor = window.variance_factor = system.variance_factor
     poses, mixed = system.reduced[:-1, :-1], system.reduced[:-1, -1]
     inverse = np.linalg.pinv(poses, hermitian=True)
-    told = float(system.reduced[-1, -1] - mixed @ inverse @ mixed)
-    if told > 1e-9:
-        surplus_px = float(system.right[-1] - mixed @ inverse @ system.right[:-1]) / told
-        window.offset.tell(surplus_px, factor / told * len(window.keyframes))
+    information = float(system.reduced[-1, -1] - mixed @ inverse @ mixed)
+    if information > 1e-9:
+        surplus_px = float(system.right[-1] - mixed @ inverse @ system.right[:-1]) / information
+        window.offset.update(surplus_px, factor / information * len(window.keyframes))
     # What is not known of the offset makes the poses uncertain too.
     whole = system.reduced.copy()
     whole[-1, -1] += factor / window.offset.variance_px2

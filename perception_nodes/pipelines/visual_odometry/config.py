@@ -114,7 +114,7 @@ class VisualOdometryConfig:
         if self.window < 2:
             raise PerceptionError(f'window must hold at least 2 keyframes, not {self.window}')
         if self.min_inliers < 6:
-            raise PerceptionError('min_inliers below 6 cannot tell a motion from chance')
+            raise PerceptionError('min_inliers below 6 cannot distinguish a motion from chance')
 
     @property
     def base_from_camera_matrix(self) -> FloatArray:

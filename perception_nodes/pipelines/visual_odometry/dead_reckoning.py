@@ -81,7 +81,7 @@ class DeadReckoning:
         return se3.exp(self._twist * elapsed_s)
 
     def reach(self, stamp_ns: int) -> Reach | None:
-        """How far the vehicle can be from where ``predict`` says; None if nobody knows."""
+        """Maximum distance of the vehicle from ``predict``'s position; None if unknown."""
         elapsed = self._elapsed_s(stamp_ns)
         if not self.moving_known or elapsed <= 0:
             return None
@@ -187,7 +187,7 @@ class DeadReckoning:
         twist_covariance = to_base @ self._twist_covariance @ to_base.T
         if not tracking:
             twist_covariance = twist_covariance + _UNKNOWN_TWIST
-        if not tracking and self._held:  # the pose is held, so the twist must not say it moves
+        if not tracking and self._held:  # the pose is held, so the twist must be 0
             twist_covariance = twist_covariance + np.diag(twist**2)
             twist = np.zeros(6)
         twist_covariance[:3, :3] += floor**2 * float(twist[:3] @ twist[:3]) * np.eye(3)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a feature is worth by the class of its pixel: movers little, the sky nothing."""
+"""Weights of features by the class of their pixel: movers low, sky 0."""
 
 import numpy as np
 
@@ -21,10 +21,10 @@ def feature_weights(
     x, y = np.clip(x, 0, columns - 1), np.clip(y, 0, rows - 1)
     label = segmentation.labels[y, x]
     sure = np.nan_to_num(segmentation.confidence[y, x].astype(np.float64))
-    worth = np.ones(256)
+    weights = np.ones(256)
     for number, name in enumerate(segmentation.classes[:255]):
         if name.lower() in mover_classes:
-            worth[number] = mover_weight
+            weights[number] = mover_weight
         if name.lower() in ignored_classes:
-            worth[number] = 0.0
-    return np.asarray(1.0 - np.clip(sure, 0, 1) * (1.0 - worth[label]))
+            weights[number] = 0.0
+    return np.asarray(1.0 - np.clip(sure, 0, 1) * (1.0 - weights[label]))

@@ -35,7 +35,7 @@ class Measured:
     Attributes
     ----------
     rows : int [n] which of the features that were asked for.
-    values_px : [n, 3] (u, v, disparity), the disparity NaN where the right image did not tell.
+    values_px : [n, 3] (u, v, disparity), the disparity NaN where the right image has no match.
     covariance_px2 : [n, 3, 3]. weights : [n] 0..1 by the class of the pixel.
     """
 

@@ -26,7 +26,7 @@ _BELIEVED_VARIANCE = 2.0
 _MOST_AGREEING = 0.6
 # Many that are wrong alike pull even under the loss: they are shut out, step by step.
 _NARROWING_GATES = (25 * CHI2_GATE_3, 5 * CHI2_GATE_3, CHI2_GATE_3)
-LEAST_AGREEING = 0.25  # of the features: fewer do not tell a motion
+LEAST_AGREEING = 0.25  # of the features: fewer do not determine a motion
 CAUCHY_SQUARED = 6.0  # squared residual (over variance, three degrees) where the loss bends
 
 
@@ -37,9 +37,9 @@ class Sightings:
     Attributes
     ----------
     landmarks : [N, 3] (x, y, q) in the reference camera; landmark_covariance [N, 3, 3] of it.
-    measured_px : [N, 3] (u, v, disparity) now; disparity NaN where the right image did not tell.
+    measured_px : [N, 3] (u, v, disparity) now; disparity NaN where the right image has no match.
     covariance_px2 : [N, 3, 3] of the measurement.
-    weights : [N] 0..1, what each is worth (movers count less).
+    weights : [N] 0..1 (movers count less).
     """
 
     landmarks: FloatArray
@@ -58,7 +58,7 @@ class Motion:
     camera_from_reference : [4, 4].
     covariance : [6, 6] of the left perturbation ``exp(xi) @ camera_from_reference``: m, rad.
     inliers : bool [N].
-    variance_factor : squared residuals over what their covariances promised; 1 if they mean it.
+    variance_factor : squared residuals over their covariances; 1 if these are right.
     """
 
     camera_from_reference: FloatArray
@@ -107,7 +107,7 @@ def find_motion(
     near = reach.holds(best.camera_from_reference, predicted)
     if near and best.inliers.mean() >= _MOST_AGREEING:
         return best
-    # With most of the features on the bus their median says nothing: covariances are believed.
+    # With most features on the bus their median is useless: covariances are trusted.
     steady = refine_motion(sightings, projection, predicted, most_variance=_BELIEVED_VARIANCE)
     if (
         steady is None or steady.inliers.mean() < LEAST_AGREEING

@@ -41,7 +41,7 @@ class VisualOdometryPipeline:
     """Follows features from pair to pair and adjusts the last keyframes together.
 
     It stands alone: disparities come from matching features across the pair. Depth with its sigma
-    and a segmentation improve it when they are offered. While lost, the result says so
+    and a segmentation improve it when available. While lost, the result states it
     (``tracking=False`` and why), the pose goes on with the last velocity for a moment and is then
     held, its covariance grows, and every new pair is compared with the last keyframe, so that the
     path goes on where it is instead of jumping; if that is gone for good, it goes on from the pose
@@ -82,7 +82,7 @@ class VisualOdometryPipeline:
         self._fresh_start: _FreshStart | None = None
 
     def mount(self, base_from_camera: FloatArray) -> None:
-        """Say where the left camera sits, [4, 4], other than config says; forgets everything."""
+        """Set the left camera's mount, [4, 4], instead of the config's; resets the state."""
         rows = tuple(tuple(float(entry) for entry in row) for row in base_from_camera)
         self.config = replace(self.config, base_from_camera=rows)
         self._base_from_camera = self.config.base_from_camera_matrix
@@ -117,7 +117,7 @@ class VisualOdometryPipeline:
         Raises
         ------
         PerceptionError
-            If an image has another size than the rig says.
+            If an image has another size than the rig's.
         """
         require_size(left, rig.left, 'the left image')
         require_size(right, rig.right, 'the right image')
@@ -232,7 +232,7 @@ def _front_end(runner: Runner | None, config: VisualOdometryConfig) -> FrontEnd:
         return LucasKanade(sigma_floor_px=config.pixel_sigma_floor)
     if runner is None:
         raise PerceptionError(
-            "front_end 'learned' needs the features model; give it or use 'lucas_kanade'"
+            "front_end 'learned' needs the features model; pass it or use 'lucas_kanade'"
         )
     return LearnedFeatures(runner, sigma_floor_px=config.pixel_sigma_floor)
 

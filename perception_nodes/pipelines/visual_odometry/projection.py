@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rectified stereo camera as one measuring device: a point gives (u, v, disparity).
+"""The rectified stereo camera as one measuring device: a point yields (u, v, disparity).
 
 A landmark is kept as ``(x, y, q)`` in its camera: ``x = X/Z, y = Y/Z`` and inverse depth
 ``q = 1/Z`` (1/m). Far points, even at infinity, are ordinary in it (Civera, Davison,

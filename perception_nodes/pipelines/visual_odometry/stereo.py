@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth of features: their disparity by matching across the pair, joined with a depth image.
 
-The right image tells (u_right, v_right); with rectified rows the disparity is ``u - u_right`` and
+The right image yields (u_right, v_right); with rectified rows the disparity is ``u - u_right`` and
 its variance is that of the match along the row. Where a depth image is offered its disparity is a
 second, independent opinion: both are averaged by their variances if they agree, the match alone
 counts if they do not (a feature at an edge), the depth alone where there is no match.

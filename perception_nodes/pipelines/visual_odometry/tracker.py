@@ -81,7 +81,7 @@ class Tracker:
         self, pair: Pair, camera_from_keyframe: FloatArray, *, guess_known: bool,
         reach: Reach | None = None,
     ) -> Tracked | str:
-        """Find the features and the motion; or say why not.
+        """Find the features and the motion, or the reason for failing.
 
         Parameters
         ----------

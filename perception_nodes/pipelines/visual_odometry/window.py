@@ -98,7 +98,7 @@ class Window:
         return self.projection.landmarks(predicted), covariance
 
     def shrink(self, tracked: Indices) -> Indices:
-        """Drop the oldest keyframe if there are too many, and landmarks that tell nothing more.
+        """Drop the oldest keyframe if there are too many, and landmarks that add no information.
 
         Parameters
         ----------

@@ -55,7 +55,7 @@ def _symbol(rng: np.random.Generator, rgb: Array, ink: tuple[int, int, int]) -> 
 
 
 def sign_back(sign: Array) -> Array:
-    """Give the grey back of a sign."""
+    """Return the grey back of a sign."""
     back = np.empty_like(sign)
     back[..., :3] = 120
     back[..., 3] = sign[:, ::-1, 3]

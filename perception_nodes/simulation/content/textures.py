@@ -184,7 +184,7 @@ KINDS: dict[str, Callable[[np.random.Generator], Array]] = {
 
 @lru_cache(maxsize=len(KINDS) * VARIANTS)
 def texture(kind: str, index: int) -> Array:
-    """Give a texture of a kind, uint8 [512, 512, 3] RGB; not to be written to."""
+    """Return a texture of a kind, uint8 [512, 512, 3] RGB; not to be written to."""
     rng = np.random.default_rng([71, list(KINDS).index(kind), index])
     image = KINDS[kind](rng)
     image.setflags(write=False)

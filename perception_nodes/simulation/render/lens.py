@@ -12,7 +12,7 @@ __all__ = ['through_lens']
 
 
 def through_lens(image: Array, camera: Camera) -> Array:
-    """Give the raw image that a distorted camera takes of what an ideal image shows.
+    """Return the raw image that a distorted camera takes of what an ideal image shows.
 
     Parameters
     ----------

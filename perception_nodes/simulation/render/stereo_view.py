@@ -60,7 +60,7 @@ class StereoSample:
 def stereo_rig(
     width: int = 640, height: int = 384, focal_px: float = 430.0, baseline_m: float = 0.4
 ) -> StereoRig:
-    """Give an ideal rectified pair whose principal point is a little above the middle."""
+    """Return an ideal rectified pair whose principal point is a little above the middle."""
     cx, cy = (width - 1) / 2, (height - 1) / 2 - 0.02 * height
     left, right = (
         Camera.pinhole(width, height, focal_px, focal_px, cx, cy, baseline_m=b, frame_id=frame)
@@ -124,7 +124,7 @@ def render_pair(
 def developed(
     sample: StereoSample, appearances: tuple[Appearance, Appearance] | None, noise_seed: int = 0
 ) -> StereoSample:
-    """Give the sample as two cameras take it; None: without any flaw."""
+    """Return the sample as two cameras take it; None: without any flaw."""
     if appearances is None:
         return sample
     left, right = (

@@ -37,7 +37,7 @@ class Surface:
         return width, height
 
     def level(self, wanted: int) -> Array:
-        """Give the texture halved so many times, or as often as it can be."""
+        """Return the texture halved so many times, or as often as it can be."""
         while len(self.levels) <= wanted and min(self.levels[-1].shape[:2]) >= 2:
             above = self.levels[-1]
             half = (max(1, above.shape[1] // 2), max(1, above.shape[0] // 2))

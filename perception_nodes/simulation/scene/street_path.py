@@ -49,7 +49,7 @@ class StreetPath:
         return float(sum(length for length, _ in self.pieces))
 
     def at(self, along_m: float, aside_m: float = 0.0) -> FloatArray:
-        """Give (x, y, heading) of a place; beyond the ends of an open street it goes straight on.
+        """Return (x, y, heading) of a place; an open street is extended straight on.
         """
         if self.closed:
             along_m = along_m % self.length_m

@@ -99,7 +99,7 @@ class StreetWorld:
         self._hold(world.quads)
 
     def without(self, instances: Collection[int]) -> 'StreetWorld':
-        """Give the same street on the same day with some objects away."""
+        """Return the same street on the same day with some objects away."""
         fewer = copy.copy(self)
         fewer._hold([quad for quad in self.quads if quad.instance not in instances])
         return fewer

@@ -69,7 +69,7 @@ def monodepth_loss(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, 
 def with_loss(
     root: Path, seed: int, build: Callable[[Path, int], Task], loss: Loss
 ) -> Task:
-    """Give the task of a released recipe with another loss."""
+    """Return the task of a released recipe with another loss."""
     task = build(root, seed)
     return Task(task.batches, loss, task.evaluate)
 

@@ -159,7 +159,7 @@ def segmentation_task(
     train: list[Scene], evaluated: dict[str, list[Scene]], seed: int, rendered_share: float,
     samples: int = 0, flip: bool = False, idd: MergedScenes | None = None,
 ) -> Task:
-    """Give the task of learning from some images and being evaluated on sets of others.
+    """Return the task of learning from some images and being evaluated on sets of others.
 
     Parameters
     ----------

@@ -95,7 +95,7 @@ def disturbed_of(rng: np.random.Generator, draw: Draw) -> Sample:
 
 
 def sources(root: Path) -> dict[str, Draw]:
-    """Give what examples are drawn from, by the names of the shares."""
+    """Return what examples are drawn from, by the names of the shares."""
     kept = label_folder()
     return {
         'drive': partial(
