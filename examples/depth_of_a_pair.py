@@ -8,16 +8,12 @@ Depth of a rectified pair in metres, with one sigma.
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from perception_nodes.datasets.files import read_rgb
+from perception_nodes.errors import PerceptionError
 from perception_nodes.pipelines.build import build_pipeline
 from perception_nodes.types import Camera, Image, StereoRig
-
-
-def read(path: str) -> Image:
-    """Read an image as RGB."""
-    return Image(cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB))
 
 
 def main(left: Image, right: Image, focal_px: float, baseline_m: float, out: Path) -> None:
@@ -37,4 +33,10 @@ def main(left: Image, right: Image, focal_px: float, baseline_m: float, out: Pat
 
 
 if __name__ == '__main__':
-    main(read(sys.argv[1]), read(sys.argv[2]), *map(float, sys.argv[3:5]), Path(sys.argv[5]))
+    if len(sys.argv) != 6:
+        sys.exit(__doc__)
+    try:
+        pair = [Image(read_rgb(Path(path))) for path in sys.argv[1:3]]
+        main(*pair, *map(float, sys.argv[3:5]), Path(sys.argv[5]))
+    except (PerceptionError, ValueError) as error:
+        sys.exit(f'error: {error}')

@@ -10,15 +10,17 @@ from pathlib import Path
 
 import cv2
 
+from perception_nodes.datasets.files import read_rgb
+from perception_nodes.errors import PerceptionError
 from perception_nodes.pipelines.build import build_pipeline
 from perception_nodes.pipelines.segmentation import SegmentationConfig
 from perception_nodes.types import UNLABELLED, Image
 from perception_nodes.visualization.colors import overlay
 
 
-def main(picture: Path, out: Path) -> None:
+def main(path: Path, out: Path) -> None:
     """Write the overlay and print the share and the uncertainty of each class."""
-    image = Image(cv2.cvtColor(cv2.imread(str(picture)), cv2.COLOR_BGR2RGB))
+    image = Image(read_rgb(path))
     segment = build_pipeline('segmentation', config=SegmentationConfig(mc_samples=8))
     result = segment(image)
     for class_id, name in enumerate(result.classes):
@@ -35,4 +37,9 @@ def main(picture: Path, out: Path) -> None:
 
 
 if __name__ == '__main__':
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    try:
+        main(Path(sys.argv[1]), Path(sys.argv[2]))
+    except PerceptionError as error:
+        sys.exit(f'error: {error}')

@@ -13,6 +13,7 @@ import numpy as np
 from perception_nodes.bags.cameras import find_cameras
 from perception_nodes.bags.frames import BagFrames
 from perception_nodes.bags.reader import open_bag
+from perception_nodes.errors import PerceptionError
 from perception_nodes.pipelines.build import build_pipeline
 
 
@@ -32,4 +33,9 @@ def main(path: Path) -> None:
 
 
 if __name__ == '__main__':
-    main(Path(sys.argv[1]))
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    try:
+        main(Path(sys.argv[1]))
+    except PerceptionError as error:
+        sys.exit(f'error: {error}')

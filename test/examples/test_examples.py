@@ -58,3 +58,18 @@ def test_odometry_of_a_bag(tmp_path):
     lines = run('odometry_of_a_bag.py', bag).splitlines()
     assert len(lines) == 4
     assert all(line.endswith('tracking') for line in lines)
+
+
+@pytest.mark.parametrize(('name', 'arguments'), [
+    ('label_an_image.py', ('out.png',)),
+    ('depth_of_a_pair.py', ('right.png', '700', '0.5', 'out.npz')),
+    ('odometry_of_a_bag.py', ()),
+])
+def test_a_file_that_is_missing_is_one_line(name, arguments, tmp_path):
+    command = [sys.executable, EXAMPLES / name]
+    done = subprocess.run([*command, tmp_path / 'none', *arguments], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 1 and done.stderr.startswith('error: ')
+    assert str(tmp_path / 'none') in done.stderr and done.stderr.count('\n') == 1
+    usage = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert usage.returncode == 1 and f'python examples/{name} ' in usage.stderr

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A seventh task, without a model: how sharp and how well exposed an image is.
 
-What ``pipelines/image_quality.py``, ``messages/image_quality.py``,
+What ``messages/image_quality.py`` (with the result's class), ``pipelines/image_quality.py``,
 ``pipelines/tasks/image_quality.py`` and ``evaluation/scorers/image_quality.py`` would hold.
 """
 
