@@ -2,6 +2,8 @@
 """``perception models``: which models are here, whether they are intact, and their results."""
 
 import dataclasses
+import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ from perception_nodes.inference.classical import CLASSICAL
 from perception_nodes.inference.model_card import ModelCard, TensorSpec, check_model
 from perception_nodes.inference.models import list_models, model_folders, model_path
 from perception_nodes.types import PerceptionError
+
+WIDTH = 99
+_FIXED = '\N{NO-BREAK SPACE}'  # a number stays on the line of its name
 
 
 @click.command('models', short_help='List the models and show their cards.')
@@ -84,8 +89,21 @@ def _page(card: ModelCard, path: Path | None) -> str:
         lines.append(f'  classes      {", ".join(card.classes)}')
     for title in ('training', 'results', 'calibration'):
         for key, value in dict(getattr(card, title)).items():
-            lines.append(f'  {title:<12} {key}: {to_json(value)}')
+            lines.append(_wrapped(f'  {title:<12} ', key, value))
     return '\n'.join(lines)
+
+
+def _wrapped(start: str, key: str, value: Any) -> str:
+    """One entry of a card in lines of WIDTH; several numbers as a list of names and values."""
+    if isinstance(value, Mapping):
+        value = ', '.join(
+            f'{name}{_FIXED}{part:.4g}' if isinstance(part, float)
+            else f'{name}{_FIXED}{to_json(part)}'
+            for name, part in value.items()
+        )
+    text = value if isinstance(value, str) else to_json(value)
+    lines = textwrap.fill(f'{start}{key}: {text}', WIDTH, subsequent_indent=' ' * 17)
+    return lines.replace(_FIXED, ' ')
 
 
 def _tensor(spec: TensorSpec) -> str:

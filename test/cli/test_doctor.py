@@ -2,6 +2,7 @@
 import hashlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from perception_nodes.cli.doctor_checks import (
     profile_check,
     shipped,
 )
-from perception_nodes.inference.model_card import ModelCard, write_card
+from perception_nodes.inference.model_card import ModelCard, read_card, write_card
 from perception_nodes.inference.tensorrt.gpu import Gpu
 from perception_nodes.ros.image_delivery import MALLOC
 from perception_nodes.types import PerceptionError
@@ -114,6 +115,17 @@ def test_models_lists_and_shows(folder: Path) -> None:
         CliRunner().invoke(models.command, ['toy'], catch_exceptions=False)
     with pytest.raises(PerceptionError, match="no model 'none'"):
         CliRunner().invoke(models.command, ['none'], catch_exceptions=False)
+
+
+def test_a_card_is_shown_in_lines_that_people_can_read(folder: Path) -> None:
+    results = {f'metric_{number}': number + 1 / 3 for number in range(20)}
+    card = replace(read_card(folder / 'toy.json'), results={'val': results})
+    write_card(card, folder / 'toy.json')
+    shown = CliRunner().invoke(models.command, ['toy'], catch_exceptions=False).output
+    lines = shown[shown.index('results'):].splitlines()
+    assert lines[0].startswith('results      val: metric_0 0.3333, metric_1 1.333, ')
+    assert len(lines) > 3 and max(map(len, lines)) <= 99
+    assert all(f'{name} {value:.4g}' in shown for name, value in results.items())
 
 
 def test_a_ros_that_does_not_import_is_not_taken_for_one(
