@@ -105,6 +105,7 @@ MONO_DEPTH = Recipe(
     data='a KITTI drive (first two thirds) and a KITTI odometry sequence, with stereo consensus, '
     'the released stereo model where that is silent, and LiDAR; 15 images of KITTI stereo 2015; '
     'an office by HoloLens, without one corner; 240 views of rendered streets; CamVid train, '
-    'folded into scenes by its labels',
+    'folded into scenes by its labels; encoder and decoder begin as those of the released '
+    'segmentation model',
     data_licence='CC BY-NC 4.0, CC BY-NC-SA 3.0, MIT',
 )
