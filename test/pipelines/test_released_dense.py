@@ -95,6 +95,22 @@ def test_mono_depth_is_farther_up_the_road_and_scales_with_the_lens(shared):
     assert np.nanmedian(ratio) == pytest.approx(2.0, rel=1e-3)
 
 
+def test_mono_depth_is_metric_in_a_street_and_in_a_room_that_it_has_not_seen(shared):
+    from perception_nodes.datasets.hololens_office import HololensOffice
+    from perception_nodes.datasets.kitti_drive import KittiDrive
+
+    pipeline = released('mono_depth')
+    street = KittiDrive(shared / 'data' / 'kitti_drive_0926', 'held_out')
+    room = HololensOffice(shared / 'data' / 'hololens_office', 'held_out')
+    frames = [street[number] for number in street.with_depth()[::5]]
+    views = [(frame.left, frame.rig.left, frame.depth_m) for frame in frames]
+    views += [(frame.image, frame.camera, frame.depth_m) for frame in room[::10]]
+    for image, camera, truth_m in views:
+        relative = np.abs(pipeline(image, camera).depth_m / truth_m - 1)
+        assert np.nanmedian(relative) < 0.5
+    assert len(views) == 8
+
+
 def test_stereo_on_kitti_is_much_better_than_a_guess(shared):
     from perception_nodes.datasets.kitti_stereo import KittiStereo
 
