@@ -169,7 +169,7 @@ class BagReader:
         return heapq.merge(*streams, key=lambda raw: raw.recorded_ns)
 
     def first(self, topic: str) -> BagMessage | None:
-        """Return the first message of a topic that is whole; None if there is none."""
+        """Return the first intact message of a topic; None if there is none."""
         return next(self.messages([topic]), None)
 
     def leave_out(self, message: BagMessage | RawMessage, reason: str) -> None:
@@ -249,6 +249,6 @@ def open_bag(path: str | Path) -> BagReader:
 
 
 def full_type(name: str) -> str:
-    """Return a type name its middle part: 'sensor_msgs/Image' was written until 2019."""
+    """Complete a type name by its middle part: 'sensor_msgs/Image' was written until 2019."""
     package, _, rest = name.partition('/')
     return name if not rest or '/' in rest else f'{package}/msg/{rest}'

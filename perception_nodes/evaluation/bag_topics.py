@@ -59,7 +59,7 @@ class TruthImages:
         self._newest_ns = -1
 
     def find(self, topic: str, stamp: int) -> Array | None:
-        """Return the truth of one topic for one stamp; None if there is none."""
+        """Return the ground truth of one topic for one stamp; None if there is none."""
         if topic not in self.topics:
             return None
         while self._newest_ns <= stamp and (message := next(self._stream, None)) is not None:
@@ -74,7 +74,7 @@ class TruthImages:
             return None
 
     def stamp_before(self, stamp: int) -> int | None:
-        """Return the newest stamp with truth before this one; None if it is long ago."""
+        """Return the newest stamp with ground truth before this one; None if it is long ago."""
         return max((known for known in self._kept if known < stamp), default=None)
 
     def _keep(self, message: BagMessage) -> None:

@@ -190,7 +190,7 @@ class _Reader(quantization.CalibrationDataReader):
 
 
 def _name_nodes(proto: ModelProto) -> None:
-    """Return every node a name of its own: the quantiser chooses nodes by name."""
+    """Name every node uniquely: the quantiser chooses nodes by name."""
     seen: set[str] = set()
     for index, node in enumerate(proto.graph.node):
         if not node.name or node.name in seen:

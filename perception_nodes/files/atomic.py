@@ -108,7 +108,7 @@ def write_atomically(path: Path, content: bytes, kind: FileKind | None = None) -
 
 @contextmanager
 def temporary_folder(stem: str, parent: Path | None = None) -> Iterator[Path]:
-    """Return a folder that is gone afterwards, whatever happens, unless it was renamed meanwhile.
+    """Provide a folder that is removed afterwards, on errors too, unless it was renamed meanwhile.
 
     Folders of the same stem that dead processes have left are removed first.
 

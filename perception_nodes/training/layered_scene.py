@@ -69,7 +69,7 @@ def fold(image: Array, labels: Array) -> Folded:
 
 
 def _without_gaps(labels: Array) -> Array:
-    """Return unlabelled pixels the label of the nearest labelled one."""
+    """Assign unlabelled pixels the label of the nearest labelled one."""
     gap = labels == UNLABELLED
     if not gap.any() or gap.all():
         return labels

@@ -24,7 +24,7 @@ _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 def whole_folder(
     path: Path, *, overwrite: bool = False, names: Collection[str] = RESULT_NAMES
 ) -> Iterator[Path]:
-    """Return a folder to write into that gets its name when the block ends well.
+    """Provide a folder to write into that gets its name when the block ends well.
 
     Parameters
     ----------

@@ -87,6 +87,6 @@ class PinnedBuffer:
                         self.bytes, kind, stream)
 
     def free(self) -> None:
-        """Return both back; a lost device is not asked twice."""
+        """Free both; a lost device is not asked twice."""
         self._cuda.api.cudaFree(self.device)
         self._cuda.api.cudaFreeHost(self._host)

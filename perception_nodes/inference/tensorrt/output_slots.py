@@ -58,7 +58,7 @@ class OutputSlots:
         return self._taken.array(host.shape, host.dtype)
 
     def free(self) -> None:
-        """Return what nobody holds; the rest follows when its holder lets go."""
+        """Free what nobody holds; the rest follows when its holder lets go."""
         for slot in self._slots:
             slot.free()
         self._slots.clear()

@@ -197,7 +197,7 @@ def _move(window: Window, rows: Indices, step: FloatArray, landmark_step: FloatA
 
 
 def _spread_covariances(window: Window, rows: Indices, system: _System) -> None:
-    """Return keyframes and landmarks their covariance, scaled by the residuals' variance."""
+    """Assign keyframes and landmarks their covariance, scaled by the residuals' variance."""
     factor = window.variance_factor = system.variance_factor
     poses, mixed = system.reduced[:-1, :-1], system.reduced[:-1, -1]
     inverse = np.linalg.pinv(poses, hermitian=True)

@@ -111,7 +111,7 @@ class LucasKanade:
 
 
 def levelled(grey: Grey) -> Grey:
-    """Return every neighbourhood the same mean and nearly the same contrast, uint8 [H, W]."""
+    """Make every neighbourhood have the same mean and nearly the same contrast, uint8 [H, W]."""
     values = grey.astype(np.float32)
     side = (_LEVEL_PX, _LEVEL_PX)
     mean = cv2.boxFilter(values, -1, side)

@@ -57,7 +57,7 @@ class _Figure:
         cv2.circle(self.alpha, at, radius, 255, thick, cv2.LINE_AA, 4)
 
     def finished(self, rng: np.random.Generator) -> Array:
-        """Return the image with folds and shade, uint8 rgba."""
+        """Add folds and shade to the image, uint8 rgba."""
         height, width = self.alpha.shape
         side = np.linspace(0.16, -0.16, width, dtype=np.float32)[None, :]
         tone = 1 + 0.1 * grain(rng, height, width, 'natural') + side * rng.choice([-1, 1])
