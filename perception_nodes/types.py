@@ -118,6 +118,10 @@ class Camera:
             raise PerceptionError('uncalibrated camera: K[0] or K[4] is not positive')
         if self.p[0, 0] <= 0 or self.p[1, 1] <= 0:
             raise PerceptionError('unrectified camera: P[0] or P[5] is not positive')
+        _require_pinhole('K', self.k)
+        _require_pinhole('P', self.p[:, :3])
+        if not np.allclose(self.r @ self.r.T, np.eye(3), atol=0.01) or np.linalg.det(self.r) < 0:
+            raise PerceptionError('R of camera_info is no rotation')
 
     @staticmethod
     def pinhole(
@@ -154,6 +158,17 @@ class Camera:
 
 LONGEST_BASELINE_M, SHORTEST_BASELINE_M = 10.0, 1e-3
 _FOCAL_GAP, _ROW_GAP = 0.01, 0.01  # of the focal length and of the image's height
+_OFFSET_GAP = 0.05  # of the baseline; KITTI's own rectification leaves 0.5 percent
+_SKEW = 1e-3  # of the focal length
+
+
+def _require_pinhole(name: str, k: FloatArray) -> None:
+    """Refuse intrinsics of another form than [f 0 c; 0 f c; 0 0 1]: nobody reads the rest."""
+    skew = max(abs(k[0, 1]), abs(k[1, 0]))
+    if skew > _SKEW * k[0, 0] or not np.allclose(k[2], (0.0, 0.0, 1.0), atol=1e-6):
+        raise PerceptionError(
+            f'{name} of camera_info is no camera matrix: it must be fx 0 cx, 0 fy cy, 0 0 1'
+        )
 
 
 @dataclass(frozen=True)
@@ -199,6 +214,14 @@ class StereoRig:
             raise PerceptionError(
                 f'P[6] is {left[1, 2]:.4g} px on the left and {right[1, 2]:.4g} px on the right: '
                 'rectified images share their rows'
+            )
+        offset_m = max(
+            abs((left[1, 3] - right[1, 3]) / right[1, 1]), abs(left[2, 3] - right[2, 3])
+        )
+        if offset_m > _OFFSET_GAP * self.baseline_m:
+            raise PerceptionError(
+                f'P[7] or P[11] says that the cameras are {offset_m:.4g} m apart in height or '
+                'depth: the cameras of a rectified pair stand side by side'
             )
 
     @property

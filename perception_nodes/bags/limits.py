@@ -46,13 +46,16 @@ class BagLimits:
 DEFAULT_LIMITS = BagLimits()
 
 
-def unpacked(data: bytes | memoryview, compression: str, limit_bytes: int, what: str) -> bytes:
+def unpacked(
+    data: bytes | memoryview, compression: str, limit_bytes: int, what: str, *, too_much: str = '',
+) -> bytes:
     """Unpack zstd or lz4, never to more than the limit.
 
     Parameters
     ----------
     compression : 'zstd', 'lz4', or '' for none.
-    what : names the data in the error.
+    what : names the data in the error. too_much : says that the limit was passed, where it is
+        not one of a user.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def unpacked(data: bytes | memoryview, compression: str, limit_bytes: int, what:
     else:
         raise BagError(f'{what} is compressed as {compression!r}, not as zstd or lz4')
     if len(content) > limit_bytes:
-        raise BagError(f'{what} unpacks to {too_large(limit_bytes)}')
+        raise BagError(f'{what} unpacks to {too_much or too_large(limit_bytes)}')
     return content
 
 

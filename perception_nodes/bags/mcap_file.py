@@ -148,7 +148,10 @@ class McapFile:
         self._file.seek(chunk.offset)
         packed = self._file.read(chunk.size)
         try:
-            data = unpacked(packed, chunk.compression, chunk.unpacked_size, 'the chunk')
+            data = unpacked(
+                packed, chunk.compression, chunk.unpacked_size, 'the chunk',
+                too_much=f'more than the {chunk.unpacked_size} bytes that it declares',
+            )
             if len(data) != chunk.unpacked_size:
                 raise ValueError(f'it unpacks to {len(data)} bytes, not {chunk.unpacked_size}')
             if chunk.crc and crc32(data) != chunk.crc:

@@ -226,15 +226,18 @@ class BagReader:
         held: Counter[str] = Counter()
         for channel in (c for file in self._files for c in file.channels.values()):
             held[channel.topic] += channel.count
-        fewer = [
-            f'{topic} {held[topic]} of {number}' for topic, (_, number) in sorted(declared.items())
-            if held[topic] < number
-        ]
-        if fewer:
-            self.note(
-                f'{self.path}: the files hold fewer messages than metadata.yaml declares: '
-                f'{shown(fewer, 4)}'
-            )
+        counts = {topic: number for topic, (_, number) in declared.items()} if declared else held
+        for word, sign in (('fewer', 1), ('more', -1)):
+            differ = [
+                f'{topic} {held[topic]} of {counts.get(topic, 0)}'
+                for topic in sorted(held.keys() | counts.keys())
+                if sign * (counts.get(topic, 0) - held[topic]) > 0
+            ]
+            if differ:
+                self.note(
+                    f'{self.path}: the files hold {word} messages than metadata.yaml declares: '
+                    f'{shown(differ, 4)}'
+                )
         for topic, (kind, _) in declared.items():
             if topic in self._topics and self._topics[topic].type != full_type(kind):
                 self.note(

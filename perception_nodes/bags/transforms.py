@@ -24,9 +24,19 @@ def static_transforms(bag: BagReader) -> dict[str, tuple[str, FloatArray]]:
             parent = transform.header.frame_id.lstrip('/')
             child = transform.child_frame_id.lstrip('/')
             try:
-                tree[child] = (parent, transform_of_transform(transform.transform))
+                pose = transform_of_transform(transform.transform)
             except PerceptionError as error:
                 bag.note(f'{STATIC} from {parent} to {child} is passed over: {error}')
+                continue
+            before = tree.get(child)
+            if before is not None and (
+                before[0] != parent or not np.allclose(before[1], pose, atol=1e-6)
+            ):
+                bag.note(
+                    f'{STATIC} places {child} in two ways, on {before[0]} and on {parent}: the '
+                    'later one counts'
+                )
+            tree[child] = parent, pose
     return tree
 
 
@@ -37,11 +47,16 @@ def base_from_frame(
 
     Returns
     -------
-    base_from_frame, float64 [4, 4]; None if /tf_static does not connect the two.
+    base_from_frame, float64 [4, 4]; None if /tf_static does not connect the two, or goes round in
+    a circle, which is noted.
     """
     tree = static_transforms(bag)
-    frame_chain = _to_root(tree, frame.lstrip('/'))
-    base_chain = _to_root(tree, base_frame.lstrip('/'))
+    try:
+        frame_chain = _to_root(tree, frame.lstrip('/'))
+        base_chain = _to_root(tree, base_frame.lstrip('/'))
+    except PerceptionError as error:
+        bag.note(str(error))
+        return None
     shared = next((name for name in frame_chain if name in base_chain), None)
     if shared is None:
         return None

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 import click
 
-from perception_nodes import __version__, signals
+from perception_nodes import __version__, signals, text
 from perception_nodes.errors import PerceptionError
 from perception_nodes.libraries import missing_library
 
 __all__ = ['COMMANDS', 'interrupted', 'one_line', 'perception', 'run']
 
 DONE, USER_MISTAKE, OUR_FAULT = 0, 2, 70
+_MOST_CHARACTERS = 2000
 COMMANDS = {
     'demo': 'Run all nodes live on a rendered sequence.',
     'replay': 'Run the pipelines on every frame of a bag.',
@@ -101,17 +102,24 @@ def interrupted() -> int:
 
 
 def one_line(error: Exception) -> str:
-    """Describe an error in one line; of an OSError its file and reason."""
+    """Describe an error in one printable line; of an OSError its file and reason.
+
+    File names and recordings may hold text of any length, and signs that steer a terminal.
+    """
+    return text.one_line(_reason(error), _MOST_CHARACTERS)
+
+
+def _reason(error: Exception) -> str:
     if isinstance(error, click.ClickException):
-        return ' '.join(error.format_message().split())
+        return error.format_message()
     if isinstance(error, OSError) and error.strerror:
         return ': '.join(str(part) for part in (error.filename, error.strerror) if part)
-    text = ' '.join(str(error).split())
+    told = str(error).strip()
     if isinstance(error, MemoryError):
-        return 'the machine has not enough memory for this' + (text and f' ({text})')
+        return 'the machine has not enough memory for this' + (told and f' ({told})')
     if isinstance(error, _MISTAKES):
-        return text
-    return (f'{type(error).__name__}: {text[:300]}: this is a fault of perception, please report '
+        return told
+    return (f'{type(error).__name__}: {told[:300]}: this is a fault of perception, please report '
             'it; PERCEPTION_TRACEBACK=1 shows where')
 
 

@@ -28,6 +28,7 @@ _BROWN_SIZES = {'plumb_bob': (0, 4, 5), 'rational_polynomial': (0, 8, 12, 14)}
 _EQUIDISTANT_SIZES = (0, 4)
 _NEWTON_STEPS = 30
 _CONVERGED = 1e-10
+_LEAST_SEEN = 0.05  # of the rectified image; a wide view rectified without cropping shows more
 
 
 def distort(xy: FloatArray, d: tuple[float, ...], distortion_model: str) -> FloatArray:
@@ -116,6 +117,11 @@ def rectification_maps(camera: Camera) -> tuple[FloatArray, FloatArray]:
     map_x, map_y : float32 [height, width] raw pixels, ready for ``cv2.remap``; -1 for rays behind
     the camera.
 
+    Raises
+    ------
+    PerceptionError
+        If the lens model is not known, or next to nothing of the raw image would be left.
+
     Notes
     -----
     Ray = (P[:, :3])^-1 (u, v, 1), turned by R^T, bent by the lens, projected by K, as the fields
@@ -128,6 +134,13 @@ def rectification_maps(camera: Camera) -> tuple[FloatArray, FloatArray]:
     xy = rays[..., :2] / np.where(front, rays[..., 2], 1.0)[..., None]
     bent = distort(xy, camera.d, camera.distortion_model)
     raw = bent @ camera.k[:2, :2].T + camera.k[:2, 2]
+    last = np.array([camera.width - 1, camera.height - 1])
+    seen = front & ((raw >= 0) & (raw <= last)).all(axis=-1)
+    if seen.mean() < _LEAST_SEEN:
+        raise PerceptionError(
+            f'by camera_info {seen.mean():.1%} of the rectified image lie in the raw one: are D, '
+            'K, R and P of this camera?'
+        )
     raw = np.where(front[..., None], raw, -1.0).astype(np.float32)
     return np.ascontiguousarray(raw[..., 0]), np.ascontiguousarray(raw[..., 1])
 

@@ -10,6 +10,7 @@ from perception_nodes.messages.factory import MessageFactory
 from perception_nodes.types import FloatArray, PerceptionError
 
 NS_PER_S = 1_000_000_000
+FARTHEST_M = 1e8  # no frame is so far from its parent: even geocentric ones are 6.4e6 m away
 
 
 def stamp_ns(time: Any) -> int:
@@ -95,6 +96,8 @@ def _transform(translation: Any, rotation: Any) -> FloatArray:
     xyzw = np.array([rotation.x, rotation.y, rotation.z, rotation.w], np.float64)
     if not (np.isfinite(xyz).all() and np.isfinite(xyzw).all()):
         raise PerceptionError('a pose holds values that are not finite')
+    if np.abs(xyz).max() > FARTHEST_M:
+        raise PerceptionError(f'a pose is {np.abs(xyz).max():.3g} m away: that is no place')
     if abs(float(np.linalg.norm(xyzw)) - 1.0) > 0.1:
         raise PerceptionError(f'a quaternion has length {np.linalg.norm(xyzw):.3g}, not 1')
     return se3.from_quaternion_xyzw(xyzw, xyz)

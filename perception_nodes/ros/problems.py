@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from perception_nodes.ros.text import one_line
+from perception_nodes.text import one_line
 
 FRESH_S = 5.0
 MAX_KINDS = 30

@@ -254,6 +254,15 @@ def test_fewer_messages_than_metadata_says(write_bag: Any, stereo: Any) -> None:
         assert '/stereo/left/image_rect 2 of 3' in bag.notes[0]
 
 
+def test_more_messages_than_metadata_says(write_bag: Any, stereo: Any) -> None:
+    folder = write_bag(stereo(3))
+    metadata = folder / 'metadata.yaml'
+    metadata.write_text(metadata.read_text().replace('message_count: 3', 'message_count: 2', 1))
+    with open_bag(folder) as bag:
+        assert 'hold more messages than metadata.yaml declares' in bag.notes[0]
+        assert '3 of 2' in bag.notes[0]
+
+
 def test_files_that_metadata_does_not_name(write_bag: Any, stereo: Any) -> None:
     folder = write_bag(stereo(1))
     shutil.copy(folder / 'bag.mcap', folder / 'bag_1.mcap')

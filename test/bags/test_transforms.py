@@ -13,7 +13,6 @@ from perception_nodes.bags.reader import open_bag
 from perception_nodes.bags.transforms import base_from_frame
 from perception_nodes.geometry import se3
 from perception_nodes.messages.primitives import header
-from perception_nodes.types import PerceptionError
 
 A = se3.exp(np.array([1.0, 2.0, 3.0, 0.1, 0.0, 0.2]))
 B = se3.exp(np.array([0.0, -1.0, 0.5, 0.0, 0.3, 0.0]))
@@ -87,10 +86,24 @@ def test_a_bag_without_transforms(write_bag: Any, stereo: Any) -> None:
         assert base_from_frame(bag, 'left_optical') is None
 
 
-def test_a_loop_is_refused(tf_bag: Any) -> None:
-    with tf_bag(('a', 'b', A), ('b', 'a', B)) as bag, \
-            pytest.raises(PerceptionError, match='loop'):
-        base_from_frame(bag, 'a')
+def test_a_loop_leads_nowhere_and_is_told(tf_bag: Any) -> None:
+    with tf_bag(('a', 'b', A), ('b', 'a', B)) as bag:
+        assert base_from_frame(bag, 'a') is None
+        assert 'loop' in bag.notes[0]
+
+
+def test_a_frame_in_two_places_is_told(tf_bag: Any) -> None:
+    twice = ('base_link', 'c', A)  # a latched message that was recorded again says nothing new
+    with tf_bag(twice, twice, ('base_link', 'e', A), ('base_link', 'e', B)) as bag:
+        np.testing.assert_allclose(base_from_frame(bag, 'e'), B, atol=1e-12)
+        assert len(bag.notes) == 1 and 'places e in two ways' in bag.notes[0]
+
+
+def test_a_frame_that_is_too_far_is_passed_over(tf_bag: Any) -> None:
+    far = se3.exp(np.array([1e9, 0.0, 0.0, 0.0, 0.0, 0.0]))
+    with tf_bag(('base_link', 'c', far)) as bag:
+        assert base_from_frame(bag, 'c') is None
+        assert 'is passed over: a pose is 1e+09 m away' in bag.notes[0]
 
 
 def test_the_kitti_rig_looks_forward(shared: Path) -> None:

@@ -142,3 +142,8 @@ def test_help_has_no_broken_words(name: tuple[str, ...]) -> None:
     shown = CliRunner().invoke(perception, [*name, '--help'], terminal_width=80).output
     assert not re.search(r'(?<!\])(?<!TASKS)\.\.\.', shown)
     assert 'opt\n' not in shown and ' o\n' not in shown
+
+
+def test_text_of_a_file_neither_steers_the_terminal_nor_fills_it():
+    line = one_line(PerceptionError(f'model \x1b[31m{"x" * 300_000} is not known'))
+    assert line.isprintable() and len(line) < 2100 and line.startswith('model ?[31mxxx')

@@ -130,3 +130,9 @@ def test_rectify_image_of_an_ideal_camera_changes_nothing() -> None:
 def test_wrong_coefficients_are_named(model: str, d: tuple[float, ...], reason: str) -> None:
     with pytest.raises(PerceptionError, match=reason):
         lens.distort(np.zeros(2), d, model)
+
+
+def test_a_calibration_that_leaves_nothing_of_the_image_is_refused() -> None:
+    camera = make_camera('plumb_bob', (1e9, 0.0, 0.0, 0.0, 0.0))
+    with pytest.raises(PerceptionError, match='of the rectified image lie in the raw one'):
+        lens.rectification_maps(camera)

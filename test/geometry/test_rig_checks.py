@@ -39,6 +39,31 @@ def test_a_rig_that_cannot_be_is_refused_with_its_reason(
     assert told in str(error.value) and '\n' not in str(error.value)
 
 
+@pytest.mark.parametrize(('field', 'place', 'value', 'told'), [
+    ('p', (2, 2), 0.0, 'P of camera_info is no camera matrix'),
+    ('p', (2, 2), 2.0, 'P of camera_info is no camera matrix'),
+    ('p', (0, 1), 9.0, 'P of camera_info is no camera matrix'),
+    ('k', (2, 2), 0.0, 'K of camera_info is no camera matrix'),
+    ('r', (2, 2), -1.0, 'R of camera_info is no rotation'),
+    ('r', (0, 0), 2.0, 'R of camera_info is no rotation'),
+])
+def test_matrices_of_another_form_are_refused(field, place, value, told):
+    matrix = getattr(camera(), field).copy()
+    matrix[place] = value
+    with pytest.raises(PerceptionError, match=told):
+        replace(camera(), **{field: matrix})
+
+
+@pytest.mark.parametrize('row', [1, 2])
+def test_cameras_above_or_behind_each_other_are_no_rig(row):
+    p = camera(0.3).p.copy()
+    p[row, 3] = 0.005 * p[row, row]  # KITTI's calibrations leave as much
+    StereoRig(camera(), replace(camera(), p=p))
+    p[row, 3] = 0.1 * p[row, row]
+    with pytest.raises(PerceptionError, match=r'0\.1 m apart in height or depth'):
+        StereoRig(camera(), replace(camera(), p=p))
+
+
 def test_unusual_rigs_are_told() -> None:
     assert 'baseline of 3 m is unusual' in rig_doubts(StereoRig(camera(), camera(3.0)))[0]
     assert 'see 173 degrees' in camera_doubts(camera(focal_px=10.0))[0]

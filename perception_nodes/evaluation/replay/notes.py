@@ -3,16 +3,17 @@
 
 import struct
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from perception_nodes.bags.cameras import CameraTopics, StereoTopics
 from perception_nodes.bags.reader import BagReader
 from perception_nodes.bags.storage_file import shown
 from perception_nodes.evaluation.scorers import SCORERS
 
-__all__ = ['camera_notes', 'unused_truth']
+__all__ = ['camera_notes', 'poor_results', 'unused_truth']
 
 _LITTLE_ENDIAN = 1
+_LEAST_TRACKED, _LEAST_DENSITY = 0.5, 0.05
 
 
 def camera_notes(cameras: StereoTopics | CameraTopics) -> tuple[str, ...]:
@@ -23,6 +24,24 @@ def camera_notes(cameras: StereoTopics | CameraTopics) -> tuple[str, ...]:
         f'{cameras.image} is used, and not {shown(cameras.beside, 4)}: '
         'choose with --image-topic, or --left-topic and --right-topic',
     )
+
+
+def poor_results(summary: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """Say of which tasks next to nothing came out.
+
+    Parameters
+    ----------
+    summary : by task, as ``Summary.compute`` gives it.
+    """
+    for task, figures in summary.items():
+        tracked, density = figures.get('tracked_fraction', 1.0), figures.get('density', 1.0)
+        if tracked <= _LEAST_TRACKED:
+            yield (
+                f'{task} was lost on {1 - tracked:.0%} of the frames: its path is not to be used '
+                '(see its covariance)'
+            )
+        if density < _LEAST_DENSITY:
+            yield f'{task} has an estimate for {density:.1%} of the pixels only'
 
 
 def unused_truth(

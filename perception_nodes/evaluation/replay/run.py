@@ -27,7 +27,7 @@ from perception_nodes.evaluation.recordings.sampled_frames import (
     truth_at,
 )
 from perception_nodes.evaluation.recordings.scores import Scores
-from perception_nodes.evaluation.replay.notes import camera_notes, unused_truth
+from perception_nodes.evaluation.replay.notes import camera_notes, poor_results, unused_truth
 from perception_nodes.evaluation.replay.observer import ReplayObserver
 from perception_nodes.evaluation.replay.tasks import choose_tasks, make_perception
 from perception_nodes.evaluation.replay.whole_folder import whole_folder
@@ -42,6 +42,7 @@ from perception_nodes.messages.pairing import PAIR_CAPACITY, PAIR_TOLERANCE_NS
 from perception_nodes.metrics.alignment import Alignment
 from perception_nodes.pipelines.build import model_infos
 from perception_nodes.pipelines.perception import Perception
+from perception_nodes.text import one_line
 from perception_nodes.time_order import CLOCK_JUMP_S
 from perception_nodes.types import PerceptionError
 
@@ -49,6 +50,7 @@ __all__ = ['ReplayResult', 'ReplaySettings', 'replay_to_folder']
 
 Progress = Callable[[str, int, int], None]
 Note = Callable[[str], None]
+_MOST_CHARACTERS = 2000  # of a note
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,8 @@ def replay_to_folder(
         cameras = find_cameras(
             bag, left=settings.left_topic, right=settings.right_topic, image=settings.image_topic
         )
+        notes = _Notes(note)
+        notes.add(*bag.file_notes)
         tasks, off = choose_tasks(cameras, settings.tasks)
         perception, assumed = make_perception(
             tasks, bag, cameras, models=settings.models, backend=settings.backend,
@@ -151,7 +155,6 @@ def replay_to_folder(
             parameters=settings.parameters,
         )
         changed = tuple(f'{name} is {text}' for name, text in sorted(settings.parameters.items()))
-        notes = _Notes(note)
         notes.add(*(off if not settings.tasks else ()), *assumed, *changed)
         notes.add(*camera_notes(cameras), *bag.file_notes)
         frames = BagFrames(
@@ -180,7 +183,7 @@ class _Notes:
 
     def add(self, *lines: str) -> None:
         """Note lines; those that are known already are passed over."""
-        for line in lines:
+        for line in (one_line(line, _MOST_CHARACTERS) for line in lines):
             if line not in self._lines:
                 self._lines[line] = None
                 self._report(line)
@@ -213,6 +216,7 @@ def _result(
     """Write trajectories and report, and return the numbers; what fails here costs no result."""
     if observer.reason:
         notes.add(f'the results could not be scored: {observer.reason}')
+    notes.add(*poor_results(scores.summary))
     notes.add(*unused_truth(bag, frames.stamps, scores.metrics, done.infos))
     timings = _timings(done)
     try:

@@ -78,6 +78,12 @@ def make_perception(
     )
     if base_from_camera is not None:
         notes = mount_doubts(base_from_camera, frame)
+    for task, model in models.items():
+        if task not in tasks:
+            raise PerceptionError(
+                f'{task} does not run, so it takes no model ({model}); what runs: '
+                f'{", ".join(tasks)}'
+            )
     for name in parameters:
         if name.partition('.')[0] not in tasks or '.' not in name:
             raise PerceptionError(

@@ -7,6 +7,7 @@ from typing import Any
 
 from perception_nodes.pipelines.tasks.stereo_depth import DEPTH
 from perception_nodes.pipelines.tasks.task import AuxiliaryInput, Implementation, Task
+from perception_nodes.types import PerceptionError
 
 
 def _load() -> Implementation:
@@ -28,6 +29,10 @@ def _build(open_model: Callable[[str | Path], Any], model: str | Path, config: A
     from perception_nodes.pipelines.visual_odometry import VisualOdometryPipeline
 
     learned = config.front_end == 'learned' and model != NO_MODEL
+    if not learned and model not in (TASK.model, NO_MODEL):
+        raise PerceptionError(
+            f'visual_odometry uses no model, and not {model}: set front_end to learned'
+        )
     return VisualOdometryPipeline(open_model(model) if learned else None, config)
 
 

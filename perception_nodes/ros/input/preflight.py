@@ -16,7 +16,7 @@ from perception_nodes.ros import image_delivery
 from perception_nodes.ros.input.assembler import Assembler
 from perception_nodes.ros.input.topics import COMPRESSED, Input
 from perception_nodes.ros.statistics import Statistics
-from perception_nodes.ros.text import short_list
+from perception_nodes.text import short_list
 
 SILENT_S = 2.0
 

@@ -29,7 +29,7 @@ from perception_nodes.ros.node.reporting import NodeState, report
 from perception_nodes.ros.node.transitions import guard_transitions
 from perception_nodes.ros.problems import Problems
 from perception_nodes.ros.tasks.task_set import LIVE, TaskSet
-from perception_nodes.ros.text import one_line
+from perception_nodes.text import one_line
 from perception_nodes.types import PerceptionError
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE

@@ -11,7 +11,7 @@ from typing import Any
 from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode
 
-from perception_nodes.ros.text import one_line
+from perception_nodes.text import one_line
 
 
 def guard_transitions(node: LifecycleNode) -> None:

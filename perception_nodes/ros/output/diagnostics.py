@@ -8,7 +8,7 @@ from typing import Any
 from perception_nodes.inference.runner import RunnerState
 from perception_nodes.messages.factory import MessageFactory
 from perception_nodes.ros.statistics import Statistics
-from perception_nodes.ros.text import one_line
+from perception_nodes.text import one_line
 
 OK, WARN, ERROR = 0, 1, 2
 MAX_FINDINGS = 8

@@ -14,7 +14,7 @@ from perception_nodes.ros.output.diagnostics import ERROR, WARN, Finding
 from perception_nodes.ros.tasks.interface import ServiceSet, TaskSite
 from perception_nodes.ros.tasks.loading import Loaded
 from perception_nodes.ros.tasks.transforms import TransformBroadcaster, tf_missing
-from perception_nodes.ros.text import one_line
+from perception_nodes.text import one_line
 
 # A tunnel's mouth, a hand before the lens; longer than that nobody should drive on.
 LOST_ERROR_S = 3.0

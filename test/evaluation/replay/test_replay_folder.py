@@ -251,9 +251,9 @@ def test_mistakes_on_the_command_line(wall_bag: Path, tmp_path: Path, command: A
         (('--out', out, '--left-topic', '/left/image_rect'), 'name both'),
         (('--out', out, '--models', str(tmp_path / 'none')), 'none'),
         (('--out', out, '-p', 'odom_frame'), "takes NAME:=VALUE, as in mc_samples:=8, not 'odom"),
-        (('--out', out, '-p', 'odom_frame:=map'), 'parameter odom_frame: it begins with a task'),
+        (('--out', out, '-p', 'odom_frame:=map'), 'parameter odom_frame: it starts with a task'),
         (('--out', out, '--tasks', 'visual_odometry', '-p', 'segmentation.flip:=true'),
-         'it begins with a task that runs, visual_odometry'),
+         'it starts with a task that runs, visual_odometry'),
         (('--out', out, '-p', 'visual_odometry.wheel:=1'), 'no parameter visual_odometry.wheel; '),
     ):
         status, _, complaint = command(str(wall_bag), *arguments)

@@ -6,7 +6,7 @@ import pytest
 
 from perception_nodes.bags.cameras import CameraTopics, StereoTopics
 from perception_nodes.evaluation.replay import tasks
-from perception_nodes.types import Camera
+from perception_nodes.types import Camera, PerceptionError
 
 
 def cameras(baseline_m: float, focal_px: float = 250.0) -> StereoTopics:
@@ -38,3 +38,10 @@ def test_a_camera_frame_that_is_not_optical_becomes_a_note(monkeypatch):
     _, notes = tasks.make_perception(['visual_odometry'], None, cameras(0.3))
     assert len(notes) == 1 and 'camera_link looks upward' in notes[0]
     assert tasks.make_perception(['stereo_depth'], None, cameras(0.3))[1] == ()
+
+
+@pytest.mark.parametrize('models', [{'segmentation': 'other'}, {'visual_odometry': 'other'}])
+def test_a_model_that_nothing_would_use_is_refused(monkeypatch, models):
+    monkeypatch.setattr(tasks, 'base_from_frame', lambda bag, frame: None)
+    with pytest.raises(PerceptionError, match='other'):
+        tasks.make_perception(['visual_odometry'], None, cameras(0.3), models=models)

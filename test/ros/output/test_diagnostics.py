@@ -10,7 +10,7 @@ from perception_nodes.ros.output import diagnostics
 from perception_nodes.ros.output.diagnostics import ERROR, OK, WARN, Finding
 from perception_nodes.ros.problems import Problems
 from perception_nodes.ros.statistics import Statistics
-from perception_nodes.ros.text import one_line, short_list
+from perception_nodes.text import one_line, short_list
 
 BUILDING = RunnerState('onnxruntime cpu', 'building', 'no engine yet; tactics (40%)', 0.4)
 FAILED = RunnerState('onnxruntime cpu', 'failed', 'out of memory', 0.0, healthy=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text that may hold what the network sent, made fit for a log line and for /diagnostics."""
+"""Text that may hold what the network or a file says, made fit for a line of a log or terminal."""
 
 from collections.abc import Sequence
 
