@@ -24,7 +24,7 @@ COMMANDS = {
     'train': 'Train a released model.',
     'export': 'Write a trained model as ONNX with its card.',
     'build-engine': 'Build TensorRT engines ahead of time.',
-    'engines': 'Show or clean the engines that were built.',
+    'engines': 'List the built engines, or remove stale ones.',
     'models': 'List the models and show their cards.',
     'doctor': 'List what is installed, what is missing, and which features need it.',
 }
