@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a rendered drive as a rosbag2, with everything that is true of it.
+"""Writes a rendered sequence as a rosbag2, with its complete ground truth.
 
 Topics: ``/stereo/{left,right}/image_rect`` rgb8 with ``camera_info``, ``/tf_static`` (base_link to
 both optical frames), and on the left image's stamps ``/ground_truth/odometry`` (odom to
@@ -36,7 +36,7 @@ def write_rendered_bag(
     config: DriveConfig | None = None, world: StreetWorld | None = None,
     progress: Callable[[int, int], None] | None = None, compression: str = 'zstd',
 ) -> Path:
-    """Render a drive into a new bag.
+    """Render a sequence into a new bag.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""perception demo: a rendered drive played over DDS to all nodes, scored and shown."""
+"""perception demo: a rendered sequence played over DDS to all nodes, evaluated and shown."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""perception replay: a recorded drive through every task, nothing dropped."""
+"""perception replay: a recording through every task, without dropped frames."""
 
 import os
 from pathlib import Path

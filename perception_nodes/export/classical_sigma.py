@@ -29,7 +29,7 @@ from perception_nodes.pipelines.images import grey
 from perception_nodes.simulation.drive import DriveConfig, drive
 from perception_nodes.types import FloatArray, Image
 
-_FEWEST = 300  # errors that a cell needs to tell a quantile
+_FEWEST = 300  # errors that a cell needs to estimate a quantile
 _ONE, _TWO = 0.6827, 0.9545
 
 

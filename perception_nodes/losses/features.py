@@ -36,7 +36,7 @@ def dual_softmax_loss(
     Parameters
     ----------
     first, second : B N D unit descriptors, row i of both shows one point.
-    excluded : bool B N N, pairs that are too near to be told apart.
+    excluded : bool B N N, pairs that are too close to count as different.
     """
     score = first.float() @ second.float().transpose(1, 2) / temperature
     score = score.masked_fill(excluded, -1e4)

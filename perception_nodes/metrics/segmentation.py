@@ -87,14 +87,14 @@ class SegmentationMetric:
             raise PerceptionError(f'labels {labels.shape} and truth {truth.shape} do not pair')
         side = len(self.classes)
         known = truth != UNLABELLED
-        true, said = truth[known].astype(np.int64), labels[known].astype(np.int64)
-        said = np.where(said == UNLABELLED, side, said)
-        for name, ids, limit in (('truth', true, side - 1), ('labels', said, side)):
+        true, predicted = truth[known].astype(np.int64), labels[known].astype(np.int64)
+        predicted = np.where(predicted == UNLABELLED, side, predicted)
+        for name, ids, limit in (('truth', true, side - 1), ('labels', predicted, side)):
             if ids.size and ids.max() > limit:
                 raise PerceptionError(f'{name} hold class id {ids.max()}, known are 0..{side - 1}')
-        cells = np.bincount(true * (side + 1) + said, minlength=side * (side + 1))
+        cells = np.bincount(true * (side + 1) + predicted, minlength=side * (side + 1))
         self.confusion += cells.reshape(side, side + 1)
-        wrong = true != said
+        wrong = true != predicted
         if confidence is not None:
             self.reliability.update(confidence[known], ~wrong)
         if uncertainty is not None:

@@ -43,7 +43,7 @@ class NodeConfig:
     pair_capacity : images that wait for their partner on each side; queue_size of the policies.
     queue_size : messages kept per input.
     max_megapixels : larger images are refused before they are decoded.
-    clock_jump_s : stamps that go back by this much say that the clock went back (a looped bag):
+    clock_jump_s : stamps that jump back by this much are a time jump (a looped bag):
         what is remembered is dropped; a frame that is older by less is late and dropped itself.
         Seconds.
     camera_info_max_age_s : a camera_info that has not the stamp of an image may be this much older

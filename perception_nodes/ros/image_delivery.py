@@ -20,7 +20,7 @@ ENOUGH_BYTES = 16 << 20
 # Each process takes a segment of 64 MB: a driver, a node and a viewer fill what Docker gives.
 SHARED_MEMORY = Path('/dev/shm')
 ENOUGH_SHARED_BYTES = 256 << 20
-# glibc returns and asks back the memory of every image unless told otherwise; the three go
+# glibc returns and reallocates the memory of every image by default; the three go
 # together (measured: half the CPU time and latency of an image at 720p).
 MALLOC = {
     'MALLOC_MMAP_THRESHOLD_': '268435456',

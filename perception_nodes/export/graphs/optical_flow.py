@@ -17,7 +17,7 @@ from perception_nodes.inference.model_card import ANY, TensorSpec
 from perception_nodes.networks.pyramid_flow import ENLARGED, NETWORK_PIXELS
 from perception_nodes.training.flow_evaluation import held_out_sets, signed_errors
 
-# The truth of the drive is no better than its poses: half a pixel, more than most of the errors.
+# The ground truth is no better than its poses: half a pixel, more than most of the errors.
 FITTED_SETS = ('middlebury', 'chairs')
 FITTED_ON = (
     'pairs that training does not use and whose truth is exact: four of Middlebury, six of '

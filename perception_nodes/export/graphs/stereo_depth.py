@@ -48,7 +48,7 @@ class StereoGraph(nn.Module):
 
 
 def calibrate(network: nn.Module, data_root: Path) -> Calibration:
-    """Fit sigma on pairs that training does not use; tell what disparities can be found."""
+    """Fit sigma on pairs that training does not use; return the range of disparities."""
     pairs = [pair for held_out in held_out_sets(data_root).values() for pair in held_out]
     levels: int = network.levels  # type: ignore[assignment]
     return {

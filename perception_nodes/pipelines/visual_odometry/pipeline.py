@@ -112,7 +112,7 @@ class VisualOdometryPipeline:
         """Take a rectified pair.
 
         The same stamp again is answered as before; so is a late pair, with the newest result:
-        its ``stamp_ns`` tells.
+        see its ``stamp_ns``.
 
         Raises
         ------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What other nodes sent about the images: kept by stamp until the frame it belongs to goes on."""
+"""Auxiliary inputs from other nodes: kept by stamp until their frame is processed."""
 
 from typing import Any
 

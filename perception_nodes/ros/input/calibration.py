@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images wait here for their own camera_info, a moment, and in order."""
+"""Images wait here, briefly and in order, for their own camera_info."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

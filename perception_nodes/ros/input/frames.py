@@ -58,7 +58,7 @@ class FrameDecoder:
 
 
 def decode_auxiliary(raw: RawFrame, failed: Failed) -> Results:
-    """Return what other nodes said of this frame, by task.
+    """Return the auxiliary inputs of this frame, by task.
 
     Parameters
     ----------

@@ -117,7 +117,7 @@ class PolicyPairer:
         return pair
 
     def _note_waiting(self, side: int, stamp: int) -> None:
-        """Keep the stamps that the synchroniser keeps, for what diagnostics tell the user."""
+        """Keep the stamps that the synchroniser keeps, for diagnostics."""
         gaps = [abs(stamp - other) for other in self._waiting[1 - side]]
         if self.nearest_gap_ns is not None:
             gaps.append(self.nearest_gap_ns)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The messages of one moment, and what a node asks of them."""
+"""The messages of one frame, before decoding."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The subscriptions of a node: there while it is active, and gone when it is not."""
+"""The subscriptions of a node: they exist only while it is active."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What exists only while a node is active: subscriptions, frames in the making, the worker."""
+"""What exists only while a node is active: subscriptions, incomplete frames, the worker."""
 
 import time
 from collections.abc import Callable

@@ -38,7 +38,7 @@ class ConfiguredState:
 
     Attributes
     ----------
-    loaded : the models and pipelines. settings : what the parameters said.
+    loaded : the models and pipelines. settings : from the parameters.
     """
 
     def __init__(self, host: Host, settings: Settings) -> None:

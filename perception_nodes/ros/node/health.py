@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""States in which frames come and yet nothing good goes out: /diagnostics must not say OK to them.
+"""Faults in which frames arrive but no results are published: /diagnostics must not report OK.
 
 Why no frame comes at all is ``input.preflight``'s; what single frames raised is ``problems``'s.
 """

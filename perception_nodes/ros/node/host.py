@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the parts of a node take from it, so that none of them has to know the node itself."""
+"""The interface of a node to its parts, so that none of them depends on the node class."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -151,7 +151,7 @@ class PerceptionLifecycleNode(LifecycleNode):
             self._diagnostics.publish(report(self.host, state))
             if self.stage == 'active' and self.configured is not None:
                 self.configured.publish_latched()
-        except Exception as error:  # a middleware that cannot tell must not end the node
+        except Exception as error:  # a middleware without this must not end the node
             self._failed(error, 'diagnostics')
 
     async def on_worker(self, job: Callable[[], str]) -> tuple[bool, str]:

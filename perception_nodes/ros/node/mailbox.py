@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Between the executor that receives and the worker that computes: room for one frame."""
+"""Hand-over from the executor to the worker: holds one frame, the newest."""
 
 import threading
 from collections import deque

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of a whole node put together for /diagnostics."""
+"""The state of a node, assembled for /diagnostics."""
 
 from dataclasses import dataclass
 from typing import Any

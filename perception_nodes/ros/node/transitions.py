@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lifecycle transition that cannot be is refused; it does not end the process.
+"""An impossible lifecycle transition is refused; it does not end the process.
 
 Up to Jazzy rclpy lets the C library's error out of the change_state service ("configure" sent
 twice, an unknown number), and the executor out of its spin.

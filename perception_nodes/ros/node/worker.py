@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one thread of a node that computes, so that its executor stays free to answer."""
+"""The worker thread of a node, which computes while the executor serves callbacks."""
 
 import threading
 import time
@@ -17,8 +17,8 @@ class Worker(Generic[T]):
     Parameters
     ----------
     work : what to do with an item.
-    failed : called with what ``work`` or a job raised. The thread goes on: a node does not die of
-        one frame.
+    failed : called with what ``work`` or a job raised. The thread goes on: one frame does not
+        end a node.
     name : of the thread.
     """
 

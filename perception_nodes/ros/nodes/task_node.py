@@ -46,5 +46,5 @@ class TaskNode(PerceptionLifecycleNode):
 
 
 def main(task: str, args: list[str] | None = None) -> int:
-    """Run the node of a task until it is told to end."""
+    """Run the node of a task until it is asked to end."""
     return run(partial(TaskNode, task), args)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a node reports of itself on /diagnostics, once a second."""
+"""The report of a node on /diagnostics, once a second."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MAX_FINDINGS = 8
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing worth saying, and how bad it is (OK, WARN, ERROR)."""
+    """One message and its level (OK, WARN, ERROR)."""
 
     level: int
     message: str

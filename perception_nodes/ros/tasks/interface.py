@@ -72,7 +72,7 @@ class ServiceSet:
         self._services: list[Any] = []
 
     def add(self, name: str, job: Callable[[], str]) -> None:
-        """Offer a service; the job returns what the response's message says."""
+        """Offer a service; the job returns the response's message."""
         async def answer(request: Any, response: Any) -> Any:
             response.success, response.message = await self._on_worker(job)
             return response

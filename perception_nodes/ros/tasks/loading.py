@@ -31,7 +31,7 @@ class Loaded:
         return {name: runner.state() for name, runner in self.runners.items()}
 
     def figures(self) -> dict[str, str]:
-        """What the pipelines can say of their limits, for diagnostics."""
+        """Limits of the pipelines, for diagnostics."""
         nearest_m = getattr(self.perception.pipelines.get('stereo_depth'), 'nearest_m', None)
         return {} if nearest_m is None else {'stereo_depth sees from': f'{nearest_m:.3g} m on'}
 

@@ -62,7 +62,7 @@ class MapInterface:
         """Keep the places: they are where they were."""
 
     def findings(self) -> list[Finding]:
-        """Nothing to say."""
+        """No entries."""
         return []
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class MapInterface:
         if not path.is_relative_to(self._folder):
             raise MapError(
                 f'{self._parameter} leads to {path}, which is not below {self._folder}; '
-                'map_folder (read in configure) says where maps may lie'
+                'map_folder (read in configure) is the folder of maps'
             )
         return path
 

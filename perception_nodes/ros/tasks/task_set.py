@@ -50,7 +50,7 @@ class TasksConfig:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the parameters say, read in configure.
+    """Settings from the parameters, read in configure.
 
     Attributes
     ----------

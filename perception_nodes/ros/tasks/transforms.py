@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TF where it is installed: tf2_ros, else tf2_msgs alone, else nothing, and then it is said so."""
+"""TF where it is installed: tf2_ros, else tf2_msgs alone, else disabled and reported."""
 
 from typing import Any
 

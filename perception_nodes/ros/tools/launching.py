@@ -16,7 +16,7 @@ from perception_nodes.types import PerceptionError
 
 PACKAGE = 'perception_nodes'
 
-# Argument: what it does. Empty = as the parameter file says.
+# Argument: what it does. Empty = as in the parameter file.
 COMMON = {
     'namespace': 'namespace of the nodes',
     'params_file': 'YAML file of parameters, read after the one that the package brings',

@@ -22,7 +22,7 @@ from perception_nodes.ros.tasks.task_set import TaskSet
 WIDTH = 99
 HEAD = """\
 # Parameters of {node}: every one with its default. Copy what you change into a file
-# of your own and give it as params_file:=FILE (launch) or --params-file FILE (ros2 run).
+# of your own and pass it as params_file:=FILE (launch) or --params-file FILE (ros2 run).
 /**/{node}:
   ros__parameters:
 """
@@ -54,16 +54,16 @@ def _blocks(configs: Sequence[type[Any]], indent: int) -> list[str]:
     """Each field with its description as a comment; shared descriptions once."""
     lines, margin = [], ' ' * indent
     for config in configs:
-        defaults, told = config(), ''
+        defaults, previous = config(), ''
         descriptions = field_descriptions(defaults)
         for field in dataclasses.fields(defaults):
             text = descriptions.get(field.name, '')
-            if text and text != told:
+            if text and text != previous:
                 lines += textwrap.wrap(
                     text[0].upper() + text[1:], WIDTH, initial_indent=f'{margin}# ',
                     subsequent_indent=f'{margin}# ', break_on_hyphens=False,
                 )
-            told = text
+            previous = text
             value = to_parameter(getattr(defaults, field.name))
             lines += _entry(f'{margin}{field.name}: ', value)
     return lines

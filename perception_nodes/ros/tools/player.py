@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Playing a recorded drive to live nodes, as ``ros2 bag play`` does where that is installed."""
+"""Playing a recorded sequence to live nodes, as ``ros2 bag play`` does where that is installed."""
 
 from __future__ import annotations  # generic publishers came after Humble
 
@@ -59,7 +59,7 @@ def play(
     remap : topic of the bag to topic to publish on.
     clock : publish ``/clock`` with the time of the recording.
     subscribers : by topic (after remapping), how many must listen before it starts; perception
-        nodes among them must also say that they know the player.
+        nodes among them must also report that they have discovered the player.
     wait_s : how long to wait for them.
     progress : called with (messages sent, messages in all).
     context : None = one of its own.
@@ -137,7 +137,7 @@ class _Clock:
         self._publisher = node.create_publisher(Clock, '/clock', 10)
         self._factory = RclpyFactory()
 
-    def tell(self, now_ns: int) -> None:
+    def advance(self, now_ns: int) -> None:
         self._publisher.publish(Clock(clock=self._factory.time(now_ns)))
 
 
@@ -154,11 +154,11 @@ def _send(
         due_s = start_s + (message.recorded_ns - first_ns) / 1e9 / rate
         while (ahead_s := due_s - time.monotonic()) > 0:
             if ticker is not None:
-                ticker.tell(message.recorded_ns - round(ahead_s * 1e9 * rate))
+                ticker.advance(message.recorded_ns - round(ahead_s * 1e9 * rate))
             time.sleep(min(ahead_s, CLOCK_PERIOD_S))
         played.late_s = max(played.late_s, -ahead_s)
         if ticker is not None:
-            ticker.tell(message.recorded_ns)
+            ticker.advance(message.recorded_ns)
         publishers[message.topic].publish(bytes(message.data))
         played.counts[message.topic] += 1
         if progress is not None:

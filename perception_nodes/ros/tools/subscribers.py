@@ -16,7 +16,7 @@ from perception_nodes.ros.input.connections import CONNECTIONS_KEY, diagnostics_
 from perception_nodes.types import PerceptionError
 
 POLL_S = 0.02
-# For subscribers that do not tell.
+# For subscribers that do not report it.
 MATCHED_S = 0.5
 # Diagnostics come once a second.
 TELLS_WITHIN_S = 3.0
@@ -57,7 +57,7 @@ def wait_for_subscribers(
 
 
 def _wait_until_they_say_so(node: Node, topics: tuple[str, ...]) -> None:
-    """Wait for those subscribers that tell how many publishers they are matched with."""
+    """Wait for those subscribers that report how many publishers they are matched with."""
     matched_publishers: dict[str, dict[str, int]] = {}
 
     def received(message: DiagnosticArray) -> None:

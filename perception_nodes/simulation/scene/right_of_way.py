@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who would be driven into: the vehicles, riders and people that a drive leaves at home."""
+"""Collisions: vehicles, riders and people that are removed because the camera would hit them."""
 
 import cv2
 import numpy as np
