@@ -18,7 +18,7 @@ def static_transforms(bag: BagReader) -> dict[str, tuple[str, FloatArray]]:
     """
     if STATIC not in bag.topics():
         return {}
-    tree = {}
+    tree: dict[str, tuple[str, FloatArray]] = {}
     for entry in bag.messages([STATIC]):
         for transform in entry.message.transforms:
             parent = transform.header.frame_id.lstrip('/')

@@ -137,6 +137,11 @@ class ModelCard:
             raise ModelError(
                 f'model card {self.name!r}: precision {self.precision!r} is not fp32, fp16 or int8'
             )
+        if self.parameters < 0 or not 0 <= self.network_pixels < MOST_SIZE:
+            raise ModelError(
+                f'model card {self.name!r} has {self.parameters} parameters and '
+                f'{self.network_pixels} network_pixels: these cannot be'
+            )
         if self.palette and len(self.palette) != len(self.classes):
             raise ModelError(
                 f'model card {self.name!r} has {len(self.classes)} classes '

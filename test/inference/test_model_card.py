@@ -58,6 +58,8 @@ def test_a_card_comes_back_equal(tmp_path: Path) -> None:
     ({'inputs': [{'name': 'x', 'dtype': 'uint8', 'shape': [float('inf')]}]}, 'malformed'),
     ({'palette': [[1, 2, 3]]}, '2 classes but 1 colours'),
     ({'palette': [[1, 2, 3], [1, 2, 300]]}, 'three integers'),
+    ({'parameters': -5}, 'these cannot be'),
+    ({'network_pixels': -5}, 'these cannot be'),
     ({'precision': 'fp8'}, "precision 'fp8'"),
 ])
 def test_a_wrong_field_is_named(tmp_path: Path, change: dict[str, object], told: str) -> None:
