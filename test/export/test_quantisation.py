@@ -78,12 +78,21 @@ def test_the_layer_that_suffers_stays_float(monkeypatch: pytest.MonkeyPatch) -> 
     lowered, layers, left = quantise(model, INPUTS)
     assert integer_layers(lowered) == {'wide0', 'wide1'}
     assert (layers, left) == (2, 2)
-    monkeypatch.setattr(quantisation, 'FLOAT_SHARE', 0.0)
+    monkeypatch.setattr(quantisation, 'FLOAT_SHARES', (0.0,))
     everything, layers, left = quantise(model, INPUTS)
     assert integer_layers(everything) == {'spread', 'gather', 'wide0', 'wide1'}
     assert (layers, left) == (4, 0)
     assert error(model, lowered) < 0.02
     assert error(model, everything) > 5 * error(model, lowered)
+
+
+def test_more_layers_stay_float_where_the_heads_still_move(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(quantisation, 'FLOAT_SHARES', (0.05, 1.0))
+    monkeypatch.setattr(quantisation, 'MOST_DISTURBED', 1e-9)
+    _, layers, left = quantise(chain(layers=2), INPUTS)
+    assert (layers, left) == (0, 4)
 
 
 def test_only_what_goes_into_an_integer_layer_is_quantised() -> None:
