@@ -123,6 +123,7 @@ class Bench:
         for thread in self.threads:
             thread.start()
         self._publishers: dict[str, Any] = {}
+        self._listening: list[Any] = []
         self._clients: dict[str, Any] = {}
 
     def add(self, make: Any, parameters: dict[str, Any] | None = None,
@@ -159,7 +160,9 @@ class Bench:
             depth=50, reliability=ReliabilityPolicy.RELIABLE,
             durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
         )
-        self.driver.create_subscription(kind, topic, received.append, qos)
+        self._listening.append(
+            self.driver.create_subscription(kind, topic, received.append, qos)
+        )
         return received
 
     def publisher(self, kind: type, topic: str, qos: Any = 10) -> Any:
@@ -183,8 +186,9 @@ class Bench:
         used = [self._publishers[n] for n in (*names, *infos)]
         used = [publisher for publisher in used if publisher.topic_name in taken]
         self.until(lambda: used and all(p.get_subscription_count() for p in used))
-        # The other direction is matched a little later, and until then images are lost.
-        self.until(self._all_fed)
+        # The other direction is matched a little later, and until then images are lost; so are
+        # the first results while nobody is matched to them.
+        self.until(lambda: self._all_fed() and self._all_heard())
 
     def _all_fed(self) -> bool:
         """Tell whether every subscription to a camera topic knows its publisher."""
@@ -193,6 +197,16 @@ class Bench:
             subscription.get_publisher_count()
             for node in self.nodes for subscription in node.subscriptions
             if subscription.topic_name in topics
+        )
+
+    def _all_heard(self) -> bool:
+        """Tell whether all that the driver listens to has found it, in both directions."""
+        topics = {subscription.topic_name: subscription for subscription in self._listening}
+        return all(
+            publisher.get_subscription_count()
+            and topics[publisher.topic_name].get_publisher_count()
+            for node in self.nodes for publisher in node.publishers
+            if publisher.topic_name in topics
         )
 
     def send_info(self, pair: Pair, mono: bool = False) -> None:

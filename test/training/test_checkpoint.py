@@ -47,7 +47,7 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
 def test_another_optimiser_is_refused(tmp_path: Path) -> None:
     saved(tmp_path / FILE_NAME)
     other = nn.Linear(4, 8)
-    with pytest.raises(PerceptionError, match=r'with AdamW, not with Muon: begin with it'):
+    with pytest.raises(PerceptionError, match=r'with AdamW, not with Muon: start from it'):
         restore(tmp_path / FILE_NAME, 'net', other, other, Muon(other.parameters()))
 
 
