@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a release reaches on the data that it is judged on, for its card."""
+"""Results of a release on its evaluation data, for its card."""
 
 from collections.abc import Callable
 from pathlib import Path
