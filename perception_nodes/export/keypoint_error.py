@@ -30,11 +30,11 @@ def measure_keypoints(graph: nn.Module, data_root: Path) -> Calibration:
     spread, repeated, right = [], [], []
     scenes = CamVid(data_root / 'camvid', 'val')
     for index in np.linspace(0, len(scenes) - 1, IMAGES).astype(int):
-        picture = scenes[int(index)].image.data
-        homographies = [random_view(rng, picture.shape[:2], SIZE) for _ in range(2)]
+        scene = scenes[int(index)].image.data
+        homographies = [random_view(rng, scene.shape[:2], SIZE) for _ in range(2)]
         one_from_zero = homographies[1] @ np.linalg.inv(homographies[0])
         found = [
-            keypoints_of(graph, random_appearance(rng, view(picture, homography, SIZE)))
+            keypoints_of(graph, random_appearance(rng, view(scene, homography, SIZE)))
             for homography in homographies
         ]
         (points0, descriptors0), (points1, descriptors1) = found

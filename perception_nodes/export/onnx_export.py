@@ -143,8 +143,8 @@ def examples(
         left = 0
         for spec in release.inputs:
             if is_image(spec):
-                picture = wide[:, left : left + width] + rng.normal(0, 2, (height, width, 3))
-                inputs[spec.name] = np.rint(picture).clip(0, 255).astype(np.uint8)[None]
+                shown = wide[:, left : left + width] + rng.normal(0, 2, (height, width, 3))
+                inputs[spec.name] = np.rint(shown).clip(0, 255).astype(np.uint8)[None]
                 left += SHIFT_PX
             else:
                 shape = [3 if size == ANY else size for size in spec.shape]

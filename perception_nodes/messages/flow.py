@@ -48,8 +48,8 @@ def flow_messages(
             time_ref=factory.time(result.previous_stamp_ns), source='previous image',
         )
     if 'flow/color' in wanted:
-        picture = Image(flow_color(result.flow_px), stamp, frame_id)
-        messages['flow/color'] = image_message(picture, factory)
+        coloured = Image(flow_color(result.flow_px), stamp, frame_id)
+        messages['flow/color'] = image_message(coloured, factory)
     return messages
 
 

@@ -54,8 +54,8 @@ def segmentation_messages(
             np.asarray(result.mutual_information, np.float32), '32FC1', factory, stamp, frame_id
         )
     if 'overlay' in wanted and context.image is not None:
-        picture = overlay(context.image, result, context.palette)
-        messages['overlay'] = image_message(Image(picture, stamp, frame_id), factory)
+        coloured = overlay(context.image, result, context.palette)
+        messages['overlay'] = image_message(Image(coloured, stamp, frame_id), factory)
     return messages
 
 

@@ -205,21 +205,21 @@ def _compose(
     top0, top1 = np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint8)
     at0 = np.empty((height, width, 2), np.float32)
     for index, layer in enumerate(layers):
-        picture0 = cv2.warpAffine(
+        layer0 = cv2.warpAffine(
             layer.texture, layer.canvas_from_0, size, flags=_INVERSE,
             borderMode=cv2.BORDER_REFLECT_101,
         )
-        picture1 = cv2.remap(
+        layer1 = cv2.remap(
             layer.texture, layer.maps1, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
         )
         here = layer.at0()
         if layer.opacity is None:
-            image0, image1, at0 = picture0, picture1, here
+            image0, image1, at0 = layer0, layer1, here
             continue
         opacity0 = cv2.warpAffine(layer.opacity, layer.canvas_from_0, size, flags=_INVERSE)
         opacity1 = cv2.remap(layer.opacity, layer.maps1, None, cv2.INTER_LINEAR)
-        image0 = _over(image0, picture0, opacity0)
-        image1 = _over(image1, picture1, opacity1)
+        image0 = _over(image0, layer0, opacity0)
+        image1 = _over(image1, layer1, opacity1)
         top0[opacity0 >= 128] = index
         inside = opacity1 >= 128
         top1[inside] = index

@@ -101,9 +101,9 @@ def sigma_color(sigma: FloatArray, highest: float | None = None) -> Array:
     top = highest
     if top is None:
         top = float(np.percentile(values[valid], 98.0)) if valid.any() else 1.0
-    picture = _colormap(values / max(top, 1e-12), valid, cv2.COLORMAP_INFERNO)
-    picture[~valid] = _UNKNOWN
-    return picture
+    coloured = _colormap(values / max(top, 1e-12), valid, cv2.COLORMAP_INFERNO)
+    coloured[~valid] = _UNKNOWN
+    return coloured
 
 
 def flow_color(flow_px: FloatArray, longest_px: float | None = None) -> Array:
@@ -129,9 +129,9 @@ def flow_color(flow_px: FloatArray, longest_px: float | None = None) -> Array:
     radius = np.minimum(np.where(valid, length, 0.0) * scale + 0.5, lengths - 1)
     turn = np.where(valid, angle_rad, 0.0) * ((directions - 1) / (2.0 * np.pi)) + 0.5
     index = turn.astype(np.int32) * lengths + radius.astype(np.int32)
-    picture = table.reshape(-1, 3).take(index, axis=0)
-    picture[~valid] = 0
-    return np.asarray(picture)
+    coloured = table.reshape(-1, 3).take(index, axis=0)
+    coloured[~valid] = 0
+    return np.asarray(coloured)
 
 
 def color_wheel() -> FloatArray:
@@ -169,6 +169,6 @@ def _rgb(image: Image) -> Array:
 def _colormap(share: FloatArray, valid: Array, colours: int) -> Array:
     """Map 0..1 through one of OpenCV's colour maps; black where not valid."""
     level = np.asarray(np.clip(np.where(valid, share, 0.0), 0.0, 1.0) * 255.0, np.uint8)
-    picture = cv2.cvtColor(cv2.applyColorMap(level, colours), cv2.COLOR_BGR2RGB)
-    picture[~valid] = 0
-    return np.asarray(picture)
+    coloured = cv2.cvtColor(cv2.applyColorMap(level, colours), cv2.COLOR_BGR2RGB)
+    coloured[~valid] = 0
+    return np.asarray(coloured)

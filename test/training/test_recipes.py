@@ -36,7 +36,7 @@ IMAGES = {'train': 16, 'val': 48}
 TRIED_ELSEWHERE = {recipe.name for recipe in (*SEGMENTATION_RECIPES, *COMPARISON_RECIPES)}
 
 
-def picture(seed: int, height: int, width: int) -> np.ndarray:
+def noise_image(seed: int, height: int, width: int) -> np.ndarray:
     """Smooth noise, uint8 [H, W, 3]."""
     coarse = np.random.default_rng(seed).integers(0, 256, (8, 10, 3), np.uint8)
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -47,7 +47,7 @@ class OneView:
 
     def __getitem__(self, index: int) -> CachedSample:
         size = height, width = 180, 440
-        image, nothing = picture(9, height, width), np.zeros(size, bool)
+        image, nothing = noise_image(9, height, width), np.zeros(size, bool)
         return CachedSample(
             image, image, image, np.full(size, 8, np.float16), np.zeros(size, np.uint8), nothing,
             np.zeros((*size, 2), np.float16), nothing, np.diag([300.0, 300.0, 1.0]), np.array(0.5),
@@ -56,7 +56,7 @@ class OneView:
 
 def clip(number: int) -> Clip:
     """Three images on a straight way."""
-    images = np.stack([picture(number, 64, 96)] * 3)
+    images = np.stack([noise_image(number, 64, 96)] * 3)
     poses = np.stack([np.eye(4)] * 3)
     poses[:, 2, 3] = range(3)
     return Clip(images, np.full((3, 64, 96), 9, np.float16), poses, np.diag([70.0, 70.0, 1.0]))
@@ -76,7 +76,7 @@ def write_drive(folder: Path) -> None:
     for number, name in enumerate(names):
         for side in (0, 1):
             (folder / f'image_{side}').mkdir(parents=True, exist_ok=True)
-            grey = picture(number + side, HEIGHT, WIDTH)[..., 0]
+            grey = noise_image(number + side, HEIGHT, WIDTH)[..., 0]
             cv2.imwrite(str(folder / f'image_{side}' / f'{name}.png'), grey)
     (folder / 'lidar_depth').mkdir()
     scan = np.full((HEIGHT, WIDTH), 2000, np.uint16)
@@ -102,7 +102,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(count):
             labels = np.zeros((HEIGHT, WIDTH), np.uint8)
             labels[HEIGHT // 2 :], labels[:, 30:36] = 3, 1
-            cv2.imwrite(str(camvid / split / f'{number}.png'), picture(number, HEIGHT, WIDTH))
+            cv2.imwrite(str(camvid / split / f'{number}.png'), noise_image(number, HEIGHT, WIDTH))
             cv2.imwrite(str(camvid / f'{split}annot' / f'{number}.png'), labels)
             lines.append(f'{split}/{number}.png {split}annot/{number}.png')
         (camvid / f'{split}.txt').write_text('\n'.join(lines))
@@ -116,12 +116,12 @@ def data(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The data root; nothing is rendered, little is held out."""
     for module in (features, place_recognition, sfm_learner):
         monkeypatch.setattr(module, 'HELD_OUT', 1)
-    view = view_of(picture(3, 200, 400), np.full((200, 400), 8, np.float32), 400.0)
+    view = view_of(noise_image(3, 200, 400), np.full((200, 400), 8, np.float32), 400.0)
     monkeypatch.setattr(mono_depth, 'recorded_views', lambda root: {
         name: [view] for name in ('drive', 'bag', 'kitti', 'office')
     })
     known = np.full((200, 480), 8, np.float16)
-    pair = LabelledPair(picture(4, 200, 480), picture(5, 200, 480), known, known / 8)
+    pair = LabelledPair(noise_image(4, 200, 480), noise_image(5, 200, 480), known, known / 8)
     for reader in ('drive_pairs', 'bag_pairs', 'measured_pairs'):
         monkeypatch.setattr(stereo_depth, reader, lambda *_: [pair])
     for reader in ('kitti_pairs', 'middlebury_pairs'):
